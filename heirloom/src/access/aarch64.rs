@@ -1,0 +1,172 @@
+//! aarch64. `ldar` acquires, `stlr` releases; an exclusive pair of both is sequentially consistent.
+
+use std::arch::asm;
+
+/// # Safety
+/// `len` bytes can be read at `from` and written at `to`, and the one is this process's own.
+#[inline]
+pub(super) unsafe fn copy_out(from: *const u8, to: *mut u8, len: usize) {
+    // SAFETY: By the caller.
+    unsafe { copy(from, to, len) };
+}
+
+/// # Safety
+/// As for `copy_out`.
+#[inline]
+pub(super) unsafe fn copy_in(from: *const u8, to: *mut u8, len: usize) {
+    // SAFETY: By the caller.
+    unsafe { copy(from, to, len) };
+}
+
+/// Moves one item of a fixed size through a register.
+macro_rules! one {
+    ($class:ident, $load:literal, $store:literal, $from:expr, $to:expr) => {
+        asm!(
+            $load, $store,
+            from = in(reg) $from, to = in(reg) $to, item = out($class) _,
+            options(nostack, preserves_flags),
+        )
+    };
+}
+
+/// Moves the first and the last item of `$size` bytes, which meet or overlap in between.
+macro_rules! both_ends {
+    ($load:literal, $store:literal, $size:literal, $from:ident, $to:ident, $len:ident) => {{
+        let last = $len - $size;
+        one!(reg, $load, $store, $from, $to);
+        one!(reg, $load, $store, $from.add(last), $to.add(last));
+    }};
+}
+
+#[inline]
+unsafe fn copy(from: *const u8, to: *mut u8, len: usize) {
+    // SAFETY: Each branch touches only the `len` bytes at both sides, which the caller vouches for.
+    unsafe {
+        match len {
+            0 => {}
+            1 => one!(reg, "ldrb {item:w}, [{from}]", "strb {item:w}, [{to}]", from, to),
+            2..4 => {
+                both_ends!("ldrh {item:w}, [{from}]", "strh {item:w}, [{to}]", 2, from, to, len);
+            }
+            4..8 => {
+                both_ends!("ldr {item:w}, [{from}]", "str {item:w}, [{to}]", 4, from, to, len);
+            }
+            8..16 => {
+                both_ends!("ldr {item:x}, [{from}]", "str {item:x}, [{to}]", 8, from, to, len);
+            }
+            _ => asm!(
+                "2:",
+                "ldr {item:q}, [{from}, {at}]",
+                "str {item:q}, [{to}, {at}]",
+                "add {at}, {at}, #16",
+                "cmp {at}, {last}",
+                "b.lo 2b",
+                "ldr {item:q}, [{from}, {last}]",
+                "str {item:q}, [{to}, {last}]",
+                from = in(reg) from, to = in(reg) to, last = in(reg) len - 16,
+                at = inout(reg) 0_usize => _, item = out(vreg) _,
+                options(nostack),
+            ),
+        }
+    }
+}
+
+macro_rules! number {
+    ($number:ident, $register:literal) => {
+        /// Each function's `# Safety`: the address is aligned to the number's size and can be read, and written by those
+        /// that write.
+        pub(super) mod $number {
+            use std::arch::asm;
+
+            #[inline]
+            pub(in super::super) unsafe fn load(at: *const $number) -> $number {
+                let value;
+                // SAFETY: By the caller.
+                unsafe {
+                    asm!(
+                        concat!("ldar {value:", $register, "}, [{at}]"),
+                        at = in(reg) at, value = out(reg) value,
+                        options(nostack, preserves_flags),
+                    );
+                }
+                value
+            }
+
+            #[inline]
+            pub(in super::super) unsafe fn store(at: *mut $number, value: $number) {
+                // SAFETY: By the caller.
+                unsafe {
+                    asm!(
+                        concat!("stlr {value:", $register, "}, [{at}]"),
+                        at = in(reg) at, value = in(reg) value,
+                        options(nostack, preserves_flags),
+                    );
+                }
+            }
+
+            #[inline]
+            pub(in super::super) unsafe fn swap(at: *mut $number, value: $number) -> $number {
+                let before;
+                // SAFETY: By the caller.
+                unsafe {
+                    asm!(
+                        "2:",
+                        concat!("ldaxr {before:", $register, "}, [{at}]"),
+                        concat!("stlxr {failed:w}, {value:", $register, "}, [{at}]"),
+                        "cbnz {failed:w}, 2b",
+                        at = in(reg) at, value = in(reg) value, before = out(reg) before, failed = out(reg) _,
+                        options(nostack, preserves_flags),
+                    );
+                }
+                before
+            }
+
+            #[inline]
+            pub(in super::super) unsafe fn compare_exchange(
+                at: *mut $number,
+                current: $number,
+                new: $number,
+            ) -> Result<$number, $number> {
+                let before: $number;
+                // SAFETY: By the caller.
+                unsafe {
+                    asm!(
+                        "2:",
+                        concat!("ldaxr {before:", $register, "}, [{at}]"),
+                        concat!("cmp {before:", $register, "}, {current:", $register, "}"),
+                        "b.ne 3f",
+                        concat!("stlxr {failed:w}, {new:", $register, "}, [{at}]"),
+                        "cbnz {failed:w}, 2b",
+                        "3:",
+                        at = in(reg) at, current = in(reg) current, new = in(reg) new,
+                        before = out(reg) before, failed = out(reg) _,
+                        options(nostack),
+                    );
+                }
+                if before == current { Ok(before) } else { Err(before) }
+            }
+
+            #[inline]
+            pub(in super::super) unsafe fn fetch_add(at: *mut $number, value: $number) -> $number {
+                let before;
+                // SAFETY: By the caller.
+                unsafe {
+                    asm!(
+                        "2:",
+                        concat!("ldaxr {before:", $register, "}, [{at}]"),
+                        concat!("add {after:", $register, "}, {before:", $register, "}, {value:", $register, "}"),
+                        concat!("stlxr {failed:w}, {after:", $register, "}, [{at}]"),
+                        "cbnz {failed:w}, 2b",
+                        at = in(reg) at, value = in(reg) value,
+                        before = out(reg) before, after = out(reg) _, failed = out(reg) _,
+                        options(nostack, preserves_flags),
+                    );
+                }
+                before
+            }
+        }
+    };
+}
+
+number!(u32, "w");
+number!(u64, "x");

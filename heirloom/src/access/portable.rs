@@ -1,0 +1,138 @@
+//! Any processor: every access is to an aligned 8-byte word, by atomics of that one size.
+//!
+//! A word may reach past the last byte, where the page, or what stands in for it in a test, goes on.
+
+use std::ptr;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
+
+const WORD: usize = size_of::<u64>();
+
+/// The word that holds the byte at `address`, and where in the word that byte is.
+unsafe fn word<'a>(address: *const u8) -> (&'a AtomicU64, usize) {
+    let offset = address.addr() % WORD;
+    // SAFETY: The memory starts and ends on a multiple of 8, so the word lies within, and is only ever used by this.
+    let word = unsafe { AtomicU64::from_ptr(address.sub(offset).cast_mut().cast()) };
+    (word, offset)
+}
+
+/// Goes through `len` bytes from `address` on, word by word: `each(word, where in it, from which byte, how many)`.
+unsafe fn words(address: *const u8, len: usize, mut each: impl FnMut(&AtomicU64, usize, usize, usize)) {
+    let mut done = 0;
+    while done < len {
+        // SAFETY: The byte is one of the caller's.
+        let (word, offset) = unsafe { word(address.add(done)) };
+        let part = (WORD - offset).min(len - done);
+        each(word, offset, done, part);
+        done += part;
+    }
+}
+
+/// # Safety
+/// `len` bytes can be read at `from` and written at `to`, which is this process's own.
+pub(super) unsafe fn copy_out(from: *const u8, to: *mut u8, len: usize) {
+    // SAFETY: By the caller; `done + part` never passes `len`.
+    unsafe {
+        words(from, len, |word, offset, done, part| {
+            let bytes = word.load(Relaxed).to_ne_bytes();
+            ptr::copy_nonoverlapping(bytes[offset..].as_ptr(), to.add(done), part);
+        });
+    }
+}
+
+/// # Safety
+/// `len` bytes can be read at `from`, which is this process's own, and written at `to`.
+pub(super) unsafe fn copy_in(from: *const u8, to: *mut u8, len: usize) {
+    // SAFETY: By the caller; `done + part` never passes `len`.
+    unsafe {
+        words(to, len, |word, offset, done, part| {
+            let put = |before: u64| {
+                let mut bytes = before.to_ne_bytes();
+                ptr::copy_nonoverlapping(from.add(done), bytes[offset..].as_mut_ptr(), part);
+                u64::from_ne_bytes(bytes)
+            };
+            if part == WORD {
+                word.store(put(0), Relaxed);
+            } else {
+                // The other bytes are somebody else's: they must be what they are when this lands.
+                let _ = word.fetch_update(Relaxed, Relaxed, |before| Some(put(before)));
+            }
+        });
+    }
+}
+
+/// Each function's `# Safety`: the address is aligned to 8 bytes and can be read, and written by those that write.
+#[allow(clippy::undocumented_unsafe_blocks, clippy::missing_safety_doc)]
+pub(super) mod u64 {
+    use super::*;
+
+    pub(in super::super) unsafe fn load(at: *const u64) -> u64 {
+        unsafe { word(at.cast()) }.0.load(Acquire)
+    }
+
+    pub(in super::super) unsafe fn store(at: *mut u64, value: u64) {
+        unsafe { word(at.cast()) }.0.store(value, Release);
+    }
+
+    pub(in super::super) unsafe fn swap(at: *mut u64, value: u64) -> u64 {
+        unsafe { word(at.cast()) }.0.swap(value, SeqCst)
+    }
+
+    pub(in super::super) unsafe fn compare_exchange(at: *mut u64, current: u64, new: u64) -> Result<u64, u64> {
+        unsafe { word(at.cast()) }.0.compare_exchange(current, new, SeqCst, SeqCst)
+    }
+
+    pub(in super::super) unsafe fn fetch_add(at: *mut u64, value: u64) -> u64 {
+        unsafe { word(at.cast()) }.0.fetch_add(value, SeqCst)
+    }
+}
+
+/// Each function's `# Safety`: the address is aligned to 4 bytes and can be read, and written by those that write.
+#[allow(clippy::undocumented_unsafe_blocks, clippy::missing_safety_doc)]
+pub(super) mod u32 {
+    use super::*;
+
+    const HALF: usize = size_of::<u32>();
+
+    fn get(word: u64, offset: usize) -> u32 {
+        let mut half = [0; HALF];
+        half.copy_from_slice(&word.to_ne_bytes()[offset..offset + HALF]);
+        u32::from_ne_bytes(half)
+    }
+
+    fn put(word: u64, offset: usize, value: u32) -> u64 {
+        let mut bytes = word.to_ne_bytes();
+        bytes[offset..offset + HALF].copy_from_slice(&value.to_ne_bytes());
+        u64::from_ne_bytes(bytes)
+    }
+
+    /// Sets what `update` makes of the value, unless that is nothing; gives the value before.
+    unsafe fn update(at: *mut u32, mut update: impl FnMut(u32) -> Option<u32>) -> Result<u32, u32> {
+        let (word, offset) = unsafe { word(at.cast()) };
+        let done = word.fetch_update(SeqCst, SeqCst, |before| Some(put(before, offset, update(get(before, offset))?)));
+        done.map(|before| get(before, offset)).map_err(|now| get(now, offset))
+    }
+
+    pub(in super::super) unsafe fn load(at: *const u32) -> u32 {
+        let (word, offset) = unsafe { word(at.cast()) };
+        get(word.load(Acquire), offset)
+    }
+
+    pub(in super::super) unsafe fn store(at: *mut u32, value: u32) {
+        unsafe { swap(at, value) };
+    }
+
+    pub(in super::super) unsafe fn swap(at: *mut u32, value: u32) -> u32 {
+        let (Ok(before) | Err(before)) = unsafe { update(at, |_| Some(value)) };
+        before
+    }
+
+    pub(in super::super) unsafe fn compare_exchange(at: *mut u32, current: u32, new: u32) -> Result<u32, u32> {
+        unsafe { update(at, |before| (before == current).then_some(new)) }
+    }
+
+    pub(in super::super) unsafe fn fetch_add(at: *mut u32, value: u32) -> u32 {
+        let (Ok(before) | Err(before)) = unsafe { update(at, |before| Some(before.wrapping_add(value))) };
+        before
+    }
+}

@@ -1,0 +1,168 @@
+//! x86-64. Aligned loads and stores are whole and already acquire and release; a locked instruction is a full fence.
+
+use std::arch::asm;
+
+/// From here on the processor's own string copy is the fastest, in bytes.
+const STRING: usize = 512;
+
+/// # Safety
+/// `len` bytes can be read at `from` and written at `to`, and the one is this process's own.
+#[inline]
+pub(super) unsafe fn copy_out(from: *const u8, to: *mut u8, len: usize) {
+    // SAFETY: By the caller.
+    unsafe { copy(from, to, len) };
+}
+
+/// # Safety
+/// As for `copy_out`.
+#[inline]
+pub(super) unsafe fn copy_in(from: *const u8, to: *mut u8, len: usize) {
+    // SAFETY: By the caller.
+    unsafe { copy(from, to, len) };
+}
+
+/// Moves one item of a fixed size through a register.
+macro_rules! one {
+    ($class:ident, $load:literal, $store:literal, $from:expr, $to:expr) => {
+        asm!(
+            $load, $store,
+            from = in(reg) $from, to = in(reg) $to, item = out($class) _,
+            options(nostack, preserves_flags),
+        )
+    };
+}
+
+/// Moves the first and the last item of `$size` bytes, which meet or overlap in between.
+macro_rules! both_ends {
+    ($class:ident, $load:literal, $store:literal, $size:literal, $from:ident, $to:ident, $len:ident) => {{
+        let last = $len - $size;
+        one!($class, $load, $store, $from, $to);
+        one!($class, $load, $store, $from.add(last), $to.add(last));
+    }};
+}
+
+#[inline]
+unsafe fn copy(from: *const u8, to: *mut u8, len: usize) {
+    // SAFETY: Each branch touches only the `len` bytes at both sides, which the caller vouches for. SSE2 is part of
+    // x86-64, and the direction flag is clear wherever Rust code runs.
+    unsafe {
+        match len {
+            0 => {}
+            1 => one!(reg_byte, "mov {item}, byte ptr [{from}]", "mov byte ptr [{to}], {item}", from, to),
+            2..4 => {
+                both_ends!(reg, "mov {item:x}, word ptr [{from}]", "mov word ptr [{to}], {item:x}", 2, from, to, len);
+            }
+            4..8 => {
+                both_ends!(reg, "mov {item:e}, dword ptr [{from}]", "mov dword ptr [{to}], {item:e}", 4, from, to, len);
+            }
+            8..16 => {
+                both_ends!(reg, "mov {item}, qword ptr [{from}]", "mov qword ptr [{to}], {item}", 8, from, to, len);
+            }
+            16..STRING => {
+                asm!(
+                    "2:",
+                    "movdqu {item}, xmmword ptr [{from} + {at}]",
+                    "movdqu xmmword ptr [{to} + {at}], {item}",
+                    "add {at}, 16",
+                    "cmp {at}, {last}",
+                    "jb 2b",
+                    "movdqu {item}, xmmword ptr [{from} + {last}]",
+                    "movdqu xmmword ptr [{to} + {last}], {item}",
+                    from = in(reg) from, to = in(reg) to, last = in(reg) len - 16,
+                    at = inout(reg) 0_usize => _, item = out(xmm_reg) _,
+                    options(nostack),
+                );
+            }
+            _ => asm!(
+                "rep movsb",
+                inout("rsi") from => _, inout("rdi") to => _, inout("rcx") len => _,
+                options(nostack, preserves_flags),
+            ),
+        }
+    }
+}
+
+macro_rules! number {
+    ($number:ident, $size:literal, $register:literal) => {
+        /// Each function's `# Safety`: the address is aligned to the number's size and can be read, and written by those
+        /// that write.
+        pub(super) mod $number {
+            use std::arch::asm;
+
+            #[inline]
+            pub(in super::super) unsafe fn load(at: *const $number) -> $number {
+                let value;
+                // SAFETY: By the caller.
+                unsafe {
+                    asm!(
+                        concat!("mov {value", $register, "}, ", $size, " ptr [{at}]"),
+                        at = in(reg) at, value = out(reg) value,
+                        options(nostack, preserves_flags),
+                    );
+                }
+                value
+            }
+
+            #[inline]
+            pub(in super::super) unsafe fn store(at: *mut $number, value: $number) {
+                // SAFETY: By the caller.
+                unsafe {
+                    asm!(
+                        concat!("mov ", $size, " ptr [{at}], {value", $register, "}"),
+                        at = in(reg) at, value = in(reg) value,
+                        options(nostack, preserves_flags),
+                    );
+                }
+            }
+
+            #[inline]
+            pub(in super::super) unsafe fn swap(at: *mut $number, value: $number) -> $number {
+                let before;
+                // SAFETY: By the caller.
+                unsafe {
+                    asm!(
+                        concat!("xchg ", $size, " ptr [{at}], {value", $register, "}"),
+                        at = in(reg) at, value = inout(reg) value => before,
+                        options(nostack, preserves_flags),
+                    );
+                }
+                before
+            }
+
+            #[inline]
+            pub(in super::super) unsafe fn compare_exchange(
+                at: *mut $number,
+                current: $number,
+                new: $number,
+            ) -> Result<$number, $number> {
+                let before: $number;
+                // SAFETY: By the caller.
+                unsafe {
+                    asm!(
+                        concat!("lock cmpxchg ", $size, " ptr [{at}], {new", $register, "}"),
+                        at = in(reg) at, new = in(reg) new, inout("rax") current => before,
+                        options(nostack),
+                    );
+                }
+                if before == current { Ok(before) } else { Err(before) }
+            }
+
+            #[inline]
+            pub(in super::super) unsafe fn fetch_add(at: *mut $number, value: $number) -> $number {
+                let before;
+                // SAFETY: By the caller.
+                unsafe {
+                    asm!(
+                        concat!("lock xadd ", $size, " ptr [{at}], {value", $register, "}"),
+                        at = in(reg) at, value = inout(reg) value => before,
+                        options(nostack),
+                    );
+                }
+                before
+            }
+        }
+    };
+}
+
+number!(u32, "dword", ":e");
+number!(u64, "qword", "");

@@ -1,0 +1,164 @@
+use std::io::Read;
+use std::os::fd::OwnedFd;
+use std::process::{ChildStderr, ChildStdin, ChildStdout, ExitStatus, Output};
+use std::thread;
+
+use crate::sys::{self, Failure, Pid};
+use crate::{Error, ErrorKind, Result};
+
+/// A process that [`Command::spawn`](crate::Command::spawn) started.
+///
+/// As with the standard library's, dropping it neither ends the process nor waits for it.
+///
+/// ```
+/// let mut child = heirloom::Command::new("sleep").arg("1000").spawn()?;
+/// child.kill()?;
+/// assert!(!child.wait()?.success());
+/// # Ok::<(), heirloom::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Child {
+    /// The writing end of its standard input, if that is piped.
+    pub stdin: Option<ChildStdin>,
+    /// The reading end of its standard output, if that is piped.
+    pub stdout: Option<ChildStdout>,
+    /// The reading end of its standard error, if that is piped.
+    pub stderr: Option<ChildStderr>,
+    pid: Pid,
+    /// Once it was waited for, its number may be another process's.
+    status: Option<ExitStatus>,
+}
+
+impl Child {
+    pub(crate) fn new(pid: Pid, stdin: Option<OwnedFd>, stdout: Option<OwnedFd>, stderr: Option<OwnedFd>) -> Self {
+        Self {
+            stdin: stdin.map(ChildStdin::from),
+            stdout: stdout.map(ChildStdout::from),
+            stderr: stderr.map(ChildStderr::from),
+            pid,
+            status: None,
+        }
+    }
+
+    /// Its process number.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.pid.as_raw_nonzero().get().unsigned_abs()
+    }
+
+    /// Closes its standard input, waits until it ends, and tells how it did; asked again, tells the same.
+    ///
+    /// # Errors
+    /// [`ErrorKind::System`]: somebody else waited for it.
+    ///
+    /// ```
+    /// let mut child = heirloom::Command::new("false").spawn()?;
+    /// assert_eq!(child.wait()?.code(), Some(1));
+    /// # Ok::<(), heirloom::Error>(())
+    /// ```
+    pub fn wait(&mut self) -> Result<ExitStatus> {
+        drop(self.stdin.take());
+        loop {
+            if let Some(status) = self.wait_or_look(true)? {
+                return Ok(status);
+            }
+        }
+    }
+
+    /// How it ended, if it did.
+    ///
+    /// # Errors
+    /// [`ErrorKind::System`]: somebody else waited for it.
+    ///
+    /// ```
+    /// let mut child = heirloom::Command::new("sleep").arg("1000").spawn()?;
+    /// assert!(child.try_wait()?.is_none());
+    /// # child.kill()?;
+    /// # child.wait()?;
+    /// # Ok::<(), heirloom::Error>(())
+    /// ```
+    pub fn try_wait(&mut self) -> Result<Option<ExitStatus>> {
+        self.wait_or_look(false)
+    }
+
+    fn wait_or_look(&mut self, block: bool) -> Result<Option<ExitStatus>> {
+        if self.status.is_none() {
+            self.status = sys::wait(self.pid, block).map_err(|failure| self.failed("wait for", failure))?;
+        }
+        Ok(self.status)
+    }
+
+    /// Ends it at once (SIGKILL). It must still be waited for. One that was waited for already is left alone.
+    ///
+    /// # Errors
+    /// [`ErrorKind::System`]: it runs as another user by now.
+    pub fn kill(&mut self) -> Result<()> {
+        if self.status.is_some() {
+            return Ok(());
+        }
+        sys::kill(self.pid).map_err(|failure| self.failed("kill", failure))
+    }
+
+    /// Waits until it ends, and gathers what it writes to its piped standard output and error meanwhile.
+    ///
+    /// # Errors
+    /// As for `wait`, and what reading the pipes answers.
+    ///
+    /// ```
+    /// use heirloom::{Command, Stdio};
+    ///
+    /// let child = Command::new("echo").arg("hello").stdout(Stdio::piped()).spawn()?;
+    /// assert_eq!(child.wait_with_output()?.stdout, b"hello\n");
+    /// # Ok::<(), heirloom::Error>(())
+    /// ```
+    pub fn wait_with_output(mut self) -> Result<Output> {
+        drop(self.stdin.take());
+        let (stdout, stderr) = (self.stdout.take(), self.stderr.take());
+        let gathered = match (stdout, stderr) {
+            // Both at once, or the child may wait for ever with one of them full.
+            (Some(stdout), Some(stderr)) => thread::scope(|scope| {
+                let reader = thread::Builder::new().spawn_scoped(scope, || gather(Some(stderr)))?;
+                let stdout = gather(Some(stdout))?;
+                let stderr = reader.join().unwrap_or_else(|_| Ok(Vec::new()))?;
+                Ok((stdout, stderr))
+            }),
+            (stdout, stderr) => gather(stdout).and_then(|stdout| Ok((stdout, gather(stderr)?))),
+        };
+        let (stdout, stderr) = gathered.map_err(|error| self.failed("read the output of", error.into()))?;
+        Ok(Output { status: self.wait()?, stdout, stderr })
+    }
+
+    /// A descriptor that becomes readable when it ends, for an event loop or an async runtime (on Linux a pidfd, see
+    /// [pidfd_open(2)](https://man7.org/linux/man-pages/man2/pidfd_open.2.html)); a new one with each call.
+    ///
+    /// # Errors
+    /// - [`ErrorKind::InvalidInput`]: it was waited for already, so nobody knows whose its number is now.
+    /// - [`ErrorKind::OutOfDescriptors`], and [`ErrorKind::System`] on kernels before 5.3.
+    ///
+    /// ```
+    /// let mut child = heirloom::Command::new("true").spawn()?;
+    /// let ended = child.pidfd()?; // poll it for reading
+    /// child.wait()?;
+    /// # drop(ended);
+    /// # Ok::<(), heirloom::Error>(())
+    /// ```
+    pub fn pidfd(&self) -> Result<OwnedFd> {
+        if self.status.is_some() {
+            let message = format!("cannot open a descriptor of process {}: it was waited for already", self.id());
+            return Err(Error::new(ErrorKind::InvalidInput, message));
+        }
+        sys::process_descriptor(self.pid).map_err(|failure| self.failed("open a descriptor of", failure))
+    }
+
+    fn failed(&self, tried: &str, failure: Failure) -> Error {
+        Error::system(format_args!("cannot {tried} process {}", self.id()), failure)
+    }
+}
+
+fn gather(pipe: Option<impl Read>) -> std::io::Result<Vec<u8>> {
+    let mut gathered = Vec::new();
+    if let Some(mut pipe) = pipe {
+        pipe.read_to_end(&mut gathered)?;
+    }
+    Ok(gathered)
+}

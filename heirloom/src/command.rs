@@ -1,0 +1,316 @@
+use std::collections::BTreeMap;
+use std::env;
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Output};
+use std::sync::Arc;
+
+use crate::handing_down::hand_down;
+use crate::object::Object;
+use crate::stdio::{Direction, Ends};
+use crate::sys::{self, Launch};
+use crate::variable::{VARIABLE, Variable};
+use crate::{Child, Error, ErrorKind, Heirloom, Result, Stdio, claim};
+
+/// A program to start, and the regions that it inherits.
+///
+/// Its names and habits are those of [`std::process::Command`], with [`inherit`](Self::inherit) besides. It starts the
+/// program by `posix_spawn`, so a spawn costs the same in a parent of 8 GiB as in one of 8 MiB. No descriptor that the
+/// program opened is closed in the child; this process's own regions never arrive there unless they are named here.
+///
+/// What needs code between `fork` and `exec` can't be had from it: another user id, limits, a `pre_exec`. A child can do
+/// such things to itself first thing in its `main`, which is the place for a sandbox anyway:
+///
+/// ```no_run
+/// fn main() -> Result<(), heirloom::Error> {
+///     heirloom::claim()?;
+///     let input = heirloom::FrozenRegion::inherited("input")?.map()?;
+///     // setrlimit, seccomp, setuid ...: from here on this process can do no more than it needs
+///     println!("{} bytes", input.len());
+///     Ok(())
+/// }
+/// ```
+///
+/// Or use [`CommandExt`](crate::CommandExt) on the standard library's, at the price of a `fork`.
+///
+/// ```
+/// use heirloom::{Command, FrozenRegion};
+///
+/// let text = FrozenRegion::from_bytes(b"one two three")?;
+/// let output = Command::new("sh")
+///     .args(["-c", "echo $HEIRLOOM_REGIONS"])
+///     .inherit("text", &text)?
+///     .output()?;
+/// assert!(output.stdout.starts_with(b"text="));
+/// # Ok::<(), heirloom::Error>(())
+/// ```
+pub struct Command {
+    program: OsString,
+    /// The program's name first.
+    args: Vec<OsString>,
+    /// Whether the child's environment starts empty.
+    cleared: bool,
+    /// What is set, or removed, on top of what it starts with.
+    changes: BTreeMap<OsString, Option<OsString>>,
+    directory: Option<PathBuf>,
+    process_group: Option<i32>,
+    standard: [Option<Stdio>; 3],
+    variable: Variable,
+    regions: Vec<Arc<Object>>,
+}
+
+impl Command {
+    /// To start `program`, which is looked up in the PATH unless it has a slash: in the child's PATH where that was
+    /// changed by [`env`](Self::env) and kin.
+    pub fn new(program: impl AsRef<OsStr>) -> Self {
+        let program = program.as_ref().to_owned();
+        Self {
+            args: vec![program.clone()],
+            program,
+            cleared: false,
+            changes: BTreeMap::new(),
+            directory: None,
+            process_group: None,
+            standard: [None, None, None],
+            variable: Variable::default(),
+            regions: Vec::new(),
+        }
+    }
+
+    /// Hands `region` down to what this command starts, under `name`.
+    ///
+    /// Any UTF-8 name of 1 to 240 bytes without NUL will do. The handle may be dropped before the spawn.
+    ///
+    /// # Errors
+    /// - [`ErrorKind::InvalidInput`]: a bad name; [`ErrorKind::NameInUse`]: a name that this command has already.
+    /// - [`ErrorKind::TooMany`]: the names and strings no longer fit the 128 KiB of one environment variable, which is
+    ///   some 2000 regions.
+    /// - [`ErrorKind::Malformed`]: what this process itself inherited can't be claimed, see [`claim`](crate::claim()).
+    ///
+    /// ```
+    /// use heirloom::{Command, Region};
+    ///
+    /// let (input, output) = (Region::create(4096)?, Region::create(4096)?);
+    /// let mut command = Command::new("decoder");
+    /// command.inherit("input", &input)?.inherit("output", &output)?;
+    /// assert!(command.inherit("input", &output).is_err());
+    /// # Ok::<(), heirloom::Error>(())
+    /// ```
+    pub fn inherit(&mut self, name: &str, region: &impl Heirloom) -> Result<&mut Self> {
+        let object = hand_down(&mut self.variable, name, region)?;
+        self.regions.push(object);
+        Ok(self)
+    }
+
+    /// One more argument.
+    pub fn arg(&mut self, arg: impl AsRef<OsStr>) -> &mut Self {
+        self.args.push(arg.as_ref().to_owned());
+        self
+    }
+
+    /// More arguments.
+    pub fn args<S: AsRef<OsStr>>(&mut self, args: impl IntoIterator<Item = S>) -> &mut Self {
+        self.args.extend(args.into_iter().map(|arg| arg.as_ref().to_owned()));
+        self
+    }
+
+    /// What the program is told as its own name, in place of the one it is started by.
+    pub fn arg0(&mut self, arg: impl AsRef<OsStr>) -> &mut Self {
+        arg.as_ref().clone_into(&mut self.args[0]);
+        self
+    }
+
+    /// Sets a variable of the child's environment.
+    ///
+    /// `HEIRLOOM_REGIONS` is set, or removed, by every spawn.
+    pub fn env(&mut self, key: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> &mut Self {
+        self.changes.insert(key.as_ref().to_owned(), Some(value.as_ref().to_owned()));
+        self
+    }
+
+    /// Sets variables of the child's environment.
+    pub fn envs<K: AsRef<OsStr>, V: AsRef<OsStr>>(&mut self, variables: impl IntoIterator<Item = (K, V)>) -> &mut Self {
+        for (key, value) in variables {
+            self.env(key, value);
+        }
+        self
+    }
+
+    /// Removes a variable from the child's environment.
+    pub fn env_remove(&mut self, key: impl AsRef<OsStr>) -> &mut Self {
+        self.changes.insert(key.as_ref().to_owned(), None);
+        self
+    }
+
+    /// Empties the child's environment of all but the names of regions, whichever is called first.
+    pub fn env_clear(&mut self) -> &mut Self {
+        self.cleared = true;
+        self.changes.clear();
+        self
+    }
+
+    /// The child's working directory. A relative path of the program counts from there.
+    pub fn current_dir(&mut self, directory: impl AsRef<Path>) -> &mut Self {
+        self.directory = Some(directory.as_ref().to_owned());
+        self
+    }
+
+    /// The child's standard input; without it this process's own, but nothing for [`output`](Self::output).
+    pub fn stdin(&mut self, stdio: impl Into<Stdio>) -> &mut Self {
+        self.standard[0] = Some(stdio.into());
+        self
+    }
+
+    /// The child's standard output; without it this process's own, but a pipe for [`output`](Self::output).
+    pub fn stdout(&mut self, stdio: impl Into<Stdio>) -> &mut Self {
+        self.standard[1] = Some(stdio.into());
+        self
+    }
+
+    /// The child's standard error; without it this process's own, but a pipe for [`output`](Self::output).
+    pub fn stderr(&mut self, stdio: impl Into<Stdio>) -> &mut Self {
+        self.standard[2] = Some(stdio.into());
+        self
+    }
+
+    /// The process group that the child joins; 0 is a new one of its own.
+    pub fn process_group(&mut self, group: i32) -> &mut Self {
+        self.process_group = Some(group);
+        self
+    }
+
+    /// Starts it.
+    ///
+    /// Everything that this process inherited itself is claimed first, so that the child gets only what was named here.
+    /// The child starts with no signal blocked, and SIGPIPE at its default.
+    ///
+    /// # Errors
+    /// - [`ErrorKind::ProgramNotFound`], [`ErrorKind::ProgramNotRunnable`]: nothing was started.
+    /// - [`ErrorKind::InvalidInput`]: a NUL byte in an argument, a variable or the directory.
+    /// - [`ErrorKind::OutOfDescriptors`]: for the pipes.
+    /// - [`ErrorKind::Malformed`]: what this process itself inherited can't be claimed, see [`claim`](crate::claim()).
+    /// - [`ErrorKind::System`]: too many processes, a directory that isn't there, arguments too long.
+    pub fn spawn(&mut self) -> Result<Child> {
+        self.spawn_with(&[Stdio::inherit(), Stdio::inherit(), Stdio::inherit()])
+    }
+
+    /// Starts it, waits, and tells how it ended.
+    ///
+    /// # Errors
+    /// As for [`spawn`](Self::spawn).
+    ///
+    /// ```
+    /// assert!(heirloom::Command::new("true").status()?.success());
+    /// # Ok::<(), heirloom::Error>(())
+    /// ```
+    pub fn status(&mut self) -> Result<ExitStatus> {
+        self.spawn()?.wait()
+    }
+
+    /// Starts it without input, waits, and tells how it ended and what it wrote.
+    ///
+    /// # Errors
+    /// As for [`spawn`](Self::spawn).
+    ///
+    /// ```
+    /// let output = heirloom::Command::new("echo").arg("hello").output()?;
+    /// assert_eq!(output.stdout, b"hello\n");
+    /// # Ok::<(), heirloom::Error>(())
+    /// ```
+    pub fn output(&mut self) -> Result<Output> {
+        self.spawn_with(&[Stdio::null(), Stdio::piped(), Stdio::piped()])?.wait_with_output()
+    }
+
+    /// Becomes the program: this process goes on as it, with its number. Returns only where that failed.
+    ///
+    /// The regions are made inheritable in this process just before: a child that another thread starts at that moment
+    /// gets them too, so call it while there is no other thread. After a failure the working directory, the process group
+    /// and the standard streams may be the new ones already; regions and signals are as before.
+    ///
+    /// # Errors
+    /// As for [`spawn`](Self::spawn), and [`ErrorKind::InvalidInput`] for a piped stream, which would have no other end.
+    ///
+    /// ```no_run
+    /// let text = heirloom::FrozenRegion::from_bytes(b"text")?;
+    /// let error = heirloom::Command::new("worker").inherit("text", &text)?.exec();
+    /// eprintln!("{error}");
+    /// # Ok::<(), heirloom::Error>(())
+    /// ```
+    pub fn exec(&mut self) -> Error {
+        if self.standard.iter().flatten().any(Stdio::is_piped) {
+            let message = format!("cannot become {:?}: a piped stream would have no other end", self.program);
+            return Error::new(ErrorKind::InvalidInput, message);
+        }
+        let opened = claim().and_then(|()| self.open(&[Stdio::inherit(), Stdio::inherit(), Stdio::inherit()]));
+        match opened {
+            Ok(ends) => {
+                let failure = self.launch(&ends, sys::exec);
+                Error::system(format_args!("cannot become {:?}", self.program), failure)
+            }
+            Err(error) => error,
+        }
+    }
+
+    fn spawn_with(&mut self, defaults: &[Stdio; 3]) -> Result<Child> {
+        claim()?;
+        let ends = self.open(defaults)?;
+        let pid = self
+            .launch(&ends, sys::spawn)
+            .map_err(|failure| Error::system(format_args!("cannot start {:?}", self.program), failure))?;
+        let [stdin, stdout, stderr] = ends.map(|ends| ends.ours);
+        Ok(Child::new(pid, stdin, stdout, stderr))
+    }
+
+    fn open(&self, defaults: &[Stdio; 3]) -> Result<[Ends; 3]> {
+        let mut opened = [Ends::default(), Ends::default(), Ends::default()];
+        let directions = [Direction::IntoChild, Direction::OutOfChild, Direction::OutOfChild];
+        for (index, default) in defaults.iter().enumerate() {
+            let stdio = self.standard[index].as_ref().unwrap_or(default);
+            opened[index] = stdio.open(directions[index]).map_err(|failure| {
+                Error::system(format_args!("cannot open a standard stream for {:?}", self.program), failure)
+            })?;
+        }
+        Ok(opened)
+    }
+
+    fn launch<T>(&self, ends: &[Ends; 3], start: impl FnOnce(&Launch<'_>) -> T) -> T {
+        let environment = self.environment();
+        let pass: Vec<_> = self.regions.iter().map(|object| object.as_fd()).collect();
+        let [stdin, stdout, stderr] = ends;
+        let search = environment.iter().find(|(key, _)| key == "PATH");
+        start(&Launch {
+            program: &self.program,
+            args: &self.args,
+            environment: &environment,
+            search: search.map(|(_, value)| value.as_os_str()),
+            directory: self.directory.as_deref(),
+            process_group: self.process_group,
+            standard: [stdin, stdout, stderr].map(|ends| ends.theirs.as_ref().map(AsFd::as_fd)),
+            pass: &pass,
+        })
+    }
+
+    fn environment(&self) -> Vec<(OsString, OsString)> {
+        let mut environment: Vec<_> = if self.cleared { Vec::new() } else { env::vars_os().collect() };
+        environment.retain(|(key, _)| key != VARIABLE && !self.changes.contains_key(key));
+        let set = self.changes.iter().filter_map(|(key, value)| Some((key.clone(), value.clone()?)));
+        environment.extend(set.filter(|(key, _)| key != VARIABLE));
+        if !self.variable.is_empty() {
+            environment.push((VARIABLE.into(), self.variable.as_str().into()));
+        }
+        environment
+    }
+}
+
+/// Tells what will be started with what, but no value of the environment.
+impl fmt::Debug for Command {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Command")
+            .field("program", &self.program)
+            .field("args", &self.args)
+            .field("regions", &self.variable.as_str())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,195 @@
+//! What can go wrong, and how it is told.
+
+use std::fmt::{self, Display};
+use std::io;
+use std::sync::Arc;
+
+use crate::sys::Failure;
+
+/// What a call of this library answers.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why a call failed: what was tried, on what, the system's own reason, and what to do about it.
+///
+/// ```
+/// use heirloom::{ErrorKind, Region};
+///
+/// let error = Region::create(0).unwrap_err();
+/// assert_eq!(error.kind(), ErrorKind::InvalidInput);
+/// println!("{error}"); // cannot create a region of 0 bytes: ...
+/// ```
+#[derive(Clone)]
+pub struct Error(Arc<Inner>);
+
+struct Inner {
+    kind: ErrorKind,
+    message: String,
+    system: Option<io::Error>,
+}
+
+/// The class of an [`Error`], for a program that acts on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// An argument that no system could serve: a size of 0, a name with NUL, a NUL in a program's argument.
+    InvalidInput,
+    /// A size beyond what any address space, or this process's limit on file sizes, holds.
+    TooLarge,
+    /// An offset or a length that passes the end.
+    OutOfBounds,
+    /// An offset that is not a multiple of what the call needs.
+    Misaligned,
+    /// A name that is already in use on this command.
+    NameInUse,
+    /// More names than one environment variable can carry.
+    TooMany,
+    /// No region of that name was handed down to this process.
+    NotInherited,
+    /// The inherited region was already taken by an earlier call.
+    AlreadyTaken,
+    /// The region is of another kind than the one asked for.
+    WrongKind,
+    /// An export string, or the variable that carries them, is not well-formed.
+    Malformed,
+    /// The descriptor is not the region that the string describes: it is closed, another file, of another size, or
+    /// lacks a seal.
+    NotThatRegion,
+    /// Something can still write, so the region can't be frozen now.
+    StillWritable,
+    /// The region was published or frozen, by this process or another, and the kernel now refuses the call.
+    Sealed,
+    /// This system, this sandbox or this backing can't do it.
+    Unsupported,
+    /// Memory, huge pages, disk space or address space ran out.
+    OutOfMemory,
+    /// This process, or the system, can open no more descriptors.
+    OutOfDescriptors,
+    /// The program doesn't exist.
+    ProgramNotFound,
+    /// The program exists and can't be run.
+    ProgramNotRunnable,
+    /// Any other refusal of the system; [`Error::os_error`] has its code.
+    System,
+}
+
+impl Error {
+    /// An error that this library found by itself.
+    pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self(Arc::new(Inner { kind, message: message.into(), system: None }))
+    }
+
+    /// An error that the system reported while `tried` was done.
+    pub(crate) fn system(tried: impl Display, failure: Failure) -> Self {
+        let Failure { kind, os, hint } = failure;
+        let message = match hint {
+            "" => format!("{tried}: {os}"),
+            hint => format!("{tried}: {os}; {hint}"),
+        };
+        Self(Arc::new(Inner { kind, message, system: Some(os) }))
+    }
+
+    /// The class of this error.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// The system's own code (`errno`), where the system refused.
+    #[must_use]
+    pub fn os_error(&self) -> Option<i32> {
+        self.0.system.as_ref().and_then(io::Error::raw_os_error)
+    }
+}
+
+impl Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.message)
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}: {}", self.0.kind, self.0.message)
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl From<Error> for io::Error {
+    fn from(error: Error) -> Self {
+        let kind = match error.kind() {
+            ErrorKind::InvalidInput | ErrorKind::OutOfBounds | ErrorKind::Misaligned | ErrorKind::WrongKind => {
+                io::ErrorKind::InvalidInput
+            }
+            ErrorKind::TooLarge => io::ErrorKind::FileTooLarge,
+            ErrorKind::TooMany => io::ErrorKind::ArgumentListTooLong,
+            ErrorKind::NameInUse => io::ErrorKind::AlreadyExists,
+            ErrorKind::NotInherited | ErrorKind::AlreadyTaken | ErrorKind::ProgramNotFound => io::ErrorKind::NotFound,
+            ErrorKind::Malformed | ErrorKind::NotThatRegion => io::ErrorKind::InvalidData,
+            ErrorKind::StillWritable => io::ErrorKind::ResourceBusy,
+            ErrorKind::Sealed | ErrorKind::ProgramNotRunnable => io::ErrorKind::PermissionDenied,
+            ErrorKind::Unsupported => io::ErrorKind::Unsupported,
+            ErrorKind::OutOfMemory => io::ErrorKind::OutOfMemory,
+            ErrorKind::OutOfDescriptors | ErrorKind::System => {
+                error.0.system.as_ref().map_or(io::ErrorKind::Other, io::Error::kind)
+            }
+        };
+        Self::new(kind, error)
+    }
+}
+
+/// A call that took something over, failed, and gives it back.
+///
+/// `?` turns it into an [`Error`] (and lets `handle` go).
+///
+/// ```
+/// use heirloom::{ErrorKind, Region};
+///
+/// let region = Region::create(4096)?;
+/// let view = region.map()?;
+/// let refused = region.freeze().unwrap_err(); // a writable mapping lives
+/// assert_eq!(refused.error.kind(), ErrorKind::StillWritable);
+///
+/// drop(view);
+/// let frozen = refused.handle.freeze()?; // the same region, tried again
+/// # assert_eq!(frozen.size(), 4096);
+/// # Ok::<(), heirloom::Error>(())
+/// ```
+pub struct Refused<T> {
+    /// Why the call failed.
+    pub error: Error,
+    /// What the call was given, unchanged.
+    pub handle: T,
+}
+
+impl<T> Refused<T> {
+    pub(crate) fn new(error: Error, handle: T) -> Self {
+        Self { error, handle }
+    }
+}
+
+impl<T> Display for Refused<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Display::fmt(&self.error, f)
+    }
+}
+
+impl<T> fmt::Debug for Refused<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.error, f)
+    }
+}
+
+impl<T> std::error::Error for Refused<T> {}
+
+impl<T> From<Refused<T>> for Error {
+    fn from(refused: Refused<T>) -> Self {
+        refused.error
+    }
+}
+
+impl<T> From<Refused<T>> for io::Error {
+    fn from(refused: Refused<T>) -> Self {
+        refused.error.into()
+    }
+}

@@ -1,0 +1,305 @@
+//! Protocol two: a region as a string, see `docs/format.md`.
+
+#![allow(unsafe_code)]
+
+use std::fmt;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::str::FromStr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::object::{self, Object};
+use crate::sys::{self, Failure, Identity, Status};
+use crate::{Error, ErrorKind, Kind, Result};
+
+/// The version of the format behind the fields that NSPR knows.
+const VERSION: u32 = 1;
+
+/// What an export string says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ExportString {
+    pub(crate) number: RawFd,
+    pub(crate) kind: Kind,
+    /// Bytes.
+    pub(crate) size: u64,
+    pub(crate) identity: Identity,
+}
+
+/// Why a descriptor is not the region that a string describes.
+pub(crate) enum Mismatch {
+    Closed,
+    AnotherFile,
+    Flaw(&'static str),
+    System(Failure),
+}
+
+impl ExportString {
+    /// `fd` is a descriptor of the region of that kind and size.
+    pub(crate) fn new(fd: BorrowedFd<'_>, kind: Kind, size: u64) -> Result<Self, Failure> {
+        Ok(Self { number: fd.as_raw_fd(), kind, size, identity: sys::identity(fd)? })
+    }
+
+    /// What NSPR would call it: 0 is `PR_PROT_READONLY`, 1 is `PR_PROT_READWRITE`.
+    fn protection(self) -> u8 {
+        u8::from(matches!(self.kind, Kind::Writable | Kind::Unsealed))
+    }
+
+    /// Whether a descriptor is exactly that region.
+    fn describes(self, fd: BorrowedFd<'_>) -> Result<Status, Mismatch> {
+        let status = sys::status(fd).map_err(Mismatch::System)?;
+        if status.identity != self.identity {
+            Err(Mismatch::AnotherFile)
+        } else if status.size != self.size {
+            Err(Mismatch::Flaw("it has another size"))
+        } else if let Some(flaw) = object::flaw(&status, self.kind) {
+            Err(Mismatch::Flaw(flaw))
+        } else {
+            Ok(status)
+        }
+    }
+
+    /// Whether what is open under its number is exactly that region. Does nothing to it.
+    pub(crate) fn check(self) -> Result<Status, Mismatch> {
+        let open = sys::look_at(self.number, |fd| sys::is_close_on_exec(fd).map(drop));
+        if open.is_err() {
+            return Err(Mismatch::Closed);
+        }
+        sys::look_at(self.number, |fd| Ok(self.describes(fd))).map_err(Mismatch::System)?
+    }
+
+    /// The region, over a descriptor of its own.
+    pub(crate) fn duplicate(self) -> Result<Object, Mismatch> {
+        // First: to close a duplicate of some other file would drop the locks that this process holds on it.
+        self.check()?;
+        let fd = sys::look_at(self.number, |fd| Ok(sys::duplicate(fd)?)).map_err(Mismatch::System)?;
+        // Again: another thread may have put another file there meanwhile.
+        let status = self.describes(fd.as_fd())?;
+        Ok(Object::received(fd, self.kind, &status))
+    }
+
+    /// The region, over the descriptor that its number names.
+    ///
+    /// # Safety
+    /// Nothing else in this process owns the descriptor of that number.
+    pub(crate) unsafe fn take_over(self) -> Result<Object, Mismatch> {
+        let status = self.check()?;
+        // SAFETY: It is open, as was just checked, and that nothing else owns it is the caller's word.
+        let fd = unsafe { sys::take_over(self.number) };
+        let closed = sys::set_close_on_exec(fd.as_fd(), true);
+        closed.map_err(|error| Mismatch::System(error.into()))?;
+        Ok(Object::received(fd, self.kind, &status))
+    }
+
+    /// Says what `tried` failed for, on this string.
+    pub(crate) fn refused(self, tried: fmt::Arguments<'_>, mismatch: Mismatch) -> Error {
+        let number = self.number;
+        let why = match mismatch {
+            Mismatch::System(failure) => return Error::system(tried, failure),
+            Mismatch::Closed => format!("no descriptor {number} is open in this process"),
+            Mismatch::AnotherFile => format!("descriptor {number} is another file"),
+            Mismatch::Flaw(flaw) => format!("descriptor {number} is not what was handed down: {flaw}"),
+        };
+        Error::new(ErrorKind::NotThatRegion, format!("{tried}: {why}"))
+    }
+}
+
+impl fmt::Display for ExportString {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Identity { device, inode } = self.identity;
+        write!(f, "{}:{}:{VERSION}:{}:{}:{device}:{inode}", self.number, self.protection(), self.kind, self.size)
+    }
+}
+
+impl FromStr for ExportString {
+    type Err = Error;
+
+    fn from_str(string: &str) -> Result<Self> {
+        parse(string).ok_or_else(|| {
+            let shown: String = string.chars().take(128).collect();
+            Error::new(ErrorKind::Malformed, format!("{shown:?} is no export string of a region"))
+        })
+    }
+}
+
+fn parse(string: &str) -> Option<ExportString> {
+    let mut fields = string.split(':');
+    let number = fields.next()?.parse().ok()?;
+    let _protection = fields.next()?;
+    let _version = fields.next()?;
+    let parsed = ExportString {
+        number,
+        kind: Kind::from_word(fields.next()?)?,
+        size: fields.next()?.parse().ok()?,
+        identity: Identity { device: fields.next()?.parse().ok()?, inode: fields.next()?.parse().ok()? },
+    };
+    // One string for each region: no other version or protection, no `+7`, no `007`, nothing behind.
+    (number >= 0 && parsed.to_string() == string).then_some(parsed)
+}
+
+/// A region as a string, and the descriptor that the string names; from `export` or `export_inheritable` of a region.
+///
+/// The string is good for a child that inherits the descriptor under the same number, while this lives. It is shorter
+/// than 128 bytes with C's NUL.
+///
+/// ```
+/// let region = heirloom::Region::create(4096)?;
+/// let exported = region.export()?;
+/// assert!(exported.as_str().contains(":writable:4096:"));
+/// # Ok::<(), heirloom::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Export {
+    fd: OwnedFd,
+    string: String,
+}
+
+/// The numbers of all exports that live, which a claim or an import must leave to them.
+static EXPORTED: Mutex<Vec<RawFd>> = Mutex::new(Vec::new());
+
+/// Whether a descriptor belongs to an [`Export`] of this process.
+pub(crate) fn is_exported(number: RawFd) -> bool {
+    EXPORTED.lock().unwrap_or_else(PoisonError::into_inner).contains(&number)
+}
+
+impl Export {
+    /// The string, for the child to import.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.string
+    }
+}
+
+impl Drop for Export {
+    fn drop(&mut self) {
+        let number = self.fd.as_raw_fd();
+        EXPORTED.lock().unwrap_or_else(PoisonError::into_inner).retain(|other| *other != number);
+    }
+}
+
+impl fmt::Display for Export {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.string)
+    }
+}
+
+/// The descriptor that the child is to inherit, under its number.
+impl AsFd for Export {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+pub(crate) fn export(object: &Object, kind: Kind) -> Result<Export> {
+    export_over(sys::duplicate(object.as_fd()), object, kind)
+}
+
+pub(crate) fn export_inheritable(object: &Object, kind: Kind) -> Result<Export> {
+    export_over(sys::duplicate_inheritable(object.as_fd()), object, kind)
+}
+
+fn export_over(duplicate: io::Result<OwnedFd>, object: &Object, kind: Kind) -> Result<Export> {
+    let exported = duplicate.map_err(Failure::from).and_then(|fd| {
+        let string = ExportString::new(fd.as_fd(), kind, object.size())?.to_string();
+        Ok(Export { fd, string })
+    });
+    let exported = exported.map_err(|failure| object.failed("export", failure))?;
+    let number = exported.fd.as_raw_fd();
+    EXPORTED.lock().unwrap_or_else(PoisonError::into_inner).push(number);
+    Ok(exported)
+}
+
+/// The string, if it names a kind of region that the caller accepts.
+fn read(string: &str, accepts: fn(Kind) -> bool) -> Result<ExportString> {
+    let named: ExportString = string.parse()?;
+    if accepts(named.kind) {
+        return Ok(named);
+    }
+    let message = format!("cannot import {string:?} as another kind of region: it names a {} one", named.kind);
+    Err(Error::new(ErrorKind::WrongKind, message))
+}
+
+pub(crate) fn import(string: &str, accepts: fn(Kind) -> bool) -> Result<Arc<Object>> {
+    let named = read(string, accepts)?;
+    let tried = format_args!("cannot import the region {string:?}");
+    let object = named.duplicate().map_err(|mismatch| named.refused(tried, mismatch))?;
+    if !is_exported(named.number) {
+        let closed = sys::look_at(named.number, |fd| Ok(sys::set_close_on_exec(fd, true)?));
+        closed.map_err(|failure| Error::system(tried, failure))?;
+    }
+    Ok(Arc::new(object))
+}
+
+/// # Safety
+/// Nothing else in this process owns the descriptor of that number.
+pub(crate) unsafe fn import_owned(string: &str, accepts: fn(Kind) -> bool) -> Result<Arc<Object>> {
+    let named = read(string, accepts)?;
+    // SAFETY: By the caller.
+    let object = unsafe { named.take_over() };
+    let tried = format_args!("cannot import the region {string:?}");
+    Ok(Arc::new(object.map_err(|mismatch| named.refused(tried, mismatch))?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LARGEST: ExportString = ExportString {
+        number: i32::MAX,
+        kind: Kind::Published,
+        size: u64::MAX,
+        identity: Identity { device: u64::MAX, inode: u64::MAX },
+    };
+
+    #[test]
+    fn a_string_survives_the_way_there_and_back() {
+        for kind in [Kind::Writable, Kind::Unsealed, Kind::Published, Kind::Frozen] {
+            let string = ExportString { kind, ..LARGEST };
+            assert_eq!(string.to_string().parse::<ExportString>().unwrap(), string);
+        }
+    }
+
+    #[test]
+    fn the_longest_string_fits_128_bytes_with_its_nul() {
+        assert!(LARGEST.to_string().len() < 128);
+    }
+
+    #[test]
+    fn nothing_but_the_one_spelling_is_accepted() {
+        let good = "5:1:1:writable:4096:1:42";
+        assert!(good.parse::<ExportString>().is_ok());
+        for bad in [
+            "",
+            ":",
+            "5",
+            "5:1",
+            "5:1:1",
+            "5:1:1:writable:4096:1",
+            "5:1:1:writable:4096:1:42:",
+            " 5:1:1:writable:4096:1:42",
+            "5:1:1:writable:4096:1:42 ",
+            "5:1:1:writable:4096:1:42\n",
+            "5:1:1:writable:4096:1:42\0",
+            "+5:1:1:writable:4096:1:42",
+            "05:1:1:writable:4096:1:42",
+            "-5:1:1:writable:4096:1:42",
+            "-0:1:1:writable:4096:1:42",
+            "5:0:1:writable:4096:1:42",
+            "5:2:1:writable:4096:1:42",
+            "5:1:2:writable:4096:1:42",
+            "5:1::writable:4096:1:42",
+            "5:1:1:Writable:4096:1:42",
+            "5:1:1::4096:1:42",
+            "5:1:1:frozen:4096:1:42",
+            "5:1:1:writable:-1:1:42",
+            "5:1:1:writable:0x10:1:42",
+            "5:1:1:writable:18446744073709551616:1:42",
+            "2147483648:1:1:writable:4096:1:42",
+            "5:1:1:writable:4096:1:99999999999999999999",
+            "5:1:1:writable:4096::42",
+            "５:1:1:writable:4096:1:42",
+        ] {
+            let error = bad.parse::<ExportString>().unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Malformed, "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! How bytes get into a region that is not frozen yet.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
+
+use crate::sys;
+use crate::{Error, ErrorKind, Result};
+
+/// How much passes through a buffer at once, in bytes: it stays in the processor's cache.
+const BUFFER: usize = 128 << 10;
+
+/// Memory that grows by what is written to it.
+pub(crate) struct Filler {
+    memory: File,
+    size: u64,
+    /// How large this process may make it.
+    limit: u64,
+}
+
+impl Filler {
+    pub(crate) fn new(memory: OwnedFd) -> Self {
+        Self { memory: memory.into(), size: 0, limit: sys::size_limit() }
+    }
+
+    pub(crate) fn finish(self) -> (OwnedFd, u64) {
+        (self.memory.into(), self.size)
+    }
+
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        // Past the limit the kernel doesn't only refuse: it ends the process.
+        if bytes.len() as u64 > self.room() {
+            return Err(self.too_large());
+        }
+        self.memory.write_all(bytes).map_err(|error| self.failed(error))?;
+        self.size += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Takes all that is left in `reader`, through a buffer.
+    pub(crate) fn read_from(&mut self, reader: &mut impl Read) -> Result<()> {
+        let mut buffer = vec![0; BUFFER];
+        loop {
+            match reader.read(&mut buffer) {
+                Ok(0) => return Ok(()),
+                Ok(read) => self.write(&buffer[..read])?,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(self.failed(error)),
+            }
+        }
+    }
+
+    /// Takes all that is left in `file`, inside the kernel where it can.
+    pub(crate) fn take_from(&mut self, file: &File) -> Result<()> {
+        while self.room() > 0 {
+            match sys::transfer(file.as_fd(), self.memory.as_fd(), self.room()) {
+                Ok(0) => return Ok(()),
+                Ok(moved) => self.size += moved,
+                // It can't be done with such a file; or it can't be read at all, which reading will tell.
+                Err(_) => break,
+            }
+        }
+        self.read_from(&mut &*file)
+    }
+
+    fn room(&self) -> u64 {
+        self.limit - self.size
+    }
+
+    fn too_large(&self) -> Error {
+        let message = format!(
+            "cannot fill a frozen region beyond {} bytes: this process's limit on file sizes (ulimit -f) is {}",
+            self.size, self.limit
+        );
+        Error::new(ErrorKind::TooLarge, message)
+    }
+
+    fn failed(&self, error: io::Error) -> Error {
+        let tried = format!("cannot fill a frozen region after {} bytes", self.size);
+        Error::system(tried, error.into())
+    }
+}

@@ -1,0 +1,223 @@
+use std::fs::File;
+use std::io::Read;
+use std::os::fd::AsFd;
+use std::sync::Arc;
+
+use crate::fill::Filler;
+use crate::handle::handle;
+use crate::object::Object;
+use crate::sys::{self, Protection};
+use crate::{Error, FrozenCopyMapping, FrozenMapping, Heirloom, Kind, Result, name};
+
+/// Memory that nobody can change, ever: the kernel refuses every write, by every holder.
+///
+/// So its mapping is a plain `&[u8]`, also in a child that doesn't trust its parent: a handle is only made after the
+/// kernel has said that the seals are there. From [`Region::freeze`](crate::Region::freeze), or straight from bytes, a
+/// reader or a file. One of no bytes is fine.
+///
+/// ```
+/// use heirloom::{Command, FrozenRegion};
+///
+/// let key = FrozenRegion::from_bytes(b"a secret")?;
+/// let mut child = Command::new("true").inherit("key", &key)?.spawn()?;
+/// child.wait()?;
+/// # Ok::<(), heirloom::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct FrozenRegion(pub(crate) Arc<Object>);
+
+handle!(FrozenRegion, Frozen, "FrozenRegion::from_bytes([0; 4096])?");
+
+impl FrozenRegion {
+    /// Freezes a copy of `bytes`.
+    ///
+    /// # Errors
+    /// As for [`FrozenOptions::from_bytes`].
+    ///
+    /// ```
+    /// let region = heirloom::FrozenRegion::from_bytes("text")?;
+    /// assert_eq!(&*region.map()?, b"text");
+    /// # Ok::<(), heirloom::Error>(())
+    /// ```
+    pub fn from_bytes(bytes: impl AsRef<[u8]>) -> Result<Self> {
+        Self::options().from_bytes(bytes)
+    }
+
+    /// Freezes all that `reader` gives until its end.
+    ///
+    /// # Errors
+    /// As for [`FrozenOptions::from_reader`].
+    pub fn from_reader(reader: impl Read) -> Result<Self> {
+        Self::options().from_reader(reader)
+    }
+
+    /// Freezes what `file` holds from its current position to its end.
+    ///
+    /// # Errors
+    /// As for [`FrozenOptions::from_file`].
+    pub fn from_file(file: &File) -> Result<Self> {
+        Self::options().from_file(file)
+    }
+
+    /// Freezes a copy of what a region holds now, which works whatever its holders do to it.
+    ///
+    /// Of a region that others write meanwhile, the copy may mix old and new bytes.
+    ///
+    /// # Errors
+    /// As for [`FrozenOptions::from_bytes`].
+    ///
+    /// ```
+    /// let region = heirloom::Region::create(4096)?;
+    /// let view = region.map()?; // keeps `region` from being frozen itself
+    /// view.write_at(0, b"now")?;
+    /// let frozen = heirloom::FrozenRegion::copy_of(&region)?;
+    /// view.write_at(0, b"new")?;
+    /// assert!(frozen.map()?.starts_with(b"now"));
+    /// # Ok::<(), heirloom::Error>(())
+    /// ```
+    pub fn copy_of(region: &impl Heirloom) -> Result<Self> {
+        Self::options().copy_of(region)
+    }
+
+    /// The choices there are, all at their defaults.
+    pub fn options() -> FrozenOptions {
+        FrozenOptions::default()
+    }
+
+    /// Maps it all, to read.
+    ///
+    /// # Errors
+    /// [`ErrorKind::OutOfMemory`](crate::ErrorKind::OutOfMemory): the address space is full.
+    pub fn map(&self) -> Result<FrozenMapping> {
+        self.0.map(Protection::ReadOnly).map(FrozenMapping)
+    }
+
+    /// Maps `len` bytes from byte `offset` on, to read.
+    ///
+    /// # Errors
+    /// As for `map`, and [`ErrorKind::Misaligned`](crate::ErrorKind::Misaligned) where `offset` is no multiple of the
+    /// page size, [`ErrorKind::OutOfBounds`](crate::ErrorKind::OutOfBounds),
+    /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) for no bytes.
+    pub fn map_part(&self, offset: u64, len: usize) -> Result<FrozenMapping> {
+        self.0.map_part(offset, len, Protection::ReadOnly).map(FrozenMapping)
+    }
+
+    /// Maps it all copy-on-write: what is written there nobody else sees.
+    ///
+    /// # Errors
+    /// As for `map`.
+    pub fn map_copy(&self) -> Result<FrozenCopyMapping> {
+        self.0.map(Protection::CopyOnWrite).map(FrozenCopyMapping)
+    }
+
+    /// Maps `len` bytes from byte `offset` on copy-on-write.
+    ///
+    /// # Errors
+    /// As for `map_part`.
+    pub fn map_copy_part(&self, offset: u64, len: usize) -> Result<FrozenCopyMapping> {
+        self.0.map_part(offset, len, Protection::CopyOnWrite).map(FrozenCopyMapping)
+    }
+
+    /// Always [`Kind::Frozen`].
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        Kind::Frozen
+    }
+
+    fn accepts(kind: Kind) -> bool {
+        kind == Kind::Frozen
+    }
+}
+
+/// How a [`FrozenRegion`] is to be made; from [`FrozenRegion::options`].
+///
+/// ```
+/// use heirloom::FrozenRegion;
+///
+/// let words = FrozenRegion::options().name("words").from_bytes("one two three")?;
+/// # assert_eq!(words.size(), 13);
+/// # Ok::<(), heirloom::Error>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+#[must_use]
+pub struct FrozenOptions {
+    name: Option<String>,
+}
+
+#[allow(clippy::wrong_self_convention)] // They make a region from bytes, not options.
+impl FrozenOptions {
+    /// A name for whoever debugs: the kernel shows it as `/memfd:heirloom:NAME`. Nothing can be opened by it.
+    ///
+    /// At most 240 bytes, not empty, without NUL.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// Freezes a copy of `bytes`.
+    ///
+    /// # Errors
+    /// - [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput): a bad name.
+    /// - [`ErrorKind::TooLarge`](crate::ErrorKind::TooLarge): more than this process's limit (`ulimit -f`).
+    /// - [`ErrorKind::OutOfMemory`](crate::ErrorKind::OutOfMemory),
+    ///   [`ErrorKind::OutOfDescriptors`](crate::ErrorKind::OutOfDescriptors).
+    /// - [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported): this system or sandbox has no sealed memory.
+    pub fn from_bytes(&self, bytes: impl AsRef<[u8]>) -> Result<FrozenRegion> {
+        self.fill(|filler| filler.write(bytes.as_ref()))
+    }
+
+    /// Freezes all that `reader` gives until its end.
+    ///
+    /// # Errors
+    /// As for `from_bytes`, and what the reader answers.
+    ///
+    /// ```
+    /// let input: &[u8] = b"from anywhere";
+    /// let region = heirloom::FrozenRegion::options().name("input").from_reader(input)?;
+    /// # assert_eq!(region.size(), 13);
+    /// # Ok::<(), heirloom::Error>(())
+    /// ```
+    pub fn from_reader(&self, mut reader: impl Read) -> Result<FrozenRegion> {
+        self.fill(|filler| filler.read_from(&mut reader))
+    }
+
+    /// Freezes what `file` holds from its current position to its end, and leaves it there.
+    ///
+    /// The kernel copies it, from the file's pages to the region's, without a buffer in between. A pipe, a terminal or a
+    /// device will do for a file.
+    ///
+    /// # Errors
+    /// As for `from_bytes`, and what reading the file answers.
+    ///
+    /// ```
+    /// let file = std::fs::File::open("Cargo.toml")?;
+    /// let region = heirloom::FrozenRegion::options().name("manifest").from_file(&file)?;
+    /// assert_eq!(region.size(), file.metadata()?.len());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn from_file(&self, file: &File) -> Result<FrozenRegion> {
+        self.fill(|filler| filler.take_from(file))
+    }
+
+    /// Freezes a copy of what a region holds now.
+    ///
+    /// # Errors
+    /// As for `from_bytes`.
+    pub fn copy_of(&self, region: &impl Heirloom) -> Result<FrozenRegion> {
+        let pages = region.object().map(Protection::ReadOnly)?;
+        self.fill(|filler| filler.read_from(&mut pages.reader()))
+    }
+
+    fn fill(&self, fill: impl FnOnce(&mut Filler) -> Result<()>) -> Result<FrozenRegion> {
+        if let Some(name) = &self.name {
+            name::check(name)?;
+        }
+        let failed = |failure| Error::system("cannot create a frozen region", failure);
+        let memory = sys::create_memory(self.name.as_deref(), false).map_err(failed)?;
+        let mut filler = Filler::new(memory);
+        fill(&mut filler)?;
+        let (memory, size) = filler.finish();
+        sys::freeze(memory.as_fd()).map_err(failed)?;
+        Ok(FrozenRegion(Arc::new(Object::created(memory, size))))
+    }
+}

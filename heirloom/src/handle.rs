@@ -1,0 +1,188 @@
+//! What the three kinds of region have in common, written once.
+
+/// Gives a kind of region all that doesn't depend on what its holder may do.
+///
+/// `$region` wraps an `Arc<Object>`; `$fresh` is an expression that makes one, for the examples.
+macro_rules! handle {
+    ($region:ident, $kind:ident, $fresh:literal) => {
+        impl $region {
+            /// How many bytes it holds; it never changes.
+            ///
+            /// ```
+            /// # use heirloom::*;
+            #[doc = concat!("let region = ", $fresh, ";")]
+            /// assert_eq!(region.size(), 4096);
+            /// # Ok::<(), Error>(())
+            /// ```
+            #[must_use]
+            pub fn size(&self) -> u64 {
+                self.0.size()
+            }
+
+            #[doc = concat!("The `", stringify!($region), "` that this process's parent handed down under `name`.")]
+            ///
+            /// Each name can be taken once; clone the handle for more. The first call claims all that was inherited, see
+            /// [`claim`](crate::claim()).
+            ///
+            /// # Errors
+            /// - [`ErrorKind::NotInherited`](crate::ErrorKind::NotInherited): no such name; the message lists those there are.
+            /// - [`ErrorKind::AlreadyTaken`](crate::ErrorKind::AlreadyTaken): an earlier call took it.
+            /// - [`ErrorKind::WrongKind`](crate::ErrorKind::WrongKind): it is there, of another kind; it stays there.
+            /// - [`ErrorKind::NotThatRegion`](crate::ErrorKind::NotThatRegion): the name is there, its descriptor is not: a
+            ///   launcher in between closed it, or the variable was meant for an ancestor.
+            /// - [`ErrorKind::Malformed`](crate::ErrorKind::Malformed): `HEIRLOOM_REGIONS` is not well-formed.
+            ///
+            /// ```
+            /// # use heirloom::*;
+            #[doc = concat!("let frames = match ", stringify!($region), "::inherited(\"frames\") {")]
+            ///     // Started by hand, without a parent that hands anything down.
+            #[doc = concat!("    Err(error) if error.kind() == ErrorKind::NotInherited => ", $fresh, ",")]
+            ///     answer => answer?,
+            /// };
+            /// # assert_eq!(frames.size(), 4096);
+            /// # Ok::<(), Error>(())
+            /// ```
+            pub fn inherited(name: &str) -> $crate::Result<Self> {
+                Ok(Self(crate::inheritance::take(name, Self::accepts)?))
+            }
+
+            #[doc = concat!("The `", stringify!($region), "` that an export string names, over a descriptor of its own.")]
+            ///
+            /// The descriptor that the string names is checked before anything is done with it, and afterwards only made
+            /// close-on-exec. The format is in `docs/format.md`.
+            ///
+            /// # Errors
+            /// - [`ErrorKind::Malformed`](crate::ErrorKind::Malformed): it is no export string.
+            /// - [`ErrorKind::WrongKind`](crate::ErrorKind::WrongKind): it names another kind of region.
+            /// - [`ErrorKind::NotThatRegion`](crate::ErrorKind::NotThatRegion): what is open under that number, if anything,
+            ///   is not exactly that region. Nothing was done to it.
+            /// - [`ErrorKind::OutOfDescriptors`](crate::ErrorKind::OutOfDescriptors).
+            ///
+            /// ```
+            /// # use heirloom::*;
+            #[doc = concat!("let region = ", $fresh, ";")]
+            /// let exported = region.export()?;
+            #[doc = concat!("let again = ", stringify!($region), "::import(exported.as_str())?;")]
+            /// assert_eq!(again.size(), 4096);
+            /// # Ok::<(), Error>(())
+            /// ```
+            pub fn import(string: &str) -> $crate::Result<Self> {
+                Ok(Self(crate::export::import(string, Self::accepts)?))
+            }
+
+            #[doc = concat!("Takes over the very descriptor that an export string names, as a `", stringify!($region), "`.")]
+            ///
+            /// # Errors
+            /// As for `import`; then the descriptor is as it was.
+            ///
+            /// # Safety
+            /// Nothing else in this process owns the descriptor of that number.
+            ///
+            /// ```
+            /// # use heirloom::*;
+            /// # use std::os::fd::{AsFd, IntoRawFd};
+            #[doc = concat!("let region = ", $fresh, ";")]
+            /// let exported = region.export()?;
+            /// let string = exported.to_string();
+            /// // As if another process had handed the descriptor down: nothing here owns it any more.
+            /// std::mem::forget(exported);
+            /// // SAFETY: See above.
+            #[doc = concat!("let again = unsafe { ", stringify!($region), "::import_owned(&string) }?;")]
+            /// assert_eq!(again.size(), 4096);
+            /// # Ok::<(), Error>(())
+            /// ```
+            #[allow(unsafe_code)]
+            pub unsafe fn import_owned(string: &str) -> $crate::Result<Self> {
+                // SAFETY: By the caller.
+                Ok(Self(unsafe { crate::export::import_owned(string, Self::accepts) }?))
+            }
+
+            /// The string by which a child that is started in some other way can import this region, and a descriptor for
+            /// it to inherit.
+            ///
+            /// The descriptor is close-on-exec: the launcher clears that in the child alone, as `posix_spawn`'s
+            /// `adddup2` of a number onto itself does. After a plain `fork` it is there as it is.
+            ///
+            /// # Errors
+            /// [`ErrorKind::OutOfDescriptors`](crate::ErrorKind::OutOfDescriptors).
+            ///
+            /// ```
+            /// # use heirloom::*;
+            #[doc = concat!("let region = ", $fresh, ";")]
+            /// let exported = region.export()?;
+            /// let mut command = std::process::Command::new("worker");
+            /// command.env("REGION", exported.as_str());
+            /// // ... and clear close-on-exec of `exported.as_fd()` in the child.
+            /// # Ok::<(), Error>(())
+            /// ```
+            pub fn export(&self) -> $crate::Result<$crate::Export> {
+                crate::export::export(&self.0, self.kind())
+            }
+
+            /// The same, over a descriptor that **every child inherits that anyone in this process starts**, for as long
+            /// as the answer lives.
+            ///
+            /// # Errors
+            /// [`ErrorKind::OutOfDescriptors`](crate::ErrorKind::OutOfDescriptors).
+            ///
+            /// ```
+            /// # use heirloom::*;
+            #[doc = concat!("let region = ", $fresh, ";")]
+            /// let exported = region.export_inheritable()?;
+            /// let status = std::process::Command::new("true").env("REGION", exported.as_str()).status();
+            /// drop(exported); // children started from now on don't get it
+            /// # assert!(status.unwrap().success());
+            /// # Ok::<(), Error>(())
+            /// ```
+            pub fn export_inheritable(&self) -> $crate::Result<$crate::Export> {
+                crate::export::export_inheritable(&self.0, self.kind())
+            }
+        }
+
+        impl std::os::fd::AsFd for $region {
+            fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+                self.0.as_fd()
+            }
+        }
+
+        /// Checks the descriptor as an import does, and gives it back where it is no such region.
+        impl TryFrom<std::os::fd::OwnedFd> for $region {
+            type Error = $crate::Refused<std::os::fd::OwnedFd>;
+
+            fn try_from(fd: std::os::fd::OwnedFd) -> $crate::Result<Self, Self::Error> {
+                crate::object::receive(fd, $crate::Kind::$kind).map(|object| Self(object.into()))
+            }
+        }
+
+        /// Gives up the descriptor itself where this is the only handle, and a duplicate where it isn't, which may fail
+        /// for lack of descriptors.
+        impl TryFrom<$region> for std::os::fd::OwnedFd {
+            type Error = $crate::Error;
+
+            fn try_from(region: $region) -> $crate::Result<Self> {
+                crate::object::give_up(region.0)
+            }
+        }
+
+        /// Tells name, size and kind, never the bytes.
+        impl std::fmt::Debug for $region {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                self.0.debug(f, stringify!($region), self.kind())
+            }
+        }
+
+        impl crate::heirloom::Sealed for $region {
+            fn object(&self) -> &std::sync::Arc<crate::object::Object> {
+                &self.0
+            }
+
+            fn kind(&self) -> $crate::Kind {
+                self.kind()
+            }
+        }
+
+        impl $crate::Heirloom for $region {}
+    };
+}
+
+pub(crate) use handle;

@@ -1,0 +1,202 @@
+//! Protocol one, the child's side: claiming what was inherited, and taking it by name.
+
+#![allow(unsafe_code)]
+
+use std::collections::BTreeMap;
+use std::env;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use crate::export::{self, ExportString, Mismatch};
+use crate::object::Object;
+use crate::sys;
+use crate::variable::{self, VARIABLE};
+use crate::{Error, ErrorKind, Kind, Result};
+
+/// All that this process inherited.
+struct Inheritance {
+    entries: Mutex<BTreeMap<String, Entry>>,
+    /// What is wrong with the variable, if anything is.
+    malformed: Option<Error>,
+}
+
+struct Entry {
+    string: ExportString,
+    state: State,
+}
+
+enum State {
+    Waiting(Arc<Object>),
+    Taken,
+    Missing(Error),
+}
+
+static INHERITANCE: OnceLock<Inheritance> = OnceLock::new();
+
+/// Claims all that this process inherited: checks each descriptor, makes it close-on-exec and owns it, so that this
+/// process's own children get only what it names for them.
+///
+/// Call it on the first line of `main`. Every use of this library that needs it claims by itself, but what another part
+/// of the program starts before that still inherits all.
+///
+/// # Errors
+/// [`ErrorKind::Malformed`]: `HEIRLOOM_REGIONS` is not well-formed. What of it is, was claimed. A descriptor that is
+/// missing is no error here, but of the call that asks for its name.
+///
+/// ```
+/// fn main() -> Result<(), heirloom::Error> {
+///     heirloom::claim()?;
+///     // ...
+///     Ok(())
+/// }
+/// ```
+pub fn claim() -> Result<()> {
+    claimed().map(drop)
+}
+
+fn claimed() -> Result<&'static Inheritance> {
+    let inheritance = INHERITANCE.get_or_init(Inheritance::claim);
+    match &inheritance.malformed {
+        None => Ok(inheritance),
+        Some(error) => Err(error.clone()),
+    }
+}
+
+impl Inheritance {
+    fn claim() -> Self {
+        let (pairs, malformed) = match env::var(VARIABLE) {
+            // With rights that the caller doesn't have, the caller's word counts for nothing.
+            _ if sys::is_privileged() => (Vec::new(), None),
+            Ok(value) => variable::parse(&value),
+            Err(env::VarError::NotPresent) => (Vec::new(), None),
+            Err(env::VarError::NotUnicode(_)) => {
+                let error = Error::new(ErrorKind::Malformed, format!("cannot read {VARIABLE}: it is not UTF-8"));
+                (Vec::new(), Some(error))
+            }
+        };
+        let numbers: Vec<_> = pairs.iter().map(|(_, string)| string.number).collect();
+        let entries = pairs.into_iter().map(|(name, string)| {
+            let once = numbers.iter().filter(|number| **number == string.number).count() == 1;
+            let state = match claim_one(&name, string, once) {
+                Ok(object) => State::Waiting(Arc::new(object)),
+                Err(error) => State::Missing(error),
+            };
+            (name, Entry { string, state })
+        });
+        Self { entries: Mutex::new(entries.collect()), malformed }
+    }
+}
+
+fn claim_one(name: &str, string: ExportString, listed_once: bool) -> Result<Object> {
+    let number = string.number;
+    let tried = format_args!("cannot inherit the region {name:?}");
+    let refused = |why: &str| {
+        let message = format!("{tried}: {VARIABLE} lists descriptor {number} {why}");
+        Err(Error::new(ErrorKind::NotThatRegion, message))
+    };
+    if number <= 2 {
+        return refused("for it, which is standard input, output or error");
+    }
+    if !listed_once {
+        return refused("more than once");
+    }
+    // Close-on-exec, it came from nobody's exec: another copy of this library claimed it, or this process exports it.
+    let foreign = sys::look_at(number, sys::is_close_on_exec).unwrap_or(false) || export::is_exported(number);
+    let claimed = if foreign {
+        string.duplicate()
+    } else {
+        // SAFETY: It was inherited under the number that the variable names for just this, is exactly the region that
+        // was handed down, and nobody made it close-on-exec, as an owner would have.
+        unsafe { string.take_over() }
+    };
+    claimed.map_err(|mismatch| match mismatch {
+        Mismatch::Closed if sys::parent_passes(number, string.identity) => Error::new(
+            ErrorKind::NotThatRegion,
+            format!(
+                "{tried}: it looks as if a launcher closed its descriptor {number}, which this process's parent still \
+                 has; tell the launcher to pass it (Python's subprocess: pass_fds)"
+            ),
+        ),
+        Mismatch::Closed | Mismatch::AnotherFile => {
+            let state = if matches!(mismatch, Mismatch::Closed) { "is closed" } else { "is another file" };
+            let message = format!(
+                "{tried}: its descriptor {number} {state}, and it looks as if {VARIABLE} was left over from an ancestor; \
+                 the parent must name the region on the command that starts this program"
+            );
+            Error::new(ErrorKind::NotThatRegion, message)
+        }
+        other => string.refused(tried, other),
+    })
+}
+
+/// Takes the region of that name.
+pub(crate) fn take(name: &str, accepts: fn(Kind) -> bool) -> Result<Arc<Object>> {
+    let mut entries = claimed()?.entries.lock().unwrap_or_else(PoisonError::into_inner);
+    let tried = format_args!("cannot inherit the region {name:?}");
+    let Some(entry) = entries.get_mut(name) else {
+        let why = if sys::is_privileged() {
+            "a program with more rights than its caller inherits nothing".to_owned()
+        } else if entries.is_empty() {
+            "this process inherited none".to_owned()
+        } else {
+            format!("this process inherited {:?}", entries.keys().collect::<Vec<_>>())
+        };
+        return Err(Error::new(ErrorKind::NotInherited, format!("{tried}: {why}")));
+    };
+    if !accepts(entry.string.kind) {
+        let message = format!("{tried} as that kind: a {} one was handed down", entry.string.kind);
+        return Err(Error::new(ErrorKind::WrongKind, message));
+    }
+    match std::mem::replace(&mut entry.state, State::Taken) {
+        State::Waiting(object) => Ok(object),
+        State::Taken => {
+            let message = format!("{tried}: it was taken already; clone that handle");
+            Err(Error::new(ErrorKind::AlreadyTaken, message))
+        }
+        State::Missing(error) => {
+            entry.state = State::Missing(error.clone());
+            Err(error)
+        }
+    }
+}
+
+/// One region that this process inherited; from [`inherited`].
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Inherited {
+    /// The name it was handed down under.
+    pub name: String,
+    /// What its holder may do with it.
+    pub kind: Kind,
+    /// Bytes.
+    pub size: u64,
+    /// Whether it was taken already.
+    pub taken: bool,
+    /// Why it can't be had, if it can't.
+    pub missing: Option<Error>,
+}
+
+/// All that this process inherited, by name.
+///
+/// # Errors
+/// [`ErrorKind::Malformed`]: `HEIRLOOM_REGIONS` is not well-formed.
+///
+/// ```
+/// for region in heirloom::inherited()? {
+///     println!("{}: {} bytes, {}", region.name, region.size, region.kind);
+/// }
+/// # Ok::<(), heirloom::Error>(())
+/// ```
+pub fn inherited() -> Result<Vec<Inherited>> {
+    let entries = claimed()?.entries.lock().unwrap_or_else(PoisonError::into_inner);
+    let listed = entries.iter().map(|(name, entry)| Inherited {
+        name: name.clone(),
+        kind: entry.string.kind,
+        size: entry.string.size,
+        taken: matches!(entry.state, State::Taken),
+        missing: match &entry.state {
+            State::Missing(error) => Some(error.clone()),
+            _ => None,
+        },
+    });
+    Ok(listed.collect())
+}

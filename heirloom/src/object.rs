@@ -1,0 +1,180 @@
+//! The kernel's object behind a handle, whatever its kind.
+
+use std::fmt;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+
+use crate::mapping::Pages;
+use crate::sys::{self, Access, Failure, Protection, Status};
+use crate::{Error, ErrorKind, Kind, Refused, Result};
+
+/// A descriptor of memory, and what was checked of it once and can't change since.
+pub struct Object {
+    fd: OwnedFd,
+    /// Bytes.
+    size: u64,
+    /// Of what offsets of mappings must be multiples, in bytes.
+    pub(crate) granule: u64,
+    /// It is a file that can't be sealed.
+    pub(crate) unsealed: bool,
+    /// Each mapping of it faults all its pages in at once.
+    pub(crate) populate: bool,
+}
+
+impl Object {
+    /// What was made a moment ago with that size, and nobody else has seen.
+    pub(crate) fn created(fd: OwnedFd, size: u64) -> Self {
+        Self { fd, size, granule: sys::page_size(), unsealed: false, populate: false }
+    }
+
+    /// What somebody else made, and [`flaw`] found to be a region of that kind.
+    pub(crate) fn received(fd: OwnedFd, kind: Kind, status: &Status) -> Self {
+        Self { fd, size: status.size, granule: status.granule, unsealed: kind == Kind::Unsealed, populate: false }
+    }
+
+    pub(crate) fn size(&self) -> u64 {
+        self.size
+    }
+
+    pub(crate) fn status(&self) -> Result<Status> {
+        sys::status(self.as_fd()).map_err(|failure| self.failed("look at", failure))
+    }
+
+    pub(crate) fn publish(&self) -> Result<()> {
+        sys::publish(self.as_fd()).map_err(|failure| self.failed("publish", failure))
+    }
+
+    /// Freezes; what is frozen already stays so.
+    pub(crate) fn freeze(&self) -> Result<()> {
+        match sys::freeze(self.as_fd()) {
+            Err(failure) if !self.status()?.seals.writing => Err(self.failed("freeze", failure)),
+            _ => Ok(()),
+        }
+    }
+
+    pub(crate) fn map(&self, protection: Protection) -> Result<Pages> {
+        let len = usize::try_from(self.size).ok().filter(|len| isize::try_from(*len).is_ok());
+        let len = len.ok_or_else(|| {
+            let message = format!("cannot map {self} whole: it is larger than the address space; map parts of it");
+            Error::new(ErrorKind::OutOfMemory, message)
+        })?;
+        if len == 0 {
+            return Ok(Pages::empty());
+        }
+        self.map_checked(0, len, protection)
+    }
+
+    pub(crate) fn map_part(&self, offset: u64, len: usize, protection: Protection) -> Result<Pages> {
+        let refused = |kind, why: fmt::Arguments<'_>| {
+            let message = format!("cannot map {len} bytes from byte {offset} of {self}: {why}");
+            Err(Error::new(kind, message))
+        };
+        if len == 0 {
+            return refused(ErrorKind::InvalidInput, format_args!("a mapping holds at least one byte"));
+        }
+        if offset % self.granule != 0 {
+            let why = format_args!("the offset is no multiple of {} bytes", self.granule);
+            return refused(ErrorKind::Misaligned, why);
+        }
+        let end = offset.checked_add(len as u64);
+        if end.is_none_or(|end| end > self.size) || isize::try_from(len).is_err() {
+            return refused(ErrorKind::OutOfBounds, format_args!("that passes its end"));
+        }
+        self.map_checked(offset, len, protection)
+    }
+
+    fn map_checked(&self, offset: u64, len: usize, protection: Protection) -> Result<Pages> {
+        // The kernel maps and unmaps whole granules; of huge pages, munmap(2) takes nothing else.
+        let whole = usize::try_from(self.granule).ok().and_then(|granule| len.checked_next_multiple_of(granule));
+        let whole = whole.unwrap_or(len);
+        let address = sys::map(self.as_fd(), offset, whole, protection, self.populate)
+            .map_err(|failure| self.failed("map", failure))?;
+        Ok(Pages::new(address, len, whole))
+    }
+
+    /// Another descriptor of the same object, close-on-exec.
+    pub(crate) fn duplicate(&self) -> Result<OwnedFd> {
+        sys::duplicate(self.as_fd()).map_err(|error| self.failed("duplicate", error.into()))
+    }
+
+    /// The same over another descriptor.
+    pub(crate) fn another(&self) -> Result<Self> {
+        Ok(Self { fd: self.duplicate()?, ..*self })
+    }
+
+    pub(crate) fn debug(&self, f: &mut fmt::Formatter<'_>, region: &str, kind: Kind) -> fmt::Result {
+        f.debug_struct(region)
+            .field("name", &sys::debug_name(self.as_fd()))
+            .field("size", &self.size)
+            .field("kind", &kind)
+            .finish()
+    }
+
+    pub(crate) fn failed(&self, tried: &str, failure: Failure) -> Error {
+        Error::system(format_args!("cannot {tried} {self}"), failure)
+    }
+}
+
+/// Makes an object of a descriptor from elsewhere, or gives it back.
+pub(crate) fn receive(fd: OwnedFd, kind: Kind) -> Result<Object, Refused<OwnedFd>> {
+    let tried = "cannot take a descriptor for a region";
+    let refused = match sys::status(fd.as_fd()) {
+        Err(failure) => Error::system(tried, failure),
+        Ok(status) => match flaw(&status, kind) {
+            Some(flaw) => Error::new(ErrorKind::NotThatRegion, format!("{tried}: {flaw}")),
+            None if kind == Kind::Writable && status.seals.new_writers => {
+                let why = "it was published or frozen: ReadOnlyRegion or FrozenRegion takes it";
+                Error::new(ErrorKind::WrongKind, format!("{tried}: {why}"))
+            }
+            None => match sys::set_close_on_exec(fd.as_fd(), true) {
+                Ok(()) => return Ok(Object::received(fd, kind, &status)),
+                Err(error) => Error::system(tried, error.into()),
+            },
+        },
+    };
+    Err(Refused::new(refused, fd))
+}
+
+/// The descriptor of an object, or a duplicate where other handles need it.
+pub(crate) fn give_up(object: Arc<Object>) -> Result<OwnedFd> {
+    match Arc::try_unwrap(object) {
+        Ok(object) => Ok(object.fd),
+        Err(shared) => shared.duplicate(),
+    }
+}
+
+/// What keeps an object of that status from being a region of that kind.
+pub(crate) fn flaw(status: &Status, kind: Kind) -> Option<&'static str> {
+    let writable = matches!(kind, Kind::Writable | Kind::Unsealed);
+    if !status.plain || status.access == Access::None {
+        Some("it is no memory that can be mapped")
+    } else if writable && status.access != Access::ReadWrite {
+        Some("it was opened for reading only")
+    } else if kind == Kind::Unsealed {
+        None
+    } else if !status.seals.size {
+        Some("the seals that fix its size are missing")
+    } else if kind == Kind::Published && !status.seals.new_writers {
+        Some("the seal against new writers is missing")
+    } else if kind == Kind::Frozen && !status.seals.writing {
+        Some("the seal against writing is missing")
+    } else {
+        None
+    }
+}
+
+impl AsFd for Object {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+/// For messages: `region "frames" of 4096 bytes`.
+impl fmt::Display for Object {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match sys::debug_name(self.as_fd()) {
+            Some(name) => write!(f, "region {name:?} of {} bytes", self.size),
+            None => write!(f, "an unnamed region of {} bytes", self.size),
+        }
+    }
+}

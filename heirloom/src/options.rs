@@ -1,0 +1,120 @@
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::object::Object;
+use crate::sys::{self, Failure};
+use crate::{Error, ErrorKind, Region, Result, name};
+
+/// How a [`Region`] is to be made; from [`Region::options`].
+///
+/// ```
+/// use heirloom::Region;
+///
+/// let frames = Region::options().name("frames").populate(true).create(1 << 20)?;
+/// # assert_eq!(frames.size(), 1 << 20);
+/// # Ok::<(), heirloom::Error>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+#[must_use]
+pub struct RegionOptions {
+    name: Option<String>,
+    populate: bool,
+    huge_pages: bool,
+    directory: Option<PathBuf>,
+}
+
+impl RegionOptions {
+    /// A name for whoever debugs: the kernel shows it as `/memfd:heirloom:NAME`. Nothing can be opened by it.
+    ///
+    /// At most 240 bytes, not empty, without NUL. The names under which a region is handed down are others.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// Whether to take all the memory now: `create` fails where there is not enough, and every mapping made through this
+    /// handle has all its pages from the start, so that no first touch costs a page fault.
+    pub fn populate(mut self, populate: bool) -> Self {
+        self.populate = populate;
+        self
+    }
+
+    /// Whether to use pages of 2 MiB. They are taken from the system's pool (`vm.nr_hugepages`) at `create`, which fails
+    /// where too few are free. The size, and offsets of mappings, must be multiples of 2 MiB.
+    pub fn huge_pages(mut self, huge_pages: bool) -> Self {
+        self.huge_pages = huge_pages;
+        self
+    }
+
+    /// Accepts an unnamed file in `directory` in place of the kernel's anonymous memory, for systems and sandboxes that
+    /// have none, or for a region that should live on a disk.
+    ///
+    /// The space for it is reserved at `create`. What it can't promise: the kernel doesn't seal a file, so it can be
+    /// neither published nor frozen, **any holder can change its size** and so end the others by `SIGBUS`, and where the
+    /// directory is on a disk, so are the bytes.
+    pub fn unsealed_file_in(mut self, directory: impl AsRef<Path>) -> Self {
+        self.directory = Some(directory.as_ref().to_owned());
+        self
+    }
+
+    /// Makes a region of `size` bytes, all zero.
+    ///
+    /// # Errors
+    /// - [`ErrorKind::InvalidInput`]: a size of 0 or, with huge pages, no multiple of 2 MiB; a bad name; huge pages in a
+    ///   directory.
+    /// - [`ErrorKind::TooLarge`]: the size passes `isize::MAX`, or this process's limit (`ulimit -f`).
+    /// - [`ErrorKind::OutOfMemory`]: what was to be reserved is not there; [`ErrorKind::OutOfDescriptors`].
+    /// - [`ErrorKind::Unsupported`]: this system or sandbox has no anonymous memory, no huge pages, or the directory's
+    ///   file system no unnamed files.
+    pub fn create(&self, size: u64) -> Result<Region> {
+        let refused = |kind, why: &str| Err(Error::new(kind, format!("cannot create a region of {size} bytes: {why}")));
+        if size == 0 {
+            return refused(ErrorKind::InvalidInput, "a region holds at least one byte");
+        }
+        if isize::try_from(size).is_err() {
+            return refused(ErrorKind::TooLarge, "no address space holds that");
+        }
+        if size > sys::size_limit() {
+            return refused(ErrorKind::TooLarge, "this process's limit on file sizes (ulimit -f) is smaller");
+        }
+        if self.huge_pages && self.directory.is_some() {
+            return refused(ErrorKind::InvalidInput, "a file in a directory has no huge pages");
+        }
+        if self.huge_pages && size % sys::HUGE_PAGE != 0 {
+            return refused(ErrorKind::InvalidInput, "with huge pages, a size is a multiple of 2 MiB (2097152)");
+        }
+        if let Some(name) = &self.name {
+            name::check(name)?;
+        }
+        self.make(size).map_err(|failure| match &self.directory {
+            None => Error::system(format_args!("cannot create a region of {size} bytes"), failure),
+            Some(directory) => {
+                let place = directory.display();
+                Error::system(format_args!("cannot create a region of {size} bytes in {place}"), failure)
+            }
+        })
+    }
+
+    fn make(&self, size: u64) -> Result<Region, Failure> {
+        let unsealed = self.directory.is_some();
+        let fd = match &self.directory {
+            None => sys::create_memory(self.name.as_deref(), self.huge_pages)?,
+            Some(directory) => sys::create_file(directory)?,
+        };
+        sys::set_size(fd.as_fd(), size)?;
+        if self.populate || self.huge_pages || unsealed {
+            sys::reserve(fd.as_fd(), size, self.huge_pages)?;
+        }
+        if !unsealed {
+            sys::fix_size(fd.as_fd())?;
+        }
+        let mut object = Object::created(fd, size);
+        object.unsealed = unsealed;
+        object.populate = self.populate;
+        if self.huge_pages {
+            object.granule = sys::HUGE_PAGE;
+        }
+        Ok(Region(Arc::new(object)))
+    }
+}

@@ -1,0 +1,114 @@
+use std::sync::Arc;
+
+use crate::handle::handle;
+use crate::object::Object;
+use crate::sys::Protection;
+use crate::{CopyMapping, Error, ErrorKind, FrozenRegion, Kind, ReadOnlyMapping, Refused, Region, Result};
+
+/// Memory that only the mappings from before its publishing write; from [`Region::publish`].
+///
+/// A holder reads what the publisher goes on writing: a copy may mix old and new bytes, and an atomic load is one whole.
+///
+/// ```
+/// use heirloom::{Command, Region};
+///
+/// let (prices, writer) = Region::create(4096)?.publish()?;
+/// let mut child = Command::new("true").inherit("prices", &prices)?.spawn()?;
+/// writer.atomic_u64(0)?.store(42); // the child sees it, and can't change it
+/// child.wait()?;
+/// # Ok::<(), heirloom::Error>(())
+/// ```
+///
+/// It can't be mapped for writing, nor written:
+/// ```compile_fail,E0599
+/// let (region, _writer) = heirloom::Region::create(4096)?.publish()?;
+/// region.map()?.write_at(0, b"no")?;
+/// # Ok::<(), heirloom::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct ReadOnlyRegion(pub(crate) Arc<Object>);
+
+handle!(ReadOnlyRegion, Published, "Region::create(4096)?.publish()?.0");
+
+impl ReadOnlyRegion {
+    /// Maps it all, to read.
+    ///
+    /// # Errors
+    /// [`ErrorKind::OutOfMemory`]: the address space is full.
+    pub fn map(&self) -> Result<ReadOnlyMapping> {
+        self.0.map(Protection::ReadOnly).map(ReadOnlyMapping)
+    }
+
+    /// Maps `len` bytes from byte `offset` on, to read.
+    ///
+    /// # Errors
+    /// As for `map`, and [`ErrorKind::Misaligned`] where `offset` is no multiple of the page size,
+    /// [`ErrorKind::OutOfBounds`], [`ErrorKind::InvalidInput`] for no bytes.
+    pub fn map_part(&self, offset: u64, len: usize) -> Result<ReadOnlyMapping> {
+        self.0.map_part(offset, len, Protection::ReadOnly).map(ReadOnlyMapping)
+    }
+
+    /// Maps it all copy-on-write: what is written there nobody else sees.
+    ///
+    /// # Errors
+    /// As for `map`.
+    pub fn map_copy(&self) -> Result<CopyMapping> {
+        self.0.map(Protection::CopyOnWrite).map(CopyMapping)
+    }
+
+    /// Maps `len` bytes from byte `offset` on copy-on-write.
+    ///
+    /// # Errors
+    /// As for `map_part`.
+    pub fn map_copy_part(&self, offset: u64, len: usize) -> Result<CopyMapping> {
+        self.0.map_part(offset, len, Protection::CopyOnWrite).map(CopyMapping)
+    }
+
+    /// Ends all writing, the publisher's too.
+    ///
+    /// # Errors
+    /// The region comes back with them: [`ErrorKind::StillWritable`] while the publisher's mapping lives, and
+    /// [`ErrorKind::Sealed`] where a holder forbade further seals.
+    ///
+    /// ```
+    /// let (region, writer) = heirloom::Region::create(4096)?.publish()?;
+    /// writer.write_at(0, b"final")?;
+    /// drop(writer);
+    /// let frozen = region.freeze()?;
+    /// assert!(frozen.map()?.starts_with(b"final"));
+    /// # Ok::<(), heirloom::Error>(())
+    /// ```
+    pub fn freeze(self) -> Result<FrozenRegion, Refused<Self>> {
+        match self.0.freeze() {
+            Ok(()) => Ok(FrozenRegion(self.0)),
+            Err(error) => Err(Refused::new(error, self)),
+        }
+    }
+
+    /// Always [`Kind::Published`].
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        Kind::Published
+    }
+
+    fn accepts(kind: Kind) -> bool {
+        kind == Kind::Published
+    }
+}
+
+/// For a region that somebody else published, or froze: the kernel is asked, and the region comes back where nobody did.
+impl TryFrom<Region> for ReadOnlyRegion {
+    type Error = Refused<Region>;
+
+    fn try_from(region: Region) -> Result<Self, Refused<Region>> {
+        let refused = match region.0.status() {
+            Ok(status) if status.seals.new_writers => return Ok(Self(region.0)),
+            Ok(_) => Error::new(
+                ErrorKind::WrongKind,
+                format!("cannot take {} for a published one: nobody published it", region.0),
+            ),
+            Err(error) => error,
+        };
+        Err(Refused::new(refused, region))
+    }
+}

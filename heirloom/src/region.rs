@@ -1,0 +1,154 @@
+use std::sync::Arc;
+
+use crate::handle::handle;
+use crate::object::Object;
+use crate::sys::Protection;
+use crate::{CopyMapping, FrozenRegion, Kind, Mapping, ReadOnlyRegion, Refused, RegionOptions, Result};
+
+/// Memory without a name that every holder may write.
+///
+/// Its size is fixed from birth: no holder can shrink it under another. Clones are handles to the same region, over the
+/// same descriptor; the memory lives until the last handle, mapping or child that holds it is gone.
+///
+/// ```
+/// use heirloom::{Command, Region};
+///
+/// let frames = Region::create(64 << 20)?; // 64 MiB, zeroed
+/// let view = frames.map()?;
+/// let mut child = Command::new("true").inherit("frames", &frames)?.spawn()?;
+/// child.wait()?;
+/// # Ok::<(), heirloom::Error>(())
+/// ```
+///
+/// Once frozen it is gone:
+/// ```compile_fail,E0382
+/// let region = heirloom::Region::create(4096)?;
+/// let frozen = region.freeze()?;
+/// region.map()?;
+/// # Ok::<(), heirloom::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Region(pub(crate) Arc<Object>);
+
+handle!(Region, Writable, "Region::create(4096)?");
+
+impl Region {
+    /// Makes a region of `size` bytes, all zero; close-on-exec, so that only children get it that are given it.
+    ///
+    /// # Errors
+    /// As for [`RegionOptions::create`].
+    ///
+    /// ```
+    /// let region = heirloom::Region::create(1 << 30)?; // no memory is used before it is touched
+    /// # assert_eq!(region.size(), 1 << 30);
+    /// # Ok::<(), heirloom::Error>(())
+    /// ```
+    pub fn create(size: u64) -> Result<Self> {
+        Self::options().create(size)
+    }
+
+    /// The choices there are, all at their defaults.
+    pub fn options() -> RegionOptions {
+        RegionOptions::default()
+    }
+
+    /// Maps it all, to read and write.
+    ///
+    /// # Errors
+    /// - [`ErrorKind::Sealed`](crate::ErrorKind::Sealed): somebody published or froze it.
+    /// - [`ErrorKind::OutOfMemory`](crate::ErrorKind::OutOfMemory): the address space is full.
+    pub fn map(&self) -> Result<Mapping> {
+        self.0.map(Protection::Shared).map(Mapping)
+    }
+
+    /// Maps `len` bytes from byte `offset` on, to read and write.
+    ///
+    /// # Errors
+    /// As for `map`, and [`ErrorKind::Misaligned`](crate::ErrorKind::Misaligned) where `offset` is no multiple of the
+    /// page size, [`ErrorKind::OutOfBounds`](crate::ErrorKind::OutOfBounds),
+    /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) for no bytes.
+    ///
+    /// ```
+    /// let region = heirloom::Region::create(6 << 30)?;
+    /// let part = region.map_part(5 << 30, 4096)?;
+    /// part.write_at(0, b"byte 5 Gi")?;
+    /// # Ok::<(), heirloom::Error>(())
+    /// ```
+    pub fn map_part(&self, offset: u64, len: usize) -> Result<Mapping> {
+        self.0.map_part(offset, len, Protection::Shared).map(Mapping)
+    }
+
+    /// Maps it all copy-on-write: what is written there nobody else sees.
+    ///
+    /// # Errors
+    /// As for `map`, but a sealed region is no obstacle.
+    pub fn map_copy(&self) -> Result<CopyMapping> {
+        self.0.map(Protection::CopyOnWrite).map(CopyMapping)
+    }
+
+    /// Maps `len` bytes from byte `offset` on copy-on-write.
+    ///
+    /// # Errors
+    /// As for `map_part`, but a sealed region is no obstacle.
+    pub fn map_copy_part(&self, offset: u64, len: usize) -> Result<CopyMapping> {
+        self.0.map_part(offset, len, Protection::CopyOnWrite).map(CopyMapping)
+    }
+
+    /// Ends the making of writers: from now on nobody, in any process, can make a new writable mapping or write by any
+    /// other call. Mappings from before stay writable; the one that is returned is among them.
+    ///
+    /// Published before it is handed down, a region has one writer: the holder of that mapping. What else was mapped
+    /// before, even for reading only, or pinned, can still write: see `SECURITY.md`, and `F_SEAL_FUTURE_WRITE` in
+    /// [F_ADD_SEALS(2const)](https://man7.org/linux/man-pages/man2/F_ADD_SEALS.2const.html).
+    ///
+    /// # Errors
+    /// The region comes back with them.
+    /// - [`ErrorKind::Sealed`](crate::ErrorKind::Sealed): it was published or frozen before, or a holder forbade further
+    ///   seals.
+    /// - [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported): its backing, or a kernel before 5.1, has no such seal.
+    /// - [`ErrorKind::OutOfMemory`](crate::ErrorKind::OutOfMemory): the address space is full.
+    ///
+    /// ```
+    /// let (region, writer) = heirloom::Region::create(4096)?.publish()?;
+    /// writer.write_at(0, b"news")?;
+    ///
+    /// let mut read = [0; 4];
+    /// region.map()?.read_at(0, &mut read)?;
+    /// assert_eq!(&read, b"news");
+    /// # Ok::<(), heirloom::Error>(())
+    /// ```
+    pub fn publish(self) -> Result<(ReadOnlyRegion, Mapping), Refused<Self>> {
+        match self.map().and_then(|mapping| self.0.publish().map(|()| mapping)) {
+            Ok(mapping) => Ok((ReadOnlyRegion(self.0), mapping)),
+            Err(error) => Err(Refused::new(error, self)),
+        }
+    }
+
+    /// Ends all writing: from now on nobody, in any process, can change a byte, for as long as the region lives.
+    ///
+    /// Another holder may have done it already: that is a success.
+    ///
+    /// # Errors
+    /// The region comes back with them.
+    /// - [`ErrorKind::StillWritable`](crate::ErrorKind::StillWritable): some process has it mapped for writing, this one
+    ///   included, or has a page of it pinned.
+    /// - [`ErrorKind::Sealed`](crate::ErrorKind::Sealed): a holder forbade further seals, as any holder of a writable
+    ///   region can. [`FrozenRegion::copy_of`] is the way out of both.
+    /// - [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported): its backing can't be sealed.
+    pub fn freeze(self) -> Result<FrozenRegion, Refused<Self>> {
+        match self.0.freeze() {
+            Ok(()) => Ok(FrozenRegion(self.0)),
+            Err(error) => Err(Refused::new(error, self)),
+        }
+    }
+
+    /// [`Kind::Writable`], or [`Kind::Unsealed`] where it is a file in a directory.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        if self.0.unsealed { Kind::Unsealed } else { Kind::Writable }
+    }
+
+    fn accepts(kind: Kind) -> bool {
+        matches!(kind, Kind::Writable | Kind::Unsealed)
+    }
+}

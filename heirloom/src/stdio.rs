@@ -1,0 +1,90 @@
+use std::os::fd::{AsFd, OwnedFd};
+
+use crate::sys;
+
+/// What becomes the standard input, output or error of a child that [`Command`](crate::Command) starts.
+///
+/// The standard library's own `Stdio` can't be looked into, so this stands in for it, with the same names.
+///
+/// ```
+/// use heirloom::{Command, Stdio};
+/// use std::fs::File;
+///
+/// let manifest = File::open("Cargo.toml")?;
+/// let output = Command::new("wc").arg("-l").stdin(manifest).stderr(Stdio::null()).output()?;
+/// assert!(output.status.success());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Stdio(Choice);
+
+#[derive(Debug)]
+enum Choice {
+    Inherit,
+    Null,
+    Piped,
+    Descriptor(OwnedFd),
+}
+
+/// Which way a stream goes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Direction {
+    IntoChild,
+    OutOfChild,
+}
+
+/// What a spawn needs for one stream.
+#[derive(Default)]
+pub(crate) struct Ends {
+    /// What becomes the child's; `None` is this process's own.
+    pub(crate) theirs: Option<OwnedFd>,
+    /// This process's end of a pipe.
+    pub(crate) ours: Option<OwnedFd>,
+}
+
+impl Stdio {
+    /// This process's own.
+    #[must_use]
+    pub fn inherit() -> Self {
+        Self(Choice::Inherit)
+    }
+
+    /// Nothing: reads end at once, writes vanish.
+    #[must_use]
+    pub fn null() -> Self {
+        Self(Choice::Null)
+    }
+
+    /// A new pipe, whose other end is in the [`Child`](crate::Child).
+    #[must_use]
+    pub fn piped() -> Self {
+        Self(Choice::Piped)
+    }
+
+    pub(crate) fn is_piped(&self) -> bool {
+        matches!(self.0, Choice::Piped)
+    }
+
+    pub(crate) fn open(&self, direction: Direction) -> sys::Result<Ends> {
+        Ok(match &self.0 {
+            Choice::Inherit => Ends::default(),
+            Choice::Null => Ends { theirs: Some(sys::null()?), ours: None },
+            Choice::Piped => {
+                let (reader, writer) = sys::pipe()?;
+                let (theirs, ours) = match direction {
+                    Direction::IntoChild => (reader, writer),
+                    Direction::OutOfChild => (writer, reader),
+                };
+                Ends { theirs: Some(theirs), ours: Some(ours) }
+            }
+            Choice::Descriptor(fd) => Ends { theirs: Some(sys::duplicate(fd.as_fd())?), ours: None },
+        })
+    }
+}
+
+/// Anything that owns a descriptor: a file, a socket, another child's pipe.
+impl<T: Into<OwnedFd>> From<T> for Stdio {
+    fn from(owner: T) -> Self {
+        Self(Choice::Descriptor(owner.into()))
+    }
+}

@@ -1,0 +1,314 @@
+//! Linux: memory from `memfd_create`, promises from file seals.
+
+#![allow(unsafe_code)]
+
+use std::ffi::c_void;
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::ptr::{self, NonNull};
+
+use rustix::fs::{self, FallocateFlags, FileType, MemfdFlags, Mode, OFlags, SealFlags};
+use rustix::io::Errno;
+use rustix::mm::{self, Advice, MapFlags, ProtFlags};
+use rustix::process::{DumpableBehavior, PidfdFlags, Resource};
+
+pub(crate) use super::unix::*;
+use super::{Access, Failure, Identity, Protection, Result, Seals, Status};
+use crate::ErrorKind;
+
+/// How many bytes one huge page holds.
+pub(crate) const HUGE_PAGE: u64 = 2 << 20;
+
+/// How many bytes one call moves at the most; the kernel's own limit is a page less than 2 GiB.
+const MOST_AT_ONCE: usize = 1 << 30;
+
+/// `f_type` of a file system of huge pages, see statfs(2).
+const HUGETLBFS_MAGIC: u64 = 0x9584_58f6;
+
+/// Where in the kernel's listing of a process's descriptors the memory of this library stands.
+const NAME_PREFIX: &str = "heirloom";
+
+/// Makes memory of no size yet that has no name, is close-on-exec, can be sealed and can't be executed.
+pub(crate) fn create_memory(name: Option<&str>, huge: bool) -> Result<OwnedFd> {
+    let name = match name {
+        None => NAME_PREFIX.to_owned(),
+        Some(name) => format!("{NAME_PREFIX}:{name}"),
+    };
+    let mut flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+    if huge {
+        flags |= MemfdFlags::HUGETLB | MemfdFlags::HUGE_2MB;
+    }
+    let made = match fs::memfd_create(&name, flags | MemfdFlags::NOEXEC_SEAL) {
+        // Linux before 6.3 doesn't know the flag.
+        Err(Errno::INVAL) => fs::memfd_create(&name, flags),
+        answer => answer,
+    };
+    let fd = made.map_err(|errno| match errno {
+        Errno::NOSYS | Errno::PERM | Errno::ACCESS => Failure {
+            kind: ErrorKind::Unsupported,
+            os: errno.into(),
+            hint: "this system or its sandbox forbids memfd_create: allow it, or accept an unnamed file without \
+                   seals, by RegionOptions::unsealed_file_in",
+        },
+        Errno::NODEV | Errno::INVAL if huge => {
+            Failure { kind: ErrorKind::Unsupported, os: errno.into(), hint: "this kernel has no 2 MiB huge pages" }
+        }
+        errno => errno.into(),
+    })?;
+    Ok(above_standard(fd)?)
+}
+
+/// Makes a file in `directory` that has no name and can't be given one, see open(2), `O_TMPFILE`.
+pub(crate) fn create_file(directory: &Path) -> Result<OwnedFd> {
+    let flags = OFlags::TMPFILE | OFlags::EXCL | OFlags::RDWR | OFlags::CLOEXEC;
+    let fd = fs::open(directory, flags, Mode::RUSR | Mode::WUSR).map_err(|errno| match errno {
+        Errno::OPNOTSUPP | Errno::ISDIR => Failure {
+            kind: ErrorKind::Unsupported,
+            os: errno.into(),
+            hint: "its file system has no unnamed files: choose a directory on another one",
+        },
+        errno => errno.into(),
+    })?;
+    Ok(above_standard(fd)?)
+}
+
+/// How many bytes one ordinary page holds.
+pub(crate) fn page_size() -> u64 {
+    rustix::param::page_size() as u64
+}
+
+/// How long a file of this process may get.
+pub(crate) fn size_limit() -> u64 {
+    let limit = rustix::process::getrlimit(Resource::Fsize).current;
+    limit.unwrap_or(u64::MAX)
+}
+
+pub(crate) fn set_size(fd: BorrowedFd<'_>, size: u64) -> Result<()> {
+    retry(|| fs::ftruncate(fd, size)).map_err(Failure::from)
+}
+
+/// Takes from the kernel now all that `size` bytes need.
+pub(crate) fn reserve(fd: BorrowedFd<'_>, size: u64, huge: bool) -> Result<()> {
+    let mut done = 0;
+    let mut step = size;
+    while done < size {
+        let part = step.min(size - done);
+        match fs::fallocate(fd, FallocateFlags::empty(), done, part) {
+            Ok(()) => done += part,
+            // A signal undoes the whole call, and a timer's signals never end: ask for what fits between two.
+            Err(Errno::INTR) => step = (step / 2).next_multiple_of(HUGE_PAGE),
+            Err(Errno::OPNOTSUPP) => {
+                return Err(Failure {
+                    kind: ErrorKind::Unsupported,
+                    os: Errno::OPNOTSUPP.into(),
+                    hint: "its file system can't reserve space: choose a directory on another one",
+                });
+            }
+            Err(errno @ (Errno::NOSPC | Errno::NOMEM)) if huge => {
+                return Err(Failure {
+                    kind: ErrorKind::OutOfMemory,
+                    os: errno.into(),
+                    hint: "too few 2 MiB huge pages are free: raise the sysctl vm.nr_hugepages, or do without",
+                });
+            }
+            Err(errno) => return Err(errno.into()),
+        }
+    }
+    Ok(())
+}
+
+/// Seals the size.
+pub(crate) fn fix_size(fd: BorrowedFd<'_>) -> Result<()> {
+    add_seals(fd, SealFlags::SHRINK | SealFlags::GROW)
+}
+
+/// Seals out every new writer.
+pub(crate) fn publish(fd: BorrowedFd<'_>) -> Result<()> {
+    add_seals(fd, SealFlags::FUTURE_WRITE)
+}
+
+/// Seals out every writer, and every further seal.
+pub(crate) fn freeze(fd: BorrowedFd<'_>) -> Result<()> {
+    let all = SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE | SealFlags::SEAL;
+    add_seals(fd, all)
+}
+
+fn add_seals(fd: BorrowedFd<'_>, seals: SealFlags) -> Result<()> {
+    fs::fcntl_add_seals(fd, seals).map_err(|errno| match errno {
+        Errno::BUSY => Failure {
+            kind: ErrorKind::StillWritable,
+            os: errno.into(),
+            hint: "some process still maps it for writing, or has a page of it pinned (in a pipe, an io_uring): unmap \
+                   it there first, or take FrozenRegion::copy_of",
+        },
+        Errno::PERM => Failure {
+            kind: ErrorKind::Sealed,
+            os: errno.into(),
+            hint: "a holder forbade any further seal, or it was opened for reading only: take FrozenRegion::copy_of",
+        },
+        Errno::INVAL => Failure {
+            kind: ErrorKind::Unsupported,
+            os: errno.into(),
+            hint: "this backing or this kernel has no such seal",
+        },
+        errno => errno.into(),
+    })
+}
+
+/// What tells an object from every other one.
+pub(crate) fn identity(fd: BorrowedFd<'_>) -> Result<Identity> {
+    let stat = fs::fstat(fd)?;
+    Ok(Identity { device: stat.st_dev, inode: stat.st_ino })
+}
+
+/// Asks the kernel what a descriptor is.
+pub(crate) fn status(fd: BorrowedFd<'_>) -> Result<Status> {
+    let stat = fs::fstat(fd)?;
+    let flags = fs::fcntl_getfl(fd)?;
+    let seals = match fs::fcntl_get_seals(fd) {
+        Ok(seals) => seals,
+        Err(Errno::INVAL | Errno::BADF) => SealFlags::empty(),
+        Err(errno) => return Err(errno.into()),
+    };
+    let page = page_size();
+    let block = u64::try_from(stat.st_blksize).unwrap_or(page);
+    // A block size alone doesn't tell: ordinary memory that the kernel may join into huge pages has one of 2 MiB too.
+    let huge = block > page && u64::try_from(fs::fstatfs(fd)?.f_type) == Ok(HUGETLBFS_MAGIC);
+    Ok(Status {
+        identity: Identity { device: stat.st_dev, inode: stat.st_ino },
+        size: u64::try_from(stat.st_size).unwrap_or(0),
+        granule: if huge { block } else { page },
+        plain: FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile,
+        access: if flags.contains(OFlags::PATH) {
+            Access::None
+        } else {
+            match flags & OFlags::RWMODE {
+                OFlags::RDWR => Access::ReadWrite,
+                OFlags::RDONLY => Access::Read,
+                _ => Access::None,
+            }
+        },
+        // Newer kernels add seals of their own, so ask for those that are needed, never for equality.
+        seals: Seals {
+            size: seals.contains(SealFlags::SHRINK | SealFlags::GROW),
+            new_writers: seals.intersects(SealFlags::FUTURE_WRITE | SealFlags::WRITE),
+            writing: seals.contains(SealFlags::WRITE),
+        },
+    })
+}
+
+/// The name that the memory was created under; for debugging only.
+pub(crate) fn debug_name(fd: BorrowedFd<'_>) -> Option<String> {
+    let link = std::fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd())).ok()?;
+    let name = link.to_str()?.strip_prefix("/memfd:heirloom:")?;
+    Some(name.strip_suffix(" (deleted)").unwrap_or(name).to_owned())
+}
+
+/// Whether this process's parent still holds that object under that number, open to its children.
+pub(crate) fn parent_passes(number: i32, identity: Identity) -> bool {
+    let Some(parent) = rustix::process::getppid() else {
+        return false;
+    };
+    let process = PathBuf::from(format!("/proc/{}", parent.as_raw_nonzero()));
+    let held = fs::stat(process.join(format!("fd/{number}")))
+        .is_ok_and(|stat| stat.st_dev == identity.device && stat.st_ino == identity.inode);
+    let info = std::fs::read_to_string(process.join(format!("fdinfo/{number}"))).unwrap_or_default();
+    let flags = info
+        .lines()
+        .find_map(|line| line.strip_prefix("flags:"))
+        .and_then(|flags| u32::from_str_radix(flags.trim(), 8).ok());
+    held && flags.is_some_and(|flags| flags & OFlags::CLOEXEC.bits() == 0)
+}
+
+/// Moves up to `most` bytes from one descriptor to the other inside the kernel: the copy from the one's page to the
+/// other's is the only one. 0 says that `from` is at its end. Not every kind of source can do it.
+pub(crate) fn transfer(from: BorrowedFd<'_>, to: BorrowedFd<'_>, most: u64) -> io::Result<u64> {
+    let most = usize::try_from(most).map_or(MOST_AT_ONCE, |most| most.min(MOST_AT_ONCE));
+    let moved = match retry(|| fs::sendfile(to, from, None, most)) {
+        // A pipe can't be sent from, but spliced from.
+        Err(Errno::INVAL) => retry(|| {
+            let flags = rustix::pipe::SpliceFlags::empty();
+            rustix::pipe::splice(from, None, to, None, most, flags)
+        }),
+        answer => answer,
+    }?;
+    Ok(moved as u64)
+}
+
+/// Maps `len` bytes from `offset` on. The address is this process's own to unmap.
+pub(crate) fn map(
+    fd: BorrowedFd<'_>,
+    offset: u64,
+    len: usize,
+    protection: Protection,
+    populate: bool,
+) -> Result<NonNull<u8>> {
+    let (prot, mut flags) = match protection {
+        Protection::Shared => (ProtFlags::READ | ProtFlags::WRITE, MapFlags::SHARED),
+        Protection::ReadOnly => (ProtFlags::READ, MapFlags::SHARED),
+        Protection::CopyOnWrite => (ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE),
+    };
+    if populate {
+        flags |= MapFlags::POPULATE;
+    }
+    // SAFETY: The kernel chooses an address that nothing else in this process uses.
+    let answer = match unsafe { mm::mmap(ptr::null_mut(), len, prot, flags, fd, offset) } {
+        // Some kernels refuse any shared mapping of a sealed object through a writable descriptor, also a reading one.
+        Err(Errno::PERM) if protection == Protection::ReadOnly => {
+            let flags = flags.difference(MapFlags::SHARED) | MapFlags::PRIVATE;
+            // SAFETY: As above.
+            unsafe { mm::mmap(ptr::null_mut(), len, prot, flags, fd, offset) }
+        }
+        answer => answer,
+    };
+    let address = answer.map_err(|errno| match errno {
+        Errno::PERM => Failure {
+            kind: ErrorKind::Sealed,
+            os: errno.into(),
+            hint: "it was published or frozen meanwhile: ReadOnlyRegion::try_from or Region::freeze make a handle that \
+                   maps for reading",
+        },
+        Errno::NOMEM => Failure {
+            kind: ErrorKind::OutOfMemory,
+            os: errno.into(),
+            hint: "address space or memory ran out: map a part of it",
+        },
+        errno => errno.into(),
+    })?;
+    NonNull::new(address.cast()).ok_or_else(|| Errno::NOMEM.into())
+}
+
+/// # Safety
+/// `address` and `len` are those of one whole mapping, and nothing uses it any more.
+pub(crate) unsafe fn unmap(address: NonNull<u8>, len: usize) {
+    // SAFETY: By the caller. It can't fail for a whole mapping of ours, and a `drop` could say so to nobody.
+    let _ = unsafe { mm::munmap(address.as_ptr().cast::<c_void>(), len) };
+}
+
+/// Keeps pages out of core dumps.
+///
+/// # Safety
+/// `address` and `len` lie within one mapping of this process.
+pub(crate) unsafe fn no_dump(address: NonNull<u8>, len: usize) -> Result<()> {
+    // SAFETY: By the caller; the advice changes no byte.
+    unsafe { mm::madvise(address.as_ptr().cast::<c_void>(), len, Advice::LinuxDontDump) }?;
+    Ok(())
+}
+
+/// Shuts this process's memory and descriptors to other processes of the same user.
+pub(crate) fn shield() -> Result<()> {
+    rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
+    Ok(())
+}
+
+/// Whether this process runs with rights that its caller doesn't have (setuid, for one).
+pub(crate) fn is_privileged() -> bool {
+    // SAFETY: Reads the process's auxiliary vector and nothing else.
+    unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
+}
+
+/// A descriptor that becomes readable when the child ends, see `pidfd_open(2)`.
+pub(crate) fn process_descriptor(pid: Pid) -> Result<OwnedFd> {
+    Ok(rustix::process::pidfd_open(pid, PidfdFlags::empty())?)
+}

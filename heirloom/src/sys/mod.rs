@@ -1,0 +1,80 @@
+//! The operating system: the only place that calls it, and the only one that asks which it is.
+//!
+//! One file a system, each with the same functions. What every Unix does alike (descriptors, spawning, waiting) is in
+//! `unix`, which each Unix's file passes on.
+
+use std::io;
+
+use crate::ErrorKind;
+
+#[cfg(target_os = "linux")]
+mod linux;
+#[cfg(unix)]
+mod unix;
+
+#[cfg(target_os = "linux")]
+pub(crate) use linux::*;
+
+/// What a system call answered, classed by the one who knows this system's codes.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) kind: ErrorKind,
+    pub(crate) os: io::Error,
+    /// What the caller can do about it; empty where there is nothing to say.
+    pub(crate) hint: &'static str,
+}
+
+/// What a function of this module answers.
+pub(crate) type Result<T> = std::result::Result<T, Failure>;
+
+/// What the kernel says of an open descriptor.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Status {
+    /// What tells this object from every other one that lives.
+    pub(crate) identity: Identity,
+    /// Bytes.
+    pub(crate) size: u64,
+    /// Of what offsets and lengths of mappings must be multiples, in bytes.
+    pub(crate) granule: u64,
+    /// It is memory or a plain file, neither a directory nor a device nor a pipe.
+    pub(crate) plain: bool,
+    pub(crate) access: Access,
+    pub(crate) seals: Seals,
+}
+
+/// Device and inode, or what stands for them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Identity {
+    pub(crate) device: u64,
+    pub(crate) inode: u64,
+}
+
+/// What a descriptor allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Access {
+    None,
+    Read,
+    ReadWrite,
+}
+
+/// What the kernel will never again allow to anyone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Seals {
+    /// Growing and shrinking.
+    pub(crate) size: bool,
+    /// Writing, but for mappings made before.
+    pub(crate) new_writers: bool,
+    /// Writing.
+    pub(crate) writing: bool,
+}
+
+/// How a mapping may be used, and whom its writes reach.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Protection {
+    /// Reads and writes that every holder sees.
+    Shared,
+    /// Reads.
+    ReadOnly,
+    /// Reads, and writes that only this mapping sees.
+    CopyOnWrite,
+}

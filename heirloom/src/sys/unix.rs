@@ -1,0 +1,505 @@
+//! What every Unix does alike: descriptors, starting programs, waiting for them.
+
+#![allow(unsafe_code)]
+
+use std::ffi::{CStr, CString, OsStr, OsString, c_char};
+use std::fs::File;
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::ExitStatus;
+use std::ptr;
+
+use rustix::io::{Errno, FdFlags};
+use rustix::pipe::PipeFlags;
+use rustix::process::{Signal, WaitOptions};
+
+pub(crate) use rustix::process::Pid;
+
+use super::{Failure, Result};
+use crate::ErrorKind;
+
+/// The lowest number that a descriptor of ours may have: below are standard input, output and error.
+const LOWEST: RawFd = 3;
+
+impl From<Errno> for Failure {
+    fn from(errno: Errno) -> Self {
+        let (kind, hint) = match errno {
+            Errno::MFILE | Errno::NFILE => {
+                (ErrorKind::OutOfDescriptors, "no descriptors are left: close some, or raise the limit (ulimit -n)")
+            }
+            Errno::NOMEM => (ErrorKind::OutOfMemory, "no memory is left"),
+            Errno::NOSPC | Errno::DQUOT => (ErrorKind::OutOfMemory, "no space is left"),
+            _ => (ErrorKind::System, ""),
+        };
+        Self { kind, os: errno.into(), hint }
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        match Errno::from_io_error(&error) {
+            Some(errno) => errno.into(),
+            None => Self { kind: ErrorKind::System, os: error, hint: "" },
+        }
+    }
+}
+
+/// Does again what a signal interrupted.
+pub(super) fn retry<T>(mut call: impl FnMut() -> rustix::io::Result<T>) -> rustix::io::Result<T> {
+    loop {
+        match call() {
+            Err(Errno::INTR) => {}
+            answer => return answer,
+        }
+    }
+}
+
+/// A descriptor of the same object, close-on-exec.
+pub(crate) fn duplicate(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    Ok(rustix::io::fcntl_dupfd_cloexec(fd, LOWEST)?)
+}
+
+/// A descriptor of the same object that every child inherits.
+pub(crate) fn duplicate_inheritable(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    // SAFETY: A plain number in, a new descriptor or -1 out.
+    let number = unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_DUPFD, LOWEST) };
+    if number < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: The kernel made it a moment ago, and nobody else knows it.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
+/// Looks at whatever is open under a number that somebody else wrote down.
+pub(crate) fn look_at<T>(number: RawFd, look: impl FnOnce(BorrowedFd<'_>) -> Result<T>) -> Result<T> {
+    if number < 0 {
+        return Err(Errno::BADF.into());
+    }
+    // SAFETY: The number is not -1. Whether anything is open under it, and whose it is, is just what `look` asks: it
+    // reads the kernel's word on it, and where nothing is open the kernel says EBADF.
+    look(unsafe { BorrowedFd::borrow_raw(number) })
+}
+
+/// Takes over a descriptor by its number.
+///
+/// # Safety
+/// It is open, and nothing else in this process owns it.
+pub(crate) unsafe fn take_over(number: RawFd) -> OwnedFd {
+    // SAFETY: By the caller.
+    unsafe { OwnedFd::from_raw_fd(number) }
+}
+
+pub(crate) fn is_close_on_exec(fd: BorrowedFd<'_>) -> Result<bool> {
+    Ok(rustix::io::fcntl_getfd(fd)?.contains(FdFlags::CLOEXEC))
+}
+
+pub(crate) fn set_close_on_exec(fd: BorrowedFd<'_>, on: bool) -> io::Result<()> {
+    let flags = if on { FdFlags::CLOEXEC } else { FdFlags::empty() };
+    Ok(rustix::io::fcntl_setfd(fd, flags)?)
+}
+
+/// Moves a descriptor out of the way of standard input, output and error.
+pub(crate) fn above_standard(fd: OwnedFd) -> io::Result<OwnedFd> {
+    if fd.as_raw_fd() >= LOWEST {
+        return Ok(fd);
+    }
+    duplicate(fd.as_fd())
+}
+
+/// Whether a descriptor of that number may be one of standard input, output and error.
+pub(crate) fn is_standard(number: RawFd) -> bool {
+    number < LOWEST
+}
+
+/// The reading and the writing end of a new pipe.
+pub(crate) fn pipe() -> Result<(OwnedFd, OwnedFd)> {
+    let (reader, writer) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC)?;
+    Ok((above_standard(reader)?, above_standard(writer)?))
+}
+
+/// What is always empty, and takes everything.
+pub(crate) fn null() -> Result<OwnedFd> {
+    let null = File::options().read(true).write(true).open("/dev/null")?;
+    Ok(above_standard(null.into())?)
+}
+
+/// Lets the children of `command` inherit a descriptor, in the child alone. `std` forks for this.
+pub(crate) fn pass_with_std(
+    command: &mut std::process::Command,
+    descriptor: impl std::os::fd::AsFd + Send + Sync + 'static,
+) {
+    use std::os::unix::process::CommandExt;
+    // SAFETY: Between fork and exec the closure makes one system call and allocates nothing.
+    unsafe { command.pre_exec(move || set_close_on_exec(descriptor.as_fd(), false)) };
+}
+
+/// All that is needed to start a program.
+#[derive(Debug)]
+pub(crate) struct Launch<'a> {
+    pub(crate) program: &'a OsStr,
+    /// The program's own name first.
+    pub(crate) args: &'a [OsString],
+    /// The whole of the program's environment.
+    pub(crate) environment: &'a [(OsString, OsString)],
+    /// Where to look for a program without a slash.
+    pub(crate) search: Option<&'a OsStr>,
+    pub(crate) directory: Option<&'a Path>,
+    pub(crate) process_group: Option<i32>,
+    /// What becomes its standard input, output and error; `None` is this process's own.
+    pub(crate) standard: [Option<BorrowedFd<'a>>; 3],
+    /// What it inherits besides, under the same numbers.
+    pub(crate) pass: &'a [BorrowedFd<'a>],
+}
+
+/// A [`Launch`] in C's form.
+struct Prepared {
+    candidates: Vec<CString>,
+    args: Vec<CString>,
+    environment: Vec<CString>,
+    directory: Option<CString>,
+}
+
+impl Prepared {
+    fn new(launch: &Launch<'_>) -> Result<Self> {
+        let environment = launch.environment.iter().map(|(key, value)| {
+            let mut pair = Vec::with_capacity(key.len() + value.len() + 2);
+            pair.extend_from_slice(key.as_bytes());
+            pair.push(b'=');
+            pair.extend_from_slice(value.as_bytes());
+            without_nul(pair)
+        });
+        Ok(Self {
+            candidates: candidates(launch)?,
+            args: launch.args.iter().map(|arg| without_nul(arg.as_bytes())).collect::<Result<_>>()?,
+            environment: environment.collect::<Result<_>>()?,
+            directory: launch.directory.map(|directory| without_nul(directory.as_os_str().as_bytes())).transpose()?,
+        })
+    }
+
+    /// Tries one place after the other, as execvp(3) does: what isn't there is passed over, and what is there and may
+    /// not be run is remembered.
+    fn try_each<T>(
+        &self,
+        mut attempt: impl FnMut(&CStr) -> std::result::Result<T, Errno>,
+    ) -> std::result::Result<T, Errno> {
+        let mut worst = Errno::NOENT;
+        for candidate in &self.candidates {
+            match attempt(candidate) {
+                Err(Errno::ACCESS) => worst = Errno::ACCESS,
+                Err(Errno::NOENT | Errno::NOTDIR) => {}
+                answer => return answer,
+            }
+        }
+        Err(worst)
+    }
+}
+
+fn without_nul(bytes: impl Into<Vec<u8>>) -> Result<CString> {
+    CString::new(bytes).map_err(|error| Failure {
+        kind: ErrorKind::InvalidInput,
+        os: error.into(),
+        hint: "no program, argument, directory or variable can hold a NUL byte",
+    })
+}
+
+/// Where the program may be.
+fn candidates(launch: &Launch<'_>) -> Result<Vec<CString>> {
+    let program = launch.program.as_bytes();
+    if program.contains(&b'/') || program.is_empty() {
+        return Ok(vec![without_nul(program)?]);
+    }
+    let search = launch.search.unwrap_or(OsStr::new("/bin:/usr/bin")).as_bytes();
+    let mut found = Vec::new();
+    for directory in search.split(|byte| *byte == b':') {
+        let mut path = directory.to_vec();
+        if !path.is_empty() {
+            path.push(b'/');
+        }
+        path.extend_from_slice(program);
+        // An attempt costs a process, a look only a system call. What is relative depends on the child's directory.
+        if path[0] != b'/' || Path::new(&OsString::from_vec(path.clone())).exists() {
+            if directory.is_empty() {
+                path.splice(0..0, *b"./");
+            }
+            found.push(without_nul(path)?);
+        }
+    }
+    Ok(found)
+}
+
+/// A list as C has it: pointers, and a null behind them.
+fn pointers(strings: &[CString]) -> Vec<*mut c_char> {
+    let pointers = strings.iter().map(|string| string.as_ptr().cast_mut());
+    pointers.chain([ptr::null_mut()]).collect()
+}
+
+/// Starts a program, by `posix_spawn(3)`: what this process has mapped is never copied.
+pub(crate) fn spawn(launch: &Launch<'_>) -> Result<Pid> {
+    let prepared = Prepared::new(launch)?;
+    let args = pointers(&prepared.args);
+    let environment = pointers(&prepared.environment);
+    let mut actions = FileActions::new()?;
+    for (number, fd) in (0..).zip(launch.standard) {
+        if let Some(fd) = fd {
+            actions.duplicate(fd.as_raw_fd(), number)?;
+        }
+    }
+    for fd in launch.pass {
+        // Onto itself: posix_spawn clears close-on-exec then, in the child alone.
+        actions.duplicate(fd.as_raw_fd(), fd.as_raw_fd())?;
+    }
+    if let Some(directory) = &prepared.directory {
+        actions.change_directory(directory)?;
+    }
+    let attributes = Attributes::new(launch.process_group)?;
+    let pid = prepared.try_each(|program| {
+        let mut pid = 0;
+        // SAFETY: Every string and list ends with its null and lives until the call returns, and both objects were
+        // initialized by their `new`.
+        answer(unsafe {
+            libc::posix_spawn(
+                &raw mut pid,
+                program.as_ptr(),
+                actions.0.as_ptr(),
+                attributes.0.as_ptr(),
+                args.as_ptr(),
+                environment.as_ptr(),
+            )
+        })?;
+        Pid::from_raw(pid).ok_or(Errno::SRCH)
+    });
+    pid.map_err(|errno| cannot_run(launch, errno))
+}
+
+/// Becomes another program. Returns only where that failed.
+pub(crate) fn exec(launch: &Launch<'_>) -> Failure {
+    match try_exec(launch) {
+        Ok(never) => match never {},
+        Err(failure) => failure,
+    }
+}
+
+fn try_exec(launch: &Launch<'_>) -> Result<std::convert::Infallible> {
+    let prepared = Prepared::new(launch)?;
+    let args = pointers(&prepared.args);
+    let environment = pointers(&prepared.environment);
+    if let Some(group) = launch.process_group {
+        let group = Pid::from_raw(group);
+        rustix::process::setpgid(None, group)?;
+    }
+    for (number, fd) in (0..).zip(launch.standard) {
+        if let Some(fd) = fd {
+            // SAFETY: Both are plain numbers; replacing standard input, output and error is what the caller asked.
+            if unsafe { libc::dup2(fd.as_raw_fd(), number) } < 0 {
+                return Err(io::Error::last_os_error().into());
+            }
+        }
+    }
+    if let Some(directory) = launch.directory {
+        std::env::set_current_dir(directory)?;
+    }
+    let inheritable = Inheritable::new(launch.pass)?;
+    let signals = DefaultSignals::new();
+    let errno = prepared.try_each(|program| {
+        // SAFETY: Every string and list ends with its null and lives until the call returns.
+        unsafe { libc::execve(program.as_ptr(), args.as_ptr().cast(), environment.as_ptr().cast()) };
+        let error = io::Error::last_os_error();
+        Err::<std::convert::Infallible, _>(Errno::from_io_error(&error).unwrap_or(Errno::NOENT))
+    });
+    drop((inheritable, signals));
+    errno.map_err(|errno| cannot_run(launch, errno))
+}
+
+/// Descriptors without close-on-exec, for as long as this lives.
+struct Inheritable<'a>(&'a [BorrowedFd<'a>]);
+
+impl<'a> Inheritable<'a> {
+    fn new(descriptors: &'a [BorrowedFd<'a>]) -> Result<Self> {
+        let this = Self(descriptors);
+        for fd in descriptors {
+            set_close_on_exec(*fd, false)?;
+        }
+        Ok(this)
+    }
+}
+
+impl Drop for Inheritable<'_> {
+    fn drop(&mut self) {
+        for fd in self.0 {
+            // The descriptor is open, so this can't fail.
+            let _ = set_close_on_exec(*fd, true);
+        }
+    }
+}
+
+/// Signals as a new program expects them, for as long as this lives: Rust ignores SIGPIPE, and a program inherits that.
+struct DefaultSignals {
+    pipe: libc::sighandler_t,
+    mask: libc::sigset_t,
+}
+
+impl DefaultSignals {
+    fn new() -> Self {
+        let mut mask = MaybeUninit::uninit();
+        // SAFETY: Sets a default action, which runs no code of this process, and an initialized mask of this thread.
+        unsafe {
+            let pipe = libc::signal(libc::SIGPIPE, libc::SIG_DFL);
+            libc::pthread_sigmask(libc::SIG_SETMASK, &no_signals(), mask.as_mut_ptr());
+            Self { pipe, mask: mask.assume_init() }
+        }
+    }
+}
+
+impl Drop for DefaultSignals {
+    fn drop(&mut self) {
+        // SAFETY: Puts back what `new` found.
+        unsafe {
+            libc::pthread_sigmask(libc::SIG_SETMASK, &raw const self.mask, ptr::null_mut());
+            libc::signal(libc::SIGPIPE, self.pipe);
+        }
+    }
+}
+
+fn no_signals() -> libc::sigset_t {
+    let mut set = MaybeUninit::uninit();
+    // SAFETY: `sigemptyset` initializes the whole set.
+    unsafe {
+        libc::sigemptyset(set.as_mut_ptr());
+        set.assume_init()
+    }
+}
+
+/// Says of a failed start what failed.
+fn cannot_run(launch: &Launch<'_>, errno: Errno) -> Failure {
+    let no_directory = launch.directory.is_some_and(|directory| !directory.is_dir());
+    let (kind, hint) = match errno {
+        Errno::NOENT | Errno::NOTDIR | Errno::ACCESS if no_directory => {
+            (ErrorKind::System, "its current_dir is no directory that can be entered")
+        }
+        Errno::NOENT if launch.program.as_bytes().contains(&b'/') && Path::new(launch.program).exists() => {
+            (ErrorKind::ProgramNotFound, "the file exists, but not the interpreter that it names")
+        }
+        Errno::NOENT | Errno::NOTDIR => (ErrorKind::ProgramNotFound, "is it installed, and in the PATH?"),
+        Errno::ACCESS | Errno::PERM | Errno::ISDIR => {
+            (ErrorKind::ProgramNotRunnable, "is it a file that this user may execute?")
+        }
+        Errno::NOEXEC => (
+            ErrorKind::ProgramNotRunnable,
+            "it is neither a program of this machine nor a script whose first line names its interpreter",
+        ),
+        Errno::TXTBSY | Errno::LOOP | Errno::NAMETOOLONG => (ErrorKind::ProgramNotRunnable, ""),
+        Errno::TOOBIG => (ErrorKind::System, "its arguments and environment are larger than the kernel takes"),
+        Errno::BADF => (
+            ErrorKind::OutOfDescriptors,
+            "the number of a descriptor that it should inherit is beyond this process's limit (ulimit -n)",
+        ),
+        errno => return errno.into(),
+    };
+    Failure { kind, os: errno.into(), hint }
+}
+
+/// The answer of a function that returns the error's number.
+fn answer(code: i32) -> std::result::Result<(), Errno> {
+    match code {
+        0 => Ok(()),
+        code => Err(Errno::from_raw_os_error(code)),
+    }
+}
+
+/// What the child does before it becomes the program.
+struct FileActions(Box<MaybeUninit<libc::posix_spawn_file_actions_t>>);
+
+impl FileActions {
+    fn new() -> Result<Self> {
+        let mut this = Box::new(MaybeUninit::uninit());
+        // SAFETY: `init` initializes what it is given.
+        answer(unsafe { libc::posix_spawn_file_actions_init(this.as_mut_ptr()) })?;
+        Ok(Self(this))
+    }
+
+    fn duplicate(&mut self, from: RawFd, to: RawFd) -> Result<()> {
+        // SAFETY: `new` initialized it.
+        let code = unsafe { libc::posix_spawn_file_actions_adddup2(self.0.as_mut_ptr(), from, to) };
+        match answer(code) {
+            Err(Errno::BADF) => Err(Failure {
+                kind: ErrorKind::OutOfDescriptors,
+                os: Errno::BADF.into(),
+                hint: "the number of a descriptor that it should inherit is beyond this process's limit (ulimit -n)",
+            }),
+            answer => Ok(answer?),
+        }
+    }
+
+    fn change_directory(&mut self, directory: &CStr) -> Result<()> {
+        // SAFETY: `new` initialized it, and the string is copied.
+        let code = unsafe { libc::posix_spawn_file_actions_addchdir_np(self.0.as_mut_ptr(), directory.as_ptr()) };
+        Ok(answer(code)?)
+    }
+}
+
+impl Drop for FileActions {
+    fn drop(&mut self) {
+        // SAFETY: `new` initialized it, and nothing uses it after this.
+        unsafe { libc::posix_spawn_file_actions_destroy(self.0.as_mut_ptr()) };
+    }
+}
+
+/// How the child begins: no signal blocked, SIGPIPE at its default, as `std` has it.
+struct Attributes(Box<MaybeUninit<libc::posix_spawnattr_t>>);
+
+impl Attributes {
+    fn new(process_group: Option<i32>) -> Result<Self> {
+        let mut raw = Box::new(MaybeUninit::uninit());
+        // SAFETY: `init` initializes what it is given.
+        answer(unsafe { libc::posix_spawnattr_init(raw.as_mut_ptr()) })?;
+        let mut this = Self(raw);
+        let attributes = this.0.as_mut_ptr();
+        let mut flags = libc::POSIX_SPAWN_SETSIGMASK | libc::POSIX_SPAWN_SETSIGDEF;
+        let mut pipe = no_signals();
+        // SAFETY: The attributes and both sets are initialized, and each call copies its set.
+        unsafe {
+            libc::sigaddset(&raw mut pipe, libc::SIGPIPE);
+            answer(libc::posix_spawnattr_setsigmask(attributes, &no_signals()))?;
+            answer(libc::posix_spawnattr_setsigdefault(attributes, &raw const pipe))?;
+            if let Some(group) = process_group {
+                flags |= libc::POSIX_SPAWN_SETPGROUP;
+                answer(libc::posix_spawnattr_setpgroup(attributes, group))?;
+            }
+            // The flags fit a short in every C library's header; only the constants are ints.
+            #[allow(clippy::cast_possible_truncation)]
+            answer(libc::posix_spawnattr_setflags(attributes, flags as libc::c_short))?;
+        }
+        Ok(this)
+    }
+}
+
+impl Drop for Attributes {
+    fn drop(&mut self) {
+        // SAFETY: `new` initialized it, and nothing uses it after this.
+        unsafe { libc::posix_spawnattr_destroy(self.0.as_mut_ptr()) };
+    }
+}
+
+/// Waits for a child that nobody waited for yet; without `block`, `None` says that it still runs.
+pub(crate) fn wait(pid: Pid, block: bool) -> Result<Option<ExitStatus>> {
+    let options = if block { WaitOptions::empty() } else { WaitOptions::NOHANG };
+    let waited = retry(|| rustix::process::waitpid(Some(pid), options)).map_err(|errno| match errno {
+        Errno::CHILD => Failure {
+            kind: ErrorKind::System,
+            os: errno.into(),
+            hint: "somebody else in this process waited for it, or SIGCHLD is ignored and the system keeps no exit \
+                   codes",
+        },
+        errno => errno.into(),
+    })?;
+    Ok(waited.map(|(_, status)| ExitStatus::from_raw(status.as_raw())))
+}
+
+/// Kills a child that nobody waited for yet.
+pub(crate) fn kill(pid: Pid) -> Result<()> {
+    Ok(rustix::process::kill_process(pid, Signal::KILL)?)
+}

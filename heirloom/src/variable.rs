@@ -1,0 +1,195 @@
+//! The environment variable that carries inherited regions: `name=export-string`, joined by commas, see
+//! `docs/format.md`.
+
+use std::collections::HashSet;
+use std::fmt::Write;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+
+use crate::export::ExportString;
+use crate::{Error, ErrorKind, Result, name};
+
+pub(crate) const VARIABLE: &str = "HEIRLOOM_REGIONS";
+
+/// What one string of the environment holds, with the variable's name, the `=` and C's NUL, in bytes: see
+/// `MAX_ARG_STRLEN` in execve(2).
+const LONGEST: usize = (128 << 10) - VARIABLE.len() - "=\0".len();
+
+/// What stands as it is in an encoded name, besides letters and digits.
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// The variable's value while a command is put together.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Variable {
+    text: String,
+    /// Encoded, as they stand in the text.
+    names: HashSet<String>,
+    numbers: HashSet<i32>,
+}
+
+impl Variable {
+    /// Goes on from a value that `push` made.
+    pub(crate) fn resume(value: &str) -> Self {
+        let listed = parse(value).0;
+        Self {
+            text: value.to_owned(),
+            names: listed.iter().map(|(name, _)| encode(name)).collect(),
+            numbers: listed.iter().map(|(_, string)| string.number).collect(),
+        }
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.text.is_empty()
+    }
+
+    /// Whether a descriptor of that number is listed.
+    pub(crate) fn lists(&self, number: i32) -> bool {
+        self.numbers.contains(&number)
+    }
+
+    /// Adds a pair, or changes nothing.
+    pub(crate) fn push(&mut self, name: &str, string: ExportString) -> Result<()> {
+        name::check(name)?;
+        let encoded = encode(name);
+        let refused = |kind, why: &str| Err(Error::new(kind, format!("cannot hand down a region as {name:?}: {why}")));
+        if self.names.contains(&encoded) {
+            return refused(ErrorKind::NameInUse, "another region has that name on this command");
+        }
+        let before = self.text.len();
+        if before > 0 {
+            self.text.push(',');
+        }
+        let _ = write!(self.text, "{encoded}={string}");
+        if self.text.len() > LONGEST {
+            self.text.truncate(before);
+            let why = "with it, HEIRLOOM_REGIONS would pass the 128 KiB that the kernel takes; use shorter names or \
+                       fewer regions";
+            return refused(ErrorKind::TooMany, why);
+        }
+        self.names.insert(encoded);
+        self.numbers.insert(string.number);
+        Ok(())
+    }
+}
+
+fn encode(name: &str) -> String {
+    utf8_percent_encode(name, ENCODED).to_string()
+}
+
+fn decode(encoded: &str) -> Option<String> {
+    let name = percent_decode_str(encoded).decode_utf8().ok()?;
+    // One spelling for each name, so that two that look different are.
+    (name::check(&name).is_ok() && encode(&name) == encoded).then(|| name.into_owned())
+}
+
+fn pairs(value: &str) -> impl Iterator<Item = (&str, Option<&str>)> {
+    let pairs = value.split(',').filter(move |_| !value.is_empty());
+    pairs.map(|pair| match pair.split_once('=') {
+        Some((name, string)) => (name, Some(string)),
+        None => (pair, None),
+    })
+}
+
+/// All pairs of a value that are well-formed, and an error if any is not.
+pub(crate) fn parse(value: &str) -> (Vec<(String, ExportString)>, Option<Error>) {
+    let mut good: Vec<(String, ExportString)> = Vec::new();
+    let mut bad = None;
+    for (encoded, string) in pairs(value) {
+        let parsed = decode(encoded).zip(string.and_then(|string| string.parse().ok()));
+        match parsed {
+            Some((name, string)) if good.iter().all(|(other, _)| *other != name) => good.push((name, string)),
+            _ => {
+                let shown: String = encoded.chars().take(128).collect();
+                let message = format!(
+                    "cannot read {VARIABLE}: the pair of {shown:?} is cut short, not well-formed, or there twice; unset \
+                     the variable if it is not meant for this program"
+                );
+                bad.get_or_insert_with(|| Error::new(ErrorKind::Malformed, message));
+            }
+        }
+    }
+    (good, bad)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Kind;
+    use crate::sys::Identity;
+
+    fn string(number: i32) -> ExportString {
+        ExportString { number, kind: Kind::Frozen, size: 7, identity: Identity { device: 1, inode: 2 } }
+    }
+
+    #[test]
+    fn any_name_survives_the_way_there_and_back() {
+        let names = ["a", "=", ",", ":", "%", "%41", " ", "\n", "🦀", "ключ", "a=b,c:d%e", "~-._", "\u{1}"];
+        let mut variable = Variable::default();
+        for (name, number) in names.iter().zip(5..) {
+            variable.push(name, string(number)).unwrap();
+        }
+        let (pairs, bad) = parse(variable.as_str());
+        assert!(bad.is_none());
+        let expected: Vec<_> = names.iter().map(|name| (*name).to_owned()).zip((5..).map(string)).collect();
+        assert_eq!(pairs, expected);
+    }
+
+    #[test]
+    fn a_name_in_use_is_refused() {
+        let mut variable = Variable::default();
+        variable.push("a=b", string(5)).unwrap();
+        let error = variable.push("a=b", string(6)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NameInUse);
+        assert!(variable.push("a", string(6)).is_ok());
+        assert!(variable.lists(5) && variable.lists(6) && !variable.lists(7));
+    }
+
+    #[test]
+    fn a_full_variable_refuses_a_pair_and_stays_as_it_was() {
+        let mut variable = Variable::default();
+        let mut number = 3;
+        let error = loop {
+            let before = variable.as_str().to_owned();
+            if let Err(error) = variable.push(&format!("name-{number}"), string(number)) {
+                assert_eq!(variable.as_str(), before);
+                break error;
+            }
+            number += 1;
+        };
+        assert_eq!(error.kind(), ErrorKind::TooMany);
+        assert!(variable.as_str().len() <= LONGEST && variable.as_str().len() > LONGEST - 64);
+    }
+
+    #[test]
+    fn what_is_well_formed_is_found_beside_what_is_not() {
+        let good = "a=5:0:1:frozen:7:1:2";
+        for bad in [
+            "x",
+            "=",
+            "x=",
+            "=5:0:1:frozen:7:1:2",
+            "%=6:0:1:frozen:7:1:2",
+            "%4=6:0:1:frozen:7:1:2",
+            "%41=6:0:1:frozen:7:1:2",
+            "%ff=6:0:1:frozen:7:1:2",
+            "%00=6:0:1:frozen:7:1:2",
+            "x=6:0:1:fro",
+            "a=6:0:1:frozen:7:1:2",
+            "",
+            "é=6:0:1:frozen:7:1:2",
+        ] {
+            for value in [format!("{good},{bad}"), format!("{good},{bad},b=7:0:1:frozen:7:1:2")] {
+                let (pairs, error) = parse(&value);
+                assert_eq!(error.unwrap().kind(), ErrorKind::Malformed, "{value:?}");
+                assert_eq!(pairs[0], ("a".to_owned(), string(5)), "{value:?}");
+            }
+        }
+        assert!(parse(good).1.is_none());
+        let (pairs, bad) = parse("");
+        assert!(pairs.is_empty() && bad.is_none());
+    }
+}
