@@ -1,0 +1,45 @@
+//! `list`: what this process inherited.
+
+use std::process::ExitCode;
+
+use serde::Serialize;
+
+use crate::failure::{Failure, printable};
+use crate::options::Format;
+use crate::standard_output;
+
+#[derive(Serialize)]
+struct Row {
+    name: String,
+    kind: &'static str,
+    size: u64,
+    /// Why it can't be had, if it can't.
+    missing: Option<String>,
+}
+
+pub fn list(format: &Format) -> Result<ExitCode, Failure> {
+    let rows = heirloom::inherited()?.into_iter().map(|region| Row {
+        name: region.name,
+        kind: region.kind.as_str(),
+        size: region.size,
+        missing: region.missing.map(|error| error.to_string()),
+    });
+    let rows: Vec<_> = rows.collect();
+    standard_output::write(|output| {
+        if format.json {
+            serde_json::to_writer_pretty(&mut *output, &rows)?;
+            return writeln!(output);
+        }
+        writeln!(output, "{:>15}  {:<9}  NAME", "SIZE", "KIND")?;
+        for row in &rows {
+            let name: String = row.name.chars().flat_map(printable).collect();
+            write!(output, "{:>15}  {:<9}  {name}", row.size, row.kind)?;
+            match &row.missing {
+                None => writeln!(output)?,
+                Some(error) => writeln!(output, "  ({error})")?,
+            }
+        }
+        Ok(())
+    })?;
+    Ok(ExitCode::SUCCESS)
+}

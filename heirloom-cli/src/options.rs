@@ -1,0 +1,205 @@
+//! What the command can be told.
+
+use std::ffi::OsString;
+use std::num::NonZeroUsize;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::builder::{OsStringValueParser, TypedValueParser};
+use clap::error::ErrorKind;
+use clap::{Args, Parser, Subcommand};
+
+use crate::failure::Failure;
+
+/// Memory without a name that only the programs get which you start with it.
+#[derive(Parser)]
+#[command(name = "heirloom", version, max_term_width = 100)]
+struct Options {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+pub enum Task {
+    /// Start a program, or several, over the same memory, and wait.
+    #[command(after_help = PLACEHOLDERS)]
+    Run(Run),
+    /// Become a program that has the memory.
+    #[command(after_help = PLACEHOLDERS)]
+    Exec(Exec),
+    /// List every region that you may see, and who holds it.
+    Ps(Format),
+    /// List what this process inherited: for use in a child.
+    List(Format),
+}
+
+const PLACEHOLDERS: &str = "\
+In every ARG, {NAME} becomes a path that opens that region (/dev/fd/N); with `run`, {job} becomes the worker's number
+from 0, and {jobs} their count. Every other brace stays as it is.
+
+The size of a region is fixed, so a shell opens one for writing with 1<>{NAME}, not with >{NAME}, which truncates.
+
+A path into the environment: heirloom run --frozen key=secret.pem -- env KEY={key} program
+A program can't use such a path if it closes the descriptors that it inherits, resolves the path to another one, or
+wants a suffix such as .pem. A program that uses the library finds the regions by their names.
+
+Exit code: 125 for a failure of heirloom's own, 126 if the program can't be run, 127 if it isn't there; otherwise the
+first failing program's, 128 + N if signal N ended it.";
+
+#[derive(Args)]
+pub struct Run {
+    #[command(flatten)]
+    pub regions: Regions,
+    /// Save what a region holds after all workers ended well: to a file, or with - to standard output.
+    #[arg(long, value_name = "NAME=FILE|-", value_parser = place())]
+    pub save: Vec<Assignment<Place>>,
+    /// How many workers to start, all over the same memory; several have no standard input.
+    #[arg(long, value_name = "N", default_value = "1")]
+    pub jobs: NonZeroUsize,
+    #[command(flatten)]
+    pub program: Program,
+}
+
+#[derive(Args)]
+pub struct Exec {
+    #[command(flatten)]
+    pub regions: Regions,
+    #[command(flatten)]
+    pub program: Program,
+}
+
+#[derive(Args)]
+pub struct Regions {
+    /// Memory that nobody can change, with what a file holds, or with - standard input.
+    #[arg(long, value_name = "NAME=FILE|-", value_parser = place())]
+    pub frozen: Vec<Assignment<Place>>,
+    /// Memory that every worker reads and writes, zeroed; a size in bytes, or with K, M, G or T (powers of 1024).
+    #[arg(long, value_name = "NAME=SIZE")]
+    pub shared: Vec<Assignment<Size>>,
+}
+
+#[derive(Args)]
+pub struct Program {
+    /// The program.
+    #[arg(value_name = "PROGRAM", required = true)]
+    pub program: OsString,
+    /// Its arguments.
+    #[arg(value_name = "ARG", trailing_var_arg = true, allow_hyphen_values = true)]
+    pub args: Vec<OsString>,
+}
+
+#[derive(Args)]
+pub struct Format {
+    /// As JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `NAME=VALUE`
+#[derive(Clone, Debug)]
+pub struct Assignment<T> {
+    pub name: String,
+    pub value: T,
+}
+
+/// Where bytes come from, or go to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    Standard,
+    File(PathBuf),
+}
+
+/// Bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct Size(pub u64);
+
+fn place() -> impl TypedValueParser<Value = Assignment<Place>> {
+    // File names need not be UTF-8.
+    OsStringValueParser::new().try_map(|argument| {
+        let bytes = argument.as_bytes();
+        let equals = bytes.iter().position(|byte| *byte == b'=').ok_or("expected NAME=FILE or NAME=-")?;
+        let name = std::str::from_utf8(&bytes[..equals]).map_err(|_| "the name is not UTF-8")?;
+        let file = &bytes[equals + 1..];
+        let value = match file {
+            b"" => return Err("expected a file, or - behind the ="),
+            b"-" => Place::Standard,
+            file => Place::File(OsString::from_vec(file.to_vec()).into()),
+        };
+        Ok(Assignment { name: name.to_owned(), value })
+    })
+}
+
+impl FromStr for Assignment<Size> {
+    type Err = String;
+
+    fn from_str(argument: &str) -> Result<Self, String> {
+        let (name, size) = argument.split_once('=').ok_or("expected NAME=SIZE")?;
+        Ok(Self { name: name.to_owned(), value: size.parse()? })
+    }
+}
+
+impl FromStr for Size {
+    type Err = String;
+
+    fn from_str(size: &str) -> Result<Self, String> {
+        let digits = size.trim_end_matches(|character: char| !character.is_ascii_digit());
+        let shift = match &size[digits.len()..] {
+            "" | "B" => 0,
+            "K" | "KiB" => 10,
+            "M" | "MiB" => 20,
+            "G" | "GiB" => 30,
+            "T" | "TiB" => 40,
+            _ => return Err(format!("{size:?} is no size: write digits, then nothing or one of K, M, G, T")),
+        };
+        let number: u64 = digits.parse().map_err(|_| format!("{size:?} is no size that a region can have"))?;
+        let bytes = number.checked_mul(1 << shift).ok_or_else(|| format!("{size:?} is more than a region can hold"))?;
+        Ok(Self(bytes))
+    }
+}
+
+/// Reads the command line. Help and version are printed here, and end the process.
+pub fn parse() -> Result<Task, Failure> {
+    match Options::try_parse() {
+        Ok(options) => Ok(options.task),
+        Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => error.exit(),
+        Err(error) => Err(Failure::new(one_line(&error))),
+    }
+}
+
+/// The parser's message without its usage and tips, which `--help` has.
+fn one_line(error: &clap::Error) -> String {
+    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        return "what shall be done? See `heirloom --help`".to_owned();
+    }
+    let rendered = error.render().to_string();
+    let message = rendered.strip_prefix("error: ").unwrap_or(&rendered);
+    let lines = message.lines().map(str::trim).take_while(|line| !line.is_empty() && !line.starts_with("Usage:"));
+    format!("{} (see `heirloom --help`)", lines.collect::<Vec<_>>().join(" "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_digits_and_a_power_of_1024() {
+        for (written, bytes) in [
+            ("0", 0),
+            ("4096", 4096),
+            ("5B", 5),
+            ("64K", 65_536),
+            ("64KiB", 65_536),
+            ("1M", 1 << 20),
+            ("2G", 2 << 30),
+            ("3T", 3 << 40),
+            ("16777215T", 16_777_215 << 40),
+        ] {
+            assert_eq!(written.parse::<Size>().unwrap().0, bytes, "{written}");
+        }
+        for bad in ["", "K", "12Q", "1k", "1 K", "-1", "+1", "1.5M", "16777216T", "99999999999999999999", "0x10", "1KK"]
+        {
+            assert!(bad.parse::<Size>().is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! `{NAME}` in a program's arguments.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+
+/// Puts each value in the place of its `{name}`; every other brace stays as it is.
+pub fn fill_in(argument: &OsStr, values: &[(String, String)]) -> OsString {
+    let mut rest = argument.as_bytes();
+    let mut filled = Vec::with_capacity(rest.len());
+    while let Some((first, behind)) = rest.split_first() {
+        let found = values.iter().find_map(|(name, value)| {
+            let behind = behind.strip_prefix(name.as_bytes())?.strip_prefix(b"}")?;
+            (*first == b'{').then_some((value, behind))
+        });
+        if let Some((value, behind)) = found {
+            filled.extend_from_slice(value.as_bytes());
+            rest = behind;
+        } else {
+            filled.push(*first);
+            rest = behind;
+        }
+    }
+    OsString::from_vec(filled)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_known_names_between_braces_are_replaced() {
+        let values = [("text", "/dev/fd/3"), ("job", "0"), ("a}b", "odd"), ("{", "open")];
+        let values = values.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        for (argument, filled) in [
+            ("{text}", "/dev/fd/3"),
+            ("in={text},out={text}", "in=/dev/fd/3,out=/dev/fd/3"),
+            ("{job}{job}", "00"),
+            ("{a}b}", "odd"),
+            ("{{}", "open"),
+            ("{{text}}", "{/dev/fd/3}"),
+            ("${HOME} {} {texts} {tex {text", "${HOME} {} {texts} {tex {text"),
+            ("", ""),
+        ] {
+            assert_eq!(fill_in(OsStr::new(argument), &values), filled, "{argument}");
+        }
+        let odd = OsStr::from_bytes(b"\xff{text}\xfe");
+        assert_eq!(fill_in(odd, &values).as_bytes(), b"\xff/dev/fd/3\xfe");
+    }
+}

@@ -1,0 +1,156 @@
+//! The regions that a command line asks for.
+
+use std::collections::HashSet;
+use std::fs::{File, Metadata};
+use std::io::{self, IsTerminal, Write};
+use std::os::fd::{AsFd, AsRawFd};
+use std::path::Path;
+
+use heirloom::{Command, FrozenRegion, Region};
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::failure::Failure;
+use crate::options::{Place, Regions};
+use crate::standard_output;
+
+/// What is read faster than a bar is drawn shows none, in bytes.
+const LONG: u64 = 64 << 20;
+
+/// How much is saved at once, in bytes.
+const BLOCK: usize = 1 << 20;
+
+pub struct Named {
+    pub name: String,
+    pub memory: Memory,
+}
+
+pub enum Memory {
+    Shared(Region),
+    Frozen(FrozenRegion),
+}
+
+/// Makes them all, after the cheap mistakes were looked for.
+pub fn make(wanted: &Regions) -> Result<Vec<Named>, Failure> {
+    let names = wanted.frozen.iter().map(|frozen| &frozen.name).chain(wanted.shared.iter().map(|shared| &shared.name));
+    let mut seen = HashSet::new();
+    for name in names {
+        if name == "job" || name == "jobs" {
+            return Err(Failure::new(format_args!(
+                "a region can't be named {name:?}: {{{name}}} has a meaning of its own"
+            )));
+        }
+        if !seen.insert(name) {
+            return Err(Failure::new(format_args!("two regions are named {name:?}")));
+        }
+    }
+    if wanted.frozen.iter().filter(|frozen| frozen.value == Place::Standard).count() > 1 {
+        return Err(Failure::new("standard input can be read once, for one region"));
+    }
+    let mut made = Vec::new();
+    // What can fail at once comes first; a fill may take long.
+    for shared in &wanted.shared {
+        let region = Region::options().name(&shared.name).create(shared.value.0)?;
+        made.push(Named { name: shared.name.clone(), memory: Memory::Shared(region) });
+    }
+    for frozen in &wanted.frozen {
+        let region = match &frozen.value {
+            Place::Standard => fill(&frozen.name, &standard_input()?, None)?,
+            Place::File(path) => fill_from(&frozen.name, path)?,
+        };
+        made.push(Named { name: frozen.name.clone(), memory: Memory::Frozen(region) });
+    }
+    Ok(made)
+}
+
+fn standard_input() -> Result<File, Failure> {
+    let input = io::stdin().as_fd().try_clone_to_owned();
+    Ok(input.map_err(|error| Failure::new(format_args!("cannot read standard input: {error}")))?.into())
+}
+
+fn fill_from(name: &str, path: &Path) -> Result<FrozenRegion, Failure> {
+    let shown = path.display();
+    let unreadable = |error| Failure::new(format_args!("cannot read {shown}: {error}"));
+    let file = File::open(path).map_err(unreadable)?;
+    let before = file.metadata().map_err(unreadable)?;
+    if before.is_dir() {
+        return Err(Failure::new(format_args!("cannot read {shown}: it is a directory")));
+    }
+    let region = fill(name, &file, before.is_file().then_some(before.len()))?;
+    let after = file.metadata().map_err(unreadable)?;
+    if before.is_file() && changed(&before, &after, region.size()) {
+        return Err(Failure::new(format_args!("{shown} changed while it was read")));
+    }
+    Ok(region)
+}
+
+fn changed(before: &Metadata, after: &Metadata, read: u64) -> bool {
+    // The files of /proc and kin call themselves empty, and are not.
+    let pretends = before.len() == 0 && after.len() == 0;
+    before.len() != after.len() || before.modified().ok() != after.modified().ok() || (read != after.len() && !pretends)
+}
+
+fn fill(name: &str, file: &File, len: Option<u64>) -> Result<FrozenRegion, Failure> {
+    let options = FrozenRegion::options().name(name);
+    let long = len.is_none_or(|len| len >= LONG);
+    if !(long && io::stderr().is_terminal()) {
+        return Ok(options.from_file(file)?);
+    }
+    let bar = match len {
+        Some(len) => ProgressBar::new(len).with_style(style("{msg} {bar:40} {bytes}/{total_bytes} {eta}")),
+        None => ProgressBar::no_length().with_style(style("{msg} {spinner} {bytes} {bytes_per_sec}")),
+    };
+    bar.set_message(name.to_owned());
+    let region = options.from_reader(bar.wrap_read(file));
+    bar.finish_and_clear();
+    Ok(region?)
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+}
+
+impl Named {
+    /// The path by which a child that inherits it opens it.
+    pub fn path(&self) -> String {
+        let fd = match &self.memory {
+            Memory::Shared(region) => region.as_fd(),
+            Memory::Frozen(region) => region.as_fd(),
+        };
+        format!("/dev/fd/{}", fd.as_raw_fd())
+    }
+
+    pub fn hand_down(&self, command: &mut Command) -> Result<(), Failure> {
+        match &self.memory {
+            Memory::Shared(region) => command.inherit(&self.name, region)?,
+            Memory::Frozen(region) => command.inherit(&self.name, region)?,
+        };
+        Ok(())
+    }
+
+    /// Writes all it holds.
+    pub fn save(&self, place: &Place) -> Result<(), Failure> {
+        let path = match place {
+            Place::Standard => return standard_output::write(|output| self.write_to(output)),
+            Place::File(path) => path,
+        };
+        let saved = File::create(path).and_then(|mut file| self.write_to(&mut file));
+        saved.map_err(|error| Failure::new(format_args!("cannot save {:?} to {}: {error}", self.name, path.display())))
+    }
+
+    fn write_to(&self, output: &mut dyn Write) -> io::Result<()> {
+        match &self.memory {
+            Memory::Frozen(region) => output.write_all(&region.map()?),
+            Memory::Shared(region) => {
+                // A descendant that was left behind may still write, so it is copied out block by block.
+                let view = region.map()?;
+                let mut block = vec![0; BLOCK];
+                for offset in (0..view.len()).step_by(BLOCK) {
+                    let part = &mut block[..BLOCK.min(view.len() - offset)];
+                    view.read_at(offset, part)?;
+                    output.write_all(part)?;
+                }
+                Ok(())
+            }
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! `run` and `exec`: programs over regions.
+
+use std::os::unix::process::ExitStatusExt;
+use std::process::{ExitCode, ExitStatus};
+
+use heirloom::{Child, Command, Stdio};
+
+use crate::failure::Failure;
+use crate::options::{Exec, Program, Run};
+use crate::placeholders::fill_in;
+use crate::regions::{self, Named};
+use crate::signals::{Event, Signals, pass_on};
+
+pub fn run(options: &Run) -> Result<ExitCode, Failure> {
+    check_saves(options)?;
+    let regions = regions::make(&options.regions)?;
+    let jobs = options.jobs.get();
+    let signals = Signals::gather()?;
+    let mut workers = Vec::new();
+    for job in 0..jobs {
+        let own = [("job".to_owned(), job.to_string()), ("jobs".to_owned(), jobs.to_string())];
+        let mut command = command(&options.program, &regions, own)?;
+        if jobs > 1 {
+            command.stdin(Stdio::null());
+        }
+        match command.spawn() {
+            Ok(worker) => workers.push(worker),
+            Err(error) => {
+                end(workers);
+                return Err(error.into());
+            }
+        }
+    }
+    if let Some(failed) = wait(workers, &signals)? {
+        return Ok(failed);
+    }
+    for save in &options.save {
+        if let Some(region) = regions.iter().find(|region| region.name == save.name) {
+            region.save(&save.value)?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+pub fn exec(options: &Exec) -> Result<ExitCode, Failure> {
+    let regions = regions::make(&options.regions)?;
+    let mut command = command(&options.program, &regions, [])?;
+    Err(command.exec().into())
+}
+
+/// Finds a name that can't be saved before all the work was done in vain.
+fn check_saves(options: &Run) -> Result<(), Failure> {
+    let frozen = options.regions.frozen.iter().map(|frozen| &frozen.name);
+    let names: Vec<_> = frozen.chain(options.regions.shared.iter().map(|shared| &shared.name)).collect();
+    match options.save.iter().find(|save| !names.contains(&&save.name)) {
+        None => Ok(()),
+        Some(save) => Err(Failure::new(format_args!("cannot save {:?}: the regions are {names:?}", save.name))),
+    }
+}
+
+fn command<const N: usize>(
+    program: &Program,
+    regions: &[Named],
+    own: [(String, String); N],
+) -> Result<Command, Failure> {
+    let mut values: Vec<_> = own.into();
+    values.extend(regions.iter().map(|region| (region.name.clone(), region.path())));
+    let mut command = Command::new(&program.program);
+    command.args(program.args.iter().map(|arg| fill_in(arg, &values)));
+    for region in regions {
+        region.hand_down(&mut command)?;
+    }
+    Ok(command)
+}
+
+/// Waits for all of them; the code of the first that failed.
+fn wait(mut workers: Vec<Child>, signals: &Signals) -> Result<Option<ExitCode>, Failure> {
+    let mut failed = None;
+    while !workers.is_empty() {
+        match signals.next()? {
+            Event::Child => {
+                let mut running = Vec::new();
+                for mut worker in workers {
+                    match worker.try_wait()? {
+                        None => running.push(worker),
+                        Some(status) if status.success() => {}
+                        Some(status) => failed = failed.or(Some(code(status))),
+                    }
+                }
+                workers = running;
+            }
+            Event::Sent(signal) => workers.iter().for_each(|worker| pass_on(signal, worker.id())),
+            Event::Elsewhere => {}
+        }
+    }
+    Ok(failed)
+}
+
+fn code(status: ExitStatus) -> ExitCode {
+    let code = status.code().or_else(|| Some(128 + status.signal()?));
+    ExitCode::from(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(u8::MAX))
+}
+
+/// Ends what was started in vain.
+fn end(workers: Vec<Child>) {
+    for mut worker in workers {
+        // The failure that led here is the one to tell.
+        let _ = worker.kill();
+        let _ = worker.wait();
+    }
+}
