@@ -33,7 +33,7 @@ impl RegionOptions {
         self
     }
 
-    /// Whether to take all the memory now: `create` fails where there is not enough, and every mapping made through this
+    /// Whether to take all the memory now: `create` fails where less is available, and every mapping made through this
     /// handle has all its pages from the start, so that no first touch costs a page fault.
     pub fn populate(mut self, populate: bool) -> Self {
         self.populate = populate;
@@ -103,8 +103,12 @@ impl RegionOptions {
             Some(directory) => sys::create_file(directory)?,
         };
         sys::set_size(fd.as_fd(), size)?;
-        if self.populate || self.huge_pages || unsealed {
-            sys::reserve(fd.as_fd(), size, self.huge_pages)?;
+        if unsealed {
+            sys::reserve_space(fd.as_fd(), size)?;
+        } else if self.huge_pages {
+            sys::reserve_huge_pages(fd.as_fd(), size)?;
+        } else if self.populate {
+            sys::reserve_memory(fd.as_fd(), size)?;
         }
         if !unsealed {
             sys::fix_size(fd.as_fd())?;

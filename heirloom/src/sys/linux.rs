@@ -88,34 +88,67 @@ pub(crate) fn set_size(fd: BorrowedFd<'_>, size: u64) -> Result<()> {
     retry(|| fs::ftruncate(fd, size)).map_err(Failure::from)
 }
 
-/// Takes from the kernel now all that `size` bytes need.
-pub(crate) fn reserve(fd: BorrowedFd<'_>, size: u64, huge: bool) -> Result<()> {
-    let mut done = 0;
-    let mut step = size;
+/// Takes all the memory now.
+pub(crate) fn reserve_memory(fd: BorrowedFd<'_>, size: u64) -> Result<()> {
+    // Nothing else would refuse: the kernel gives until it has to kill somebody.
+    if size > available_memory() {
+        return Err(Failure {
+            kind: ErrorKind::OutOfMemory,
+            os: Errno::NOMEM.into(),
+            hint: "that is more than this machine has available now: ask for less, or do without populate",
+        });
+    }
+    Ok(allocate(fd, size)?)
+}
+
+/// Takes all the huge pages now, since a touch without one would end the process.
+pub(crate) fn reserve_huge_pages(fd: BorrowedFd<'_>, size: u64) -> Result<()> {
+    allocate(fd, size).map_err(|errno| match errno {
+        Errno::NOSPC | Errno::NOMEM => Failure {
+            kind: ErrorKind::OutOfMemory,
+            os: errno.into(),
+            hint: "too few 2 MiB huge pages are free: raise the sysctl vm.nr_hugepages, or do without",
+        },
+        errno => errno.into(),
+    })
+}
+
+/// Takes all the space of a file now, since a touch on a full disk would end the process.
+pub(crate) fn reserve_space(fd: BorrowedFd<'_>, size: u64) -> Result<()> {
+    allocate(fd, size).map_err(|errno| match errno {
+        Errno::OPNOTSUPP => Failure {
+            kind: ErrorKind::Unsupported,
+            os: errno.into(),
+            hint: "its file system can't reserve space: choose a directory on another one",
+        },
+        errno => errno.into(),
+    })
+}
+
+fn allocate(fd: BorrowedFd<'_>, size: u64) -> rustix::io::Result<()> {
+    let (mut done, mut step) = (0, size);
     while done < size {
         let part = step.min(size - done);
         match fs::fallocate(fd, FallocateFlags::empty(), done, part) {
             Ok(()) => done += part,
             // A signal undoes the whole call, and a timer's signals never end: ask for what fits between two.
             Err(Errno::INTR) => step = (step / 2).next_multiple_of(HUGE_PAGE),
-            Err(Errno::OPNOTSUPP) => {
-                return Err(Failure {
-                    kind: ErrorKind::Unsupported,
-                    os: Errno::OPNOTSUPP.into(),
-                    hint: "its file system can't reserve space: choose a directory on another one",
-                });
-            }
-            Err(errno @ (Errno::NOSPC | Errno::NOMEM)) if huge => {
-                return Err(Failure {
-                    kind: ErrorKind::OutOfMemory,
-                    os: errno.into(),
-                    hint: "too few 2 MiB huge pages are free: raise the sysctl vm.nr_hugepages, or do without",
-                });
-            }
-            Err(errno) => return Err(errno.into()),
+            Err(errno) => return Err(errno),
         }
     }
     Ok(())
+}
+
+/// How many bytes could be had without anybody being killed for them, see `proc_meminfo(5)`.
+fn available_memory() -> u64 {
+    let Ok(text) = std::fs::read_to_string("/proc/meminfo") else {
+        return u64::MAX;
+    };
+    let kib = |field: &str| -> Option<u64> {
+        let line = text.lines().find_map(|line| line.strip_prefix(field))?;
+        line.trim().strip_suffix(" kB")?.parse().ok()
+    };
+    kib("MemAvailable:").map_or(u64::MAX, |memory| (memory + kib("SwapFree:").unwrap_or(0)) << 10)
 }
 
 /// Seals the size.

@@ -1,0 +1,343 @@
+//! The program that the tests start as a child: its first argument says what it does, its standard output what it saw.
+
+#![allow(unsafe_code)]
+
+use std::env;
+use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::process::ExitCode;
+
+use heirloom::{Command, Error, FrozenRegion, ReadOnlyRegion, Region};
+use heirloom_tests::{descriptors, hostile, open_regions};
+use rustix::process::{Resource, Rlimit, setrlimit};
+
+#[allow(clippy::too_many_lines)] // A list of small programs.
+fn main() -> ExitCode {
+    let args: Vec<String> = env::args().skip(1).collect();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    match &args[..] {
+        ["regions"] => print_regions(),
+        ["descriptors"] => {
+            for (number, what) in descriptors() {
+                println!("{number} {what}");
+            }
+        }
+        ["claim-then-regions"] => {
+            heirloom::claim().unwrap();
+            print_regions();
+        }
+        ["claim-then-descriptors"] => {
+            // A malformed or hostile variable is what some tests are about.
+            let _ = heirloom::claim();
+            for (number, what) in descriptors() {
+                println!("{number} {what}");
+            }
+        }
+        ["claim-after-another"] => {
+            let (number, _) = open_regions().pop_first().unwrap();
+            // SAFETY: A plain number.
+            unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) };
+            let region = Region::inherited("a").unwrap();
+            let (own, others) = (region.as_fd().as_raw_fd(), open_regions());
+            println!("{} {}", own != number, others.contains_key(&own) && others.contains_key(&number));
+        }
+        ["claim"] => println!("{}", told(heirloom::claim().map(|()| String::new()))),
+        ["list"] => {
+            for region in heirloom::inherited().unwrap() {
+                let state = match (region.taken, &region.missing) {
+                    (true, _) => "taken".to_owned(),
+                    (_, Some(error)) => told(Err(error.clone())),
+                    _ => "there".to_owned(),
+                };
+                println!("{:?} {} {} {state}", region.name, region.kind, region.size);
+            }
+        }
+        ["take", wanted @ ..] => wanted.iter().for_each(|wanted| take(wanted)),
+        ["import", variables @ ..] => variables.iter().for_each(|variable| import(variable)),
+        ["write", name, text] => write(&Region::inherited(name).unwrap(), text),
+        ["import-and-write", variable, text] => write(&Region::import(&env::var(variable).unwrap()).unwrap(), text),
+        ["add", name, times] => {
+            let view = Region::inherited(name).unwrap().map().unwrap();
+            let number = view.atomic_u64(0).unwrap();
+            (0..times.parse().unwrap()).for_each(|_: u32| _ = number.fetch_add(1));
+        }
+        ["print-frozen", name] => {
+            let view = FrozenRegion::inherited(name).unwrap().map().unwrap();
+            print!("{}", String::from_utf8_lossy(&view));
+        }
+        ["watch-published", name] => watch_published(name),
+        ["hostile", name] => try_all(name),
+        ["freeze", name] => {
+            println!(
+                "{}",
+                told(
+                    Region::inherited(name)
+                        .unwrap()
+                        .freeze()
+                        .map_err(Error::from)
+                        .map(|frozen| frozen.size().to_string())
+                )
+            );
+        }
+        // Starts a child before it asked for anything, by our command or the standard library's.
+        ["spawn", "ours"] => println!("{}", text(Command::new(own_path()).arg("regions").output().unwrap())),
+        ["spawn", "std"] => {
+            println!("{}", text(std::process::Command::new(own_path()).arg("regions").output().unwrap()));
+        }
+        ["claim-and-spawn-std", rest @ ..] => {
+            heirloom::claim().unwrap();
+            print!("{}", text(std::process::Command::new(own_path()).args(rest).output().unwrap()));
+        }
+        ["limited", limit, rest @ ..] => limited(limit, rest),
+        ["with-standard-closed"] => with_standard_closed(),
+        ["drop-then-regions", name] => {
+            let region = Region::inherited(name).unwrap();
+            let view = region.map().unwrap();
+            drop((region, view));
+            print_regions();
+        }
+        ["hold", name] => {
+            let view = Region::inherited(name).unwrap().map().unwrap();
+            println!("held");
+            std::io::read_to_string(std::io::stdin()).unwrap();
+            drop(view);
+        }
+        ["shielded-hold", shield] => {
+            let region = Region::create(4096).unwrap();
+            if *shield == "yes" {
+                heirloom::os::linux::shield().unwrap();
+            }
+            println!("{}", region.as_fd().as_raw_fd());
+            std::io::read_to_string(std::io::stdin()).unwrap();
+        }
+        ["stale-export"] => {
+            // A number that this process exports itself stays the export's, whatever the variable says.
+            let region = Region::create(4096).unwrap();
+            let exported = region.export_inheritable().unwrap();
+            // SAFETY: This process has one thread.
+            unsafe { env::set_var("HEIRLOOM_REGIONS", format!("own={exported}")) };
+            let mine = Region::inherited("own").unwrap();
+            println!("{}", mine.as_fd().as_raw_fd() != exported.as_fd().as_raw_fd());
+            // SAFETY: A plain number.
+            println!("{}", unsafe { libc::fcntl(exported.as_fd().as_raw_fd(), libc::F_GETFD) });
+        }
+        ["fork-and-import"] => fork_and_import(),
+        ["print", text] => println!("{text}"),
+        ["environment"] => {
+            for (key, value) in env::vars() {
+                println!("{key}={value}");
+            }
+        }
+        ["exec", rest @ ..] => {
+            let region = FrozenRegion::from_bytes("from before the exec").unwrap();
+            let mut command = Command::new(own_path());
+            command.args(rest).inherit("text", &region).unwrap();
+            println!("{}", command.exec());
+        }
+        ["exec-grep-signals"] => {
+            println!("{}", Command::new("grep").args(["-E", "SigIgn|SigBlk", "/proc/self/status"]).exec());
+        }
+        ["exec-nothing"] => {
+            let region = Region::create(4096).unwrap();
+            let error = Command::new("/nonexistent/program").inherit("a", &region).unwrap().exec();
+            println!("{:?}", error.kind());
+            print_regions();
+        }
+        _ => panic!("what is {args:?}?"),
+    }
+    ExitCode::SUCCESS
+}
+
+fn own_path() -> std::path::PathBuf {
+    env::current_exe().unwrap()
+}
+
+fn text(output: std::process::Output) -> String {
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn told(answer: Result<String, Error>) -> String {
+    match answer {
+        Ok(answer) => format!("ok {answer}"),
+        Err(error) => format!("{error:?}"),
+    }
+}
+
+fn print_regions() {
+    for (number, inode) in open_regions() {
+        println!("{number} {inode}");
+    }
+}
+
+/// `kind:name`
+fn take(wanted: &str) {
+    let (kind, name) = wanted.split_once(':').unwrap();
+    let answer = match kind {
+        "region" => Region::inherited(name).map(|region| region.size()),
+        "read-only" => ReadOnlyRegion::inherited(name).map(|region| region.size()),
+        "frozen" => FrozenRegion::inherited(name).map(|region| region.size()),
+        _ => panic!("{wanted}"),
+    };
+    println!("{}", told(answer.map(|size| size.to_string())));
+}
+
+/// `kind:variable`
+fn import(wanted: &str) {
+    let (kind, variable) = wanted.split_once(':').unwrap();
+    let string = env::var(variable).unwrap();
+    let answer = match kind {
+        "region" => Region::import(&string).map(|region| region.size()),
+        "read-only" => ReadOnlyRegion::import(&string).map(|region| region.size()),
+        "frozen" => FrozenRegion::import(&string).map(|region| region.size()),
+        _ => panic!("{wanted}"),
+    };
+    println!("{}", told(answer.map(|size| size.to_string())));
+}
+
+fn write(region: &Region, text: &str) {
+    region.map().unwrap().write_at(0, text.as_bytes()).unwrap();
+}
+
+/// Answers each number that the publisher stores with itself, on standard output.
+fn watch_published(name: &str) {
+    let view = ReadOnlyRegion::inherited(name).unwrap().map().unwrap();
+    for line in std::io::stdin().lines() {
+        line.unwrap();
+        println!("{}", view.load_u64(8).unwrap());
+    }
+}
+
+/// Prints what became of each attempt, and of its control.
+fn try_all(name: &str) {
+    let owned;
+    let fd: RawFd = if let Ok(region) = FrozenRegion::inherited(name) {
+        owned = std::os::fd::OwnedFd::try_from(region).unwrap();
+        owned.as_raw_fd()
+    } else if let Ok(region) = ReadOnlyRegion::inherited(name) {
+        owned = std::os::fd::OwnedFd::try_from(region).unwrap();
+        owned.as_raw_fd()
+    } else {
+        owned = std::os::fd::OwnedFd::try_from(Region::inherited(name).unwrap()).unwrap();
+        owned.as_raw_fd()
+    };
+    let code = |answer: std::io::Result<()>| match answer {
+        Ok(()) => hostile::DONE,
+        Err(error) => error.raw_os_error().unwrap_or(-1),
+    };
+    for attempt in hostile::ATTEMPTS {
+        let control = if attempt.name.starts_with("linkat") { hostile::linkable() } else { hostile::control() };
+        let control = code((attempt.act)(control.unwrap().as_raw_fd()));
+        println!("{}\t{}\t{control}", attempt.name, code((attempt.act)(fd)));
+    }
+}
+
+fn limited(limit: &str, rest: &[&str]) {
+    let (resource, value) = limit.split_once('=').unwrap();
+    let resource = match resource {
+        "descriptors" => Resource::Nofile,
+        "file-size" => Resource::Fsize,
+        "address-space" => Resource::As,
+        _ => panic!("{limit}"),
+    };
+    let value = Some(value.parse().unwrap());
+    setrlimit(resource, Rlimit { current: value, maximum: value }).unwrap();
+    match rest {
+        ["create", size] => {
+            println!("{}", told(Region::create(size.parse().unwrap()).map(|region| region.size().to_string())));
+        }
+        ["freeze-bytes", size] => {
+            let bytes = vec![1; size.parse().unwrap()];
+            println!("{}", told(FrozenRegion::from_bytes(&bytes).map(|frozen| frozen.size().to_string())));
+            println!("{}", told(FrozenRegion::from_reader(&bytes[..]).map(|frozen| frozen.size().to_string())));
+            let pipe = rustix::pipe::pipe().unwrap();
+            let writer = std::thread::spawn(move || rustix::io::write(&pipe.1, &bytes).map(drop));
+            let file = std::fs::File::from(pipe.0);
+            println!("{}", told(FrozenRegion::from_file(&file).map(|frozen| frozen.size().to_string())));
+            drop(file);
+            let _ = writer.join();
+        }
+        ["map", size] => {
+            let region = Region::create(size.parse().unwrap()).unwrap();
+            println!("{}", told(region.map().map(|view| view.len().to_string())));
+            println!("{}", told(region.map_part(0, 4096).map(|view| view.len().to_string())));
+        }
+        ["use-up-descriptors"] => use_up_descriptors(),
+        _ => panic!("{rest:?}"),
+    }
+}
+
+/// Every call answers when no descriptor is left, leaves nothing behind, and works again once there is one.
+fn use_up_descriptors() {
+    let region = Region::create(4096).unwrap();
+    let mut all = Vec::new();
+    while let Ok(fd) = region.as_fd().try_clone_to_owned() {
+        all.push(fd);
+    }
+    let before = descriptors_by_flag();
+    println!("{}", told(Region::create(4096).map(|_| String::new())));
+    println!("{}", told(FrozenRegion::from_bytes("x").map(|_| String::new())));
+    println!("{}", told(region.export().map(|_| String::new())));
+    println!("{}", told(region.export_inheritable().map(|_| String::new())));
+    let string = format!("{}:1:1:writable:4096:", region.as_fd().as_raw_fd());
+    let status = rustix::fs::fstat(&region).unwrap();
+    println!(
+        "{}",
+        told(Region::import(&format!("{string}{}:{}", status.st_dev, status.st_ino)).map(|_| String::new()))
+    );
+    println!("{}", told(Command::new("true").output().map(|_| String::new())));
+    // Nothing of this needs a descriptor.
+    println!("{}", told(Command::new("true").inherit("a", &region).unwrap().status().map(|status| status.to_string())));
+    println!("{}", before == descriptors_by_flag());
+    drop(all);
+    println!("{}", told(Region::create(4096).map(|_| String::new())));
+}
+
+/// Which numbers are open, without opening one to look.
+fn descriptors_by_flag() -> Vec<RawFd> {
+    // SAFETY: A plain number; the answer is all that is used.
+    (0..256).filter(|number| unsafe { libc::fcntl(*number, libc::F_GETFD) } >= 0).collect()
+}
+
+fn with_standard_closed() {
+    // SAFETY: Nothing in this process uses them from here on but as free numbers.
+    let saved = unsafe {
+        let saved = libc::dup(1);
+        (0..3).for_each(|number| _ = libc::close(number));
+        saved
+    };
+    let region = Region::create(4096).unwrap();
+    let frozen = FrozenRegion::from_bytes("x").unwrap();
+    let exported = region.export().unwrap();
+    let numbers = [region.as_fd(), frozen.as_fd(), exported.as_fd()].map(|fd| fd.as_raw_fd());
+    let seen = Command::new(own_path()).arg("take").arg("region:a").inherit("a", &region).unwrap().output().unwrap();
+    // A descriptor of the caller's that is a standard one by its number can be handed down all the same.
+    let low = Region::try_from(rustix::io::dup(&region).unwrap()).unwrap();
+    let low_number = low.as_fd().as_raw_fd();
+    let low_seen = Command::new(own_path()).arg("take").arg("region:a").inherit("a", &low).unwrap().output().unwrap();
+    drop(low);
+    // SAFETY: As above.
+    unsafe { libc::dup2(saved, 1) };
+    println!("{}", numbers.iter().all(|number| *number > 2));
+    print!("{}", String::from_utf8(seen.stdout).unwrap());
+    println!("{low_number}");
+    print!("{}", String::from_utf8(low_seen.stdout).unwrap());
+}
+
+fn fork_and_import() {
+    let region = Region::create(4096).unwrap();
+    let exported = region.export().unwrap();
+    let string = exported.to_string();
+    // SAFETY: This process has one thread.
+    let pid = unsafe { libc::fork() };
+    if pid == 0 {
+        let imported = Region::import(&string).unwrap();
+        imported.map().unwrap().write_at(0, b"from the fork").unwrap();
+        std::process::exit(0);
+    }
+    let mut status = 0;
+    // SAFETY: A child of this process, and a status that lives during the call.
+    unsafe { libc::waitpid(pid, &raw mut status, 0) };
+    let mut seen = [0; 13];
+    region.map().unwrap().read_at(0, &mut seen).unwrap();
+    println!("{status} {}", String::from_utf8_lossy(&seen));
+}

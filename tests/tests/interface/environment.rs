@@ -1,0 +1,121 @@
+//! `HEIRLOOM_REGIONS` as a child finds it: absent, empty, cut short, hostile.
+
+use std::os::fd::{AsFd, AsRawFd};
+use std::process::Command;
+
+use heirloom::{CommandExt, Region};
+
+use crate::CHILD;
+
+/// What the child tells when the variable is as given; it inherits the descriptor of `region` in any case.
+fn told(region: &Region, variable: Option<&str>, args: &[&str]) -> String {
+    let mut command = Command::new(CHILD);
+    command.args(args).inherit("a", region).unwrap();
+    match variable {
+        Some(value) => command.env("HEIRLOOM_REGIONS", value),
+        None => command.env_remove("HEIRLOOM_REGIONS"),
+    };
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// The descriptors that are the same in two runs of a program.
+fn beyond_standard(descriptors: &str) -> Vec<String> {
+    descriptors.lines().skip(3).map(str::to_owned).collect()
+}
+
+/// The string that the region is handed down by.
+fn string(region: &Region) -> String {
+    let status = rustix::fs::fstat(region).unwrap();
+    let number = region.as_fd().as_raw_fd();
+    format!("{number}:1:1:writable:{}:{}:{}", region.size(), status.st_dev, status.st_ino)
+}
+
+#[test]
+fn absent_or_empty_it_says_that_nothing_was_inherited() {
+    let region = Region::create(4096).unwrap();
+    for variable in [None, Some("")] {
+        assert_eq!(told(&region, variable, &["claim"]), "ok \n");
+        let told = told(&region, variable, &["take", "region:a"]);
+        assert!(told.starts_with("NotInherited: ") && told.contains("inherited none"), "{told}");
+    }
+}
+
+#[test]
+fn cut_short_or_garbled_it_is_an_error_everywhere_and_the_rest_is_claimed_all_the_same() {
+    let region = Region::create(4096).unwrap();
+    let good = string(&region);
+    for variable in [
+        format!("a={good},b=9:1:1:writ"),
+        format!("a={good},"),
+        format!("a={good},b"),
+        format!("a={good},a={good}"),
+        "\u{1F980}".to_owned(),
+        "a".to_owned(),
+    ] {
+        for args in [&["claim"][..], &["take", "region:a"], &["take", "region:b"]] {
+            assert!(told(&region, Some(&variable), args).starts_with("Malformed: "), "{variable}");
+        }
+    }
+    // The control: only the region is inherited, and it is close-on-exec by then.
+    let (variable, number) = (format!("a={good},b=9:1:1:writ"), region.as_fd().as_raw_fd());
+    let mut command = Command::new("sh");
+    command.args(["-c", "\"$0\" claim >&2; \"$0\" regions", CHILD]).inherit("a", &region).unwrap();
+    let seen = command.env("HEIRLOOM_REGIONS", variable).output().unwrap().stdout;
+    assert!(String::from_utf8(seen).unwrap().starts_with(&format!("{number} ")));
+}
+
+#[test]
+fn hostile_numbers_are_refused_and_left_alone() {
+    let region = Region::create(4096).unwrap();
+    let good = string(&region);
+    let rest = good.split_once(':').unwrap().1;
+    for (variable, says) in [
+        (format!("a={good},b={good}"), "more than once"),
+        (format!("a=0:{rest}"), "standard input, output or error"),
+        (format!("a=2:{rest}"), "standard input, output or error"),
+        (format!("a=999:{rest}"), "is closed"),
+        (format!("a={}", good.replace(":4096:", ":8192:")), "another size"),
+    ] {
+        let before = beyond_standard(&told(&region, Some(&variable), &["descriptors"]));
+        let told_of = told(&region, Some(&variable), &["take", "region:a"]);
+        assert!(told_of.starts_with("NotThatRegion: ") && told_of.contains(says), "{told_of}");
+        // The descriptors are the same after a claim as without one.
+        let after = beyond_standard(&told(&region, Some(&variable), &["claim-then-descriptors"]));
+        assert_eq!(before, after, "{variable}");
+    }
+    // The control: what is right is taken over, and close-on-exec.
+    assert_eq!(told(&region, Some(&format!("a={good}")), &["take", "region:a"]), "ok 4096\n");
+    let before = beyond_standard(&told(&region, Some(&format!("a={good}")), &["descriptors"]));
+    let after = beyond_standard(&told(&region, Some(&format!("a={good}")), &["claim-then-descriptors"]));
+    assert_ne!(before, after);
+}
+
+#[test]
+fn somebody_elses_descriptor_is_neither_taken_nor_changed() {
+    let region = Region::create(4096).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let file = std::fs::File::create(directory.path().join("precious")).unwrap();
+    file.set_len(4096).unwrap();
+    rustix::io::fcntl_setfd(&file, rustix::io::FdFlags::empty()).unwrap();
+    let status = rustix::fs::fstat(&file).unwrap();
+    let number = file.as_raw_fd();
+    let variable = format!("a={number}:1:1:writable:4096:{}:{}", status.st_dev, status.st_ino);
+    let told_of = told(&region, Some(&variable), &["take", "region:a"]);
+    let descriptors = told(&region, Some(&variable), &["claim-then-descriptors"]);
+    rustix::io::fcntl_setfd(&file, rustix::io::FdFlags::CLOEXEC).unwrap();
+    assert!(told_of.starts_with("NotThatRegion: "), "{told_of}");
+    assert!(
+        descriptors.lines().any(|line| line.starts_with(&format!("{number} ")) && line.ends_with(" 0")),
+        "{descriptors}"
+    );
+}
+
+#[test]
+fn what_somebody_else_in_the_process_claimed_is_duplicated() {
+    let region = Region::create(4096).unwrap();
+    let good = format!("a={}", string(&region));
+    // As if another copy of the library had made it close-on-exec: both then own one each.
+    assert_eq!(told(&region, Some(&good), &["claim-after-another"]), "true true\n");
+}

@@ -1,0 +1,28 @@
+//! Every call of the library, with what it must do and what it must refuse; one file a topic.
+
+mod async_runtimes;
+mod command;
+mod environment;
+mod inheritance;
+mod limits;
+mod mappings;
+mod regions;
+
+use heirloom::Command;
+
+/// The program that the tests start.
+const CHILD: &str = env!("CARGO_BIN_EXE_child");
+
+/// That program with its arguments.
+fn child(args: &[&str]) -> Command {
+    let mut command = Command::new(CHILD);
+    command.args(args);
+    command
+}
+
+/// What it wrote, if it ended well.
+fn output(command: &mut Command) -> String {
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{command:?}: {output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}

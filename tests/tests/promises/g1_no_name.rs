@@ -1,0 +1,69 @@
+//! G1, no name, ever: no entry of a file system comes or goes while regions are made.
+
+use std::fs::{self, File};
+use std::mem::MaybeUninit;
+use std::path::Path;
+
+use heirloom::{FrozenRegion, Region};
+use rustix::fd::OwnedFd;
+use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
+use rustix::io::Errno;
+
+use crate::{child, output};
+
+/// What comes and goes in a directory.
+struct Watch(OwnedFd);
+
+impl Watch {
+    fn over(directory: &Path) -> Self {
+        let watch = inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC).unwrap();
+        inotify::add_watch(&watch, directory, WatchFlags::CREATE | WatchFlags::DELETE | WatchFlags::MOVE).unwrap();
+        Self(watch)
+    }
+
+    /// The names that came or went, one each time.
+    fn names(&self) -> Vec<String> {
+        let mut buffer = [MaybeUninit::uninit(); 8192];
+        let mut reader = inotify::Reader::new(&self.0, &mut buffer);
+        let mut names = Vec::new();
+        loop {
+            match reader.next() {
+                Ok(event) => names.extend(event.file_name().map(|name| name.to_str().unwrap().to_owned())),
+                Err(Errno::AGAIN) => return names,
+                Err(errno) => panic!("{errno}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn g1_no_entry_comes_or_goes_in_the_directory_that_backs_a_region() {
+    let directory = tempfile::tempdir().unwrap();
+    let watch = Watch::over(directory.path());
+    let region = Region::options().unsealed_file_in(directory.path()).create(1 << 20).unwrap();
+    region.map().unwrap().write_at(0, b"here").unwrap();
+    output(child(&["write", "a", "there"]).inherit("a", &region).unwrap());
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
+    drop(region);
+    assert_eq!(watch.names(), Vec::<String>::new());
+
+    // The control: a file with a name is seen.
+    File::create(directory.path().join("named")).unwrap();
+    fs::remove_file(directory.path().join("named")).unwrap();
+    assert_eq!(watch.names(), ["named", "named"]);
+}
+
+#[test]
+fn g1_kernel_memory_has_no_directory_entry_either() {
+    // Where a name of shared memory would be.
+    let watch = Watch::over(Path::new("/dev/shm"));
+    let region = Region::options().name("heirloom-g1").create(1 << 20).unwrap();
+    FrozenRegion::options().name("heirloom-g1").from_bytes("x").unwrap();
+    output(child(&["write", "a", "there"]).inherit("a", &region).unwrap());
+    let (_region, _writer) = region.publish().unwrap();
+    assert!(!watch.names().iter().any(|name| name.contains("heirloom-g1")));
+
+    File::create("/dev/shm/heirloom-g1").unwrap();
+    fs::remove_file("/dev/shm/heirloom-g1").unwrap();
+    assert_eq!(watch.names().iter().filter(|name| *name == "heirloom-g1").count(), 2);
+}

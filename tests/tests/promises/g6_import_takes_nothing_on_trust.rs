@@ -1,0 +1,132 @@
+//! G6, import takes nothing on trust: a string that doesn't name exactly the exported region is refused, and no
+//! descriptor of the process is closed, mapped or changed.
+
+use std::fs::File;
+use std::os::fd::{AsFd, AsRawFd};
+
+use heirloom::{ErrorKind, FrozenRegion, ReadOnlyRegion, Region};
+use heirloom_tests::descriptors;
+
+/// The string of a region with one field replaced.
+fn with(string: &str, field: usize, value: &str) -> String {
+    let mut fields: Vec<_> = string.split(':').collect();
+    fields[field] = value;
+    fields.join(":")
+}
+
+const NUMBER: usize = 0;
+const PROTECTION: usize = 1;
+const KIND: usize = 3;
+const SIZE: usize = 4;
+const INODE: usize = 6;
+
+#[test]
+fn g6_what_is_not_exactly_the_region_is_refused_and_nothing_is_touched() {
+    let region = Region::create(4096).unwrap();
+    let frozen = FrozenRegion::from_bytes([1; 4096]).unwrap();
+    let (published, _writer) = Region::create(4096).unwrap().publish().unwrap();
+    let other = Region::create(4096).unwrap();
+    let passwords = File::open("/etc/passwd").unwrap();
+    let directory = File::open("/").unwrap();
+    let (pipe, _pipe) = std::io::pipe().unwrap();
+    // Memory of the right shape, without seals.
+    let unsealed = rustix::fs::memfd_create("unsealed", rustix::fs::MemfdFlags::CLOEXEC).unwrap();
+    rustix::fs::ftruncate(&unsealed, 4096).unwrap();
+    let exported = region.export().unwrap();
+    let good = exported.as_str();
+    let number = |fd: &dyn AsFdDyn| fd.number();
+    let read_only = File::open(format!("/proc/self/fd/{}", number(&region))).unwrap();
+
+    // A name of its own for whatever has it, so that only the check of its seals or its kind stands in the way.
+    let honest = |fd: &dyn AsFdDyn, kind: &str| {
+        let status = rustix::fs::fstat(fd.fd()).unwrap();
+        let protection = u8::from(kind == "writable" || kind == "unsealed");
+        let (size, device, inode) = (status.st_size, status.st_dev, status.st_ino);
+        format!("{}:{protection}:1:{kind}:{size}:{device}:{inode}", fd.number())
+    };
+    let bad = [
+        (with(good, NUMBER, "999999"), ErrorKind::NotThatRegion),
+        (with(good, NUMBER, "-1"), ErrorKind::Malformed),
+        (with(good, NUMBER, &number(&other)), ErrorKind::NotThatRegion),
+        (with(good, NUMBER, &number(&passwords)), ErrorKind::NotThatRegion),
+        (with(good, NUMBER, "0"), ErrorKind::NotThatRegion),
+        (with(good, PROTECTION, "0"), ErrorKind::Malformed),
+        (with(good, PROTECTION, "7"), ErrorKind::Malformed),
+        (with(good, SIZE, "4095"), ErrorKind::NotThatRegion),
+        (with(good, SIZE, "8192"), ErrorKind::NotThatRegion),
+        (with(good, INODE, "1"), ErrorKind::NotThatRegion),
+        (with(&with(good, KIND, "frozen"), PROTECTION, "0"), ErrorKind::WrongKind),
+        (honest(&frozen, "frozen"), ErrorKind::WrongKind),
+        (honest(&published, "published"), ErrorKind::WrongKind),
+        (honest(&passwords, "writable"), ErrorKind::NotThatRegion),
+        (honest(&passwords, "unsealed"), ErrorKind::NotThatRegion),
+        (honest(&directory, "unsealed"), ErrorKind::NotThatRegion),
+        (honest(&pipe, "unsealed"), ErrorKind::NotThatRegion),
+        (honest(&unsealed, "writable"), ErrorKind::NotThatRegion),
+        (honest(&read_only, "writable"), ErrorKind::NotThatRegion),
+        (format!("{good} "), ErrorKind::Malformed),
+        (format!("{good}:"), ErrorKind::Malformed),
+        (format!("0{good}"), ErrorKind::Malformed),
+        (format!("{}:1", number(&region)), ErrorKind::Malformed),
+        (format!("{}:1", number(&passwords)), ErrorKind::Malformed),
+        (String::new(), ErrorKind::Malformed),
+    ];
+    let before = descriptors();
+    for (string, kind) in &bad {
+        let error = Region::import(string).unwrap_err();
+        assert_eq!(error.kind(), *kind, "{string}: {error}");
+    }
+    // As what it isn't, seals are missing.
+    for (fd, kind) in
+        [(&region as &dyn AsFdDyn, "frozen"), (&published, "frozen"), (&unsealed, "frozen"), (&passwords, "frozen")]
+    {
+        let error = FrozenRegion::import(&honest(fd, kind)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotThatRegion, "{error}");
+    }
+    for fd in [&region as &dyn AsFdDyn, &unsealed, &passwords] {
+        let error = ReadOnlyRegion::import(&honest(fd, "published")).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotThatRegion, "{error}");
+    }
+    assert_eq!(descriptors(), before);
+
+    // The control: each of them by its own string.
+    assert_eq!(Region::import(good).unwrap().size(), 4096);
+    assert_eq!(FrozenRegion::import(&honest(&frozen, "frozen")).unwrap().size(), 4096);
+    assert_eq!(ReadOnlyRegion::import(&honest(&published, "published")).unwrap().size(), 4096);
+}
+
+#[test]
+fn g6_a_descriptor_from_elsewhere_is_checked_as_an_import_is_and_comes_back() {
+    let passwords = File::open("/etc/passwd").unwrap();
+    let number = passwords.as_raw_fd();
+    let refused = Region::try_from(std::os::fd::OwnedFd::from(passwords)).unwrap_err();
+    assert_eq!(refused.error.kind(), ErrorKind::NotThatRegion);
+    assert_eq!(refused.handle.as_raw_fd(), number);
+
+    let frozen = FrozenRegion::from_bytes("x").unwrap();
+    let refused = Region::try_from(std::os::fd::OwnedFd::try_from(frozen).unwrap()).unwrap_err();
+    assert_eq!(refused.error.kind(), ErrorKind::WrongKind);
+    assert_eq!(FrozenRegion::try_from(refused.handle).unwrap().size(), 1);
+
+    let writable = std::os::fd::OwnedFd::try_from(Region::create(5).unwrap()).unwrap();
+    let refused = FrozenRegion::try_from(writable).unwrap_err();
+    assert_eq!(refused.error.kind(), ErrorKind::NotThatRegion);
+    let refused = ReadOnlyRegion::try_from(refused.handle).unwrap_err();
+    assert_eq!(refused.error.kind(), ErrorKind::NotThatRegion);
+    assert_eq!(Region::try_from(refused.handle).unwrap().size(), 5);
+}
+
+/// Descriptors of different owners in one list.
+trait AsFdDyn {
+    fn fd(&self) -> std::os::fd::BorrowedFd<'_>;
+
+    fn number(&self) -> String {
+        self.fd().as_raw_fd().to_string()
+    }
+}
+
+impl<T: AsFd> AsFdDyn for T {
+    fn fd(&self) -> std::os::fd::BorrowedFd<'_> {
+        self.as_fd()
+    }
+}

@@ -1,0 +1,81 @@
+//! G8, frozen bytes never change, so a safe `&[u8]` over them is sound; and nobody gets a `FrozenRegion` of what isn't.
+
+use heirloom::{ErrorKind, FrozenRegion, Region};
+
+use crate::{child, output};
+
+#[test]
+fn g8_a_region_is_frozen_only_when_nobody_can_write_any_more() {
+    let region = Region::create(4096).unwrap();
+    let view = region.map().unwrap();
+    let refused = region.freeze().unwrap_err();
+    assert_eq!(refused.error.kind(), ErrorKind::StillWritable);
+    assert_eq!(refused.error.os_error(), Some(libc::EBUSY));
+    drop(view);
+
+    // In another process it counts the same.
+    let region = refused.handle;
+    let mut holder = child(&["hold", "a"]);
+    holder.stdin(heirloom::Stdio::piped()).stdout(heirloom::Stdio::piped()).inherit("a", &region).unwrap();
+    let mut holder = holder.spawn().unwrap();
+    let mut held = [0; 5];
+    std::io::Read::read_exact(holder.stdout.as_mut().unwrap(), &mut held).unwrap();
+    let refused = region.freeze().unwrap_err();
+    assert_eq!(refused.error.kind(), ErrorKind::StillWritable);
+    let copy = FrozenRegion::copy_of(&refused.handle).unwrap();
+    assert_eq!(*copy.map().unwrap(), [0; 4096]);
+    holder.wait().unwrap();
+    assert_eq!(refused.handle.freeze().unwrap().size(), 4096);
+}
+
+#[test]
+fn g8_a_pinned_page_keeps_a_region_from_being_frozen() {
+    let region = Region::create(4096).unwrap();
+    region.map().unwrap().write_at(0, &[1; 4096]).unwrap();
+    let (reader, writer) = rustix::pipe::pipe().unwrap();
+    let flags = rustix::pipe::SpliceFlags::empty();
+    rustix::pipe::splice(&region, Some(&mut 0), &writer, None, 4096, flags).unwrap();
+    let refused = region.freeze().unwrap_err();
+    assert_eq!(refused.error.kind(), ErrorKind::StillWritable);
+    drop((reader, writer));
+    assert!(refused.handle.freeze().is_ok());
+}
+
+#[test]
+fn g8_a_child_that_asks_for_a_frozen_region_gets_nothing_else() {
+    let writable = Region::create(4096).unwrap();
+    let (published, _writer) = Region::create(4096).unwrap().publish().unwrap();
+    let frozen = FrozenRegion::from_bytes("x").unwrap();
+    let mut command = child(&["take", "frozen:writable", "frozen:published", "frozen:frozen"]);
+    command.inherit("writable", &writable).unwrap().inherit("published", &published).unwrap();
+    let told = output(command.inherit("frozen", &frozen).unwrap());
+    let told: Vec<_> = told.lines().collect();
+    assert!(told[0].starts_with("WrongKind: ") && told[1].starts_with("WrongKind: "), "{told:?}");
+    assert_eq!(told[2], "ok 1");
+}
+
+#[test]
+fn g8_a_child_believes_the_kernel_and_not_its_parent() {
+    // A parent that lies: it says frozen, and hands down a region that it goes on writing.
+    let region = Region::create(4096).unwrap();
+    let exported = region.export().unwrap();
+    let lie = exported.as_str().replace(":1:1:writable:", ":0:1:frozen:");
+    let mut command = std::process::Command::new(crate::CHILD);
+    command.args(["take", "frozen:a"]);
+    heirloom::CommandExt::inherit(&mut command, "truth", &region).unwrap();
+    let number = exported.as_str().split(':').next().unwrap();
+    let given = command.get_envs().find_map(|(_, value)| value?.to_str()?.strip_prefix("truth=").map(str::to_owned));
+    let given_number = given.unwrap().split(':').next().unwrap().to_owned();
+    command.env("HEIRLOOM_REGIONS", format!("a={}", lie.replacen(number, &given_number, 1)));
+    let told = String::from_utf8(command.output().unwrap().stdout).unwrap();
+    assert!(told.starts_with("NotThatRegion: ") && told.contains("the seal against writing is missing"), "{told}");
+}
+
+#[test]
+fn g8_a_copy_of_a_frozen_region_is_this_process_own() {
+    let region = FrozenRegion::from_bytes([1; 9000]).unwrap();
+    let mut mine = region.map_copy().unwrap();
+    mine.fill(2);
+    assert!(region.map().unwrap().iter().all(|byte| *byte == 1));
+    assert!(region.map_copy().unwrap().iter().all(|byte| *byte == 1));
+}

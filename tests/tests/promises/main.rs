@@ -1,0 +1,27 @@
+//! The ten promises, each by its number; those that need more than one machine can bear in a test are elsewhere.
+
+mod g1_no_name;
+mod g2_only_the_heirs;
+mod g3_read_only_cannot_be_undone;
+mod g5_data_not_a_program;
+mod g6_import_takes_nothing_on_trust;
+mod g8_frozen_bytes_never_change;
+
+use heirloom::Command;
+
+/// The program that the tests start.
+const CHILD: &str = env!("CARGO_BIN_EXE_child");
+
+/// That program with its arguments.
+fn child(args: &[&str]) -> Command {
+    let mut command = Command::new(CHILD);
+    command.args(args);
+    command
+}
+
+/// What it wrote, if it ended well.
+fn output(command: &mut Command) -> String {
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{command:?}: {output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
