@@ -1,6 +1,9 @@
 //! `HEIRLOOM_REGIONS` as a child finds it: absent, empty, cut short, hostile.
 
+#![allow(unsafe_code)]
+
 use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 
 use heirloom::{CommandExt, Region};
@@ -94,22 +97,22 @@ fn hostile_numbers_are_refused_and_left_alone() {
 
 #[test]
 fn somebody_elses_descriptor_is_neither_taken_nor_changed() {
-    let region = Region::create(4096).unwrap();
-    let directory = tempfile::tempdir().unwrap();
-    let file = std::fs::File::create(directory.path().join("precious")).unwrap();
+    let file = tempfile::tempfile().unwrap();
     file.set_len(4096).unwrap();
-    rustix::io::fcntl_setfd(&file, rustix::io::FdFlags::empty()).unwrap();
     let status = rustix::fs::fstat(&file).unwrap();
     let number = file.as_raw_fd();
-    let variable = format!("a={number}:1:1:writable:4096:{}:{}", status.st_dev, status.st_ino);
-    let told_of = told(&region, Some(&variable), &["take", "region:a"]);
-    let descriptors = told(&region, Some(&variable), &["claim-then-descriptors"]);
-    rustix::io::fcntl_setfd(&file, rustix::io::FdFlags::CLOEXEC).unwrap();
-    assert!(told_of.starts_with("NotThatRegion: "), "{told_of}");
-    assert!(
-        descriptors.lines().any(|line| line.starts_with(&format!("{number} ")) && line.ends_with(" 0")),
-        "{descriptors}"
-    );
+    let told = |what: &[&str]| {
+        let mut command = Command::new(CHILD);
+        let variable = format!("a={number}:1:1:writable:4096:{}:{}", status.st_dev, status.st_ino);
+        command.args(what).env("HEIRLOOM_REGIONS", variable);
+        // SAFETY: One system call between fork and exec.
+        unsafe { command.pre_exec(move || heirloom_tests::check(libc::fcntl(number, libc::F_SETFD, 0))) };
+        String::from_utf8(command.output().unwrap().stdout).unwrap()
+    };
+    let taken = told(&["take", "region:a"]);
+    assert!(taken.starts_with("NotThatRegion: ") && taken.contains("seals"), "{taken}");
+    let after = told(&["claim-then-descriptors"]);
+    assert!(after.lines().any(|line| line.starts_with(&format!("{number} ")) && line.ends_with(" 0")), "{after}");
 }
 
 #[test]

@@ -100,7 +100,8 @@ fn g2_the_open_door_is_open_without_a_shield_and_shut_with_it() {
     let directory = tempfile::tempdir().unwrap();
     fs::set_permissions(directory.path(), Permissions::from_mode(0o755)).unwrap();
     let program = directory.path().join("child");
-    fs::copy(CHILD, &program).unwrap();
+    // By another process: a child that another thread forks meanwhile would keep the copy open for writing.
+    assert!(Command::new("cp").arg(CHILD).arg(&program).status().unwrap().success());
     for (shield, opens) in [("no", true), ("yes", false)] {
         let mut holder = without_privileges(&program);
         holder.args(["shielded-hold", shield]).stdin(Stdio::piped()).stdout(Stdio::piped());
