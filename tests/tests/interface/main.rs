@@ -3,6 +3,7 @@
 mod async_runtimes;
 mod command;
 mod environment;
+mod exporting;
 mod inheritance;
 mod limits;
 mod mappings;

@@ -116,6 +116,29 @@ fn g6_a_descriptor_from_elsewhere_is_checked_as_an_import_is_and_comes_back() {
     assert_eq!(Region::try_from(refused.handle).unwrap().size(), 5);
 }
 
+#[test]
+fn g6_an_import_has_a_descriptor_of_its_own_and_makes_the_original_close_on_exec() {
+    let region = Region::create(4096).unwrap();
+    // As if another process had handed it down: open, not close-on-exec, and no export of this process.
+    let inherited = rustix::io::dup(&region).unwrap();
+    assert!(!close_on_exec(&inherited));
+    let exported = region.export().unwrap();
+    let string = with(exported.as_str(), NUMBER, &inherited.as_raw_fd().to_string());
+    let imported = Region::import(&string).unwrap();
+    assert!(close_on_exec(&inherited));
+    assert_ne!(imported.as_fd().as_raw_fd(), inherited.as_raw_fd());
+    assert!(close_on_exec(&imported));
+
+    imported.map().unwrap().write_at(0, b"same").unwrap();
+    let mut seen = [0; 4];
+    region.map().unwrap().read_at(0, &mut seen).unwrap();
+    assert_eq!(&seen, b"same");
+}
+
+fn close_on_exec(fd: &impl AsFd) -> bool {
+    rustix::io::fcntl_getfd(fd).unwrap().contains(rustix::io::FdFlags::CLOEXEC)
+}
+
 /// Descriptors of different owners in one list.
 trait AsFdDyn {
     fn fd(&self) -> std::os::fd::BorrowedFd<'_>;

@@ -1,20 +1,14 @@
-//! Protocol two. In a program of its own: what is exported inheritable, every child gets that is started meanwhile.
+//! Protocol two: a region as a string, for children that are started in other ways.
+
+#![allow(unsafe_code)]
 
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
-use std::sync::Mutex;
 
 use heirloom::{FrozenRegion, Region};
 
-const CHILD: &str = env!("CARGO_BIN_EXE_child");
-
-/// One test at a time starts children.
-static ALONE: Mutex<()> = Mutex::new(());
-
-fn alone() -> std::sync::MutexGuard<'static, ()> {
-    ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-}
+use crate::CHILD;
 
 fn told(command: &mut Command) -> String {
     let output = command.output().unwrap();
@@ -24,7 +18,6 @@ fn told(command: &mut Command) -> String {
 
 #[test]
 fn an_inheritable_export_reaches_every_child_while_it_lives_and_none_afterwards() {
-    let _alone = alone();
     let region = Region::create(4096).unwrap();
     let exported = region.export_inheritable().unwrap();
     let regions = || told(Command::new(CHILD).arg("regions"));
@@ -39,7 +32,6 @@ fn an_inheritable_export_reaches_every_child_while_it_lives_and_none_afterwards(
 
 #[test]
 fn every_kind_is_imported_as_what_it_is_and_as_nothing_else() {
-    let _alone = alone();
     let region = Region::create(1000).unwrap();
     let (published, _writer) = Region::create(2000).unwrap().publish().unwrap();
     let frozen = FrozenRegion::from_bytes([0; 3000]).unwrap();
@@ -65,7 +57,6 @@ fn every_kind_is_imported_as_what_it_is_and_as_nothing_else() {
 
 #[test]
 fn an_export_waits_for_the_launcher_to_make_it_inheritable_in_the_child_alone() {
-    let _alone = alone();
     let region = Region::create(4096).unwrap();
     let exported = region.export().unwrap();
     let mut command = Command::new(CHILD);
@@ -75,7 +66,6 @@ fn an_export_waits_for_the_launcher_to_make_it_inheritable_in_the_child_alone() 
 
     let number = exported.as_fd().as_raw_fd();
     // SAFETY: One system call between fork and exec.
-    #[allow(unsafe_code)]
     unsafe {
         command.pre_exec(move || heirloom_tests::check(libc::fcntl(number, libc::F_SETFD, 0)));
     }
@@ -86,13 +76,11 @@ fn an_export_waits_for_the_launcher_to_make_it_inheritable_in_the_child_alone() 
 
 #[test]
 fn a_plain_fork_imports_too() {
-    let _alone = alone();
     assert_eq!(told(Command::new(CHILD).arg("fork-and-import")), "0 from the fork\n");
 }
 
 #[test]
 fn an_export_of_this_process_stays_its_own_whatever_the_variable_or_an_import_says() {
-    let _alone = alone();
     // It is duplicated, and still inheritable.
     assert_eq!(told(Command::new(CHILD).arg("stale-export")), "true\n0\n");
     let region = Region::create(4096).unwrap();
@@ -103,36 +91,10 @@ fn an_export_of_this_process_stays_its_own_whatever_the_variable_or_an_import_sa
 
 #[test]
 fn the_start_of_the_string_is_what_the_original_nspr_reads() {
-    let _alone = alone();
     let region = Region::create(4096).unwrap();
     let exported = region.export().unwrap();
     assert!(exported.as_str().starts_with(&format!("{}:1:", exported.as_fd().as_raw_fd())));
     let frozen = FrozenRegion::from_bytes("x").unwrap().export().unwrap();
     assert!(frozen.as_str().starts_with(&format!("{}:0:", frozen.as_fd().as_raw_fd())));
     assert!(exported.as_str().len() < 128);
-}
-
-#[test]
-fn g6_an_import_has_a_descriptor_of_its_own_and_makes_the_original_close_on_exec() {
-    let _alone = alone();
-    let region = Region::create(4096).unwrap();
-    // As if another process had handed it down: open, not close-on-exec, and no export of this process.
-    let inherited = rustix::io::dup(&region).unwrap();
-    assert!(!close_on_exec(&inherited));
-    let exported = region.export().unwrap();
-    let string =
-        exported.as_str().replacen(&exported.as_fd().as_raw_fd().to_string(), &inherited.as_raw_fd().to_string(), 1);
-    let imported = Region::import(&string).unwrap();
-    assert!(close_on_exec(&inherited));
-    assert_ne!(imported.as_fd().as_raw_fd(), inherited.as_raw_fd());
-    assert!(close_on_exec(&imported));
-
-    imported.map().unwrap().write_at(0, b"same").unwrap();
-    let mut seen = [0; 4];
-    region.map().unwrap().read_at(0, &mut seen).unwrap();
-    assert_eq!(&seen, b"same");
-}
-
-fn close_on_exec(fd: &impl AsFd) -> bool {
-    rustix::io::fcntl_getfd(fd).unwrap().contains(rustix::io::FdFlags::CLOEXEC)
 }
