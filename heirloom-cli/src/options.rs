@@ -143,8 +143,9 @@ impl FromStr for Size {
     type Err = String;
 
     fn from_str(size: &str) -> Result<Self, String> {
-        let digits = size.trim_end_matches(|character: char| !character.is_ascii_digit());
-        let shift = match &size[digits.len()..] {
+        let unit = size.find(|character: char| !character.is_ascii_digit()).unwrap_or(size.len());
+        let (digits, unit) = size.split_at(unit);
+        let shift = match unit {
             "" | "B" => 0,
             "K" | "KiB" => 10,
             "M" | "MiB" => 20,

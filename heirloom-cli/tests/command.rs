@@ -1,0 +1,396 @@
+//! The command, as a shell would use it.
+
+#![allow(unsafe_code)]
+
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+
+const HEIRLOOM: &str = env!("CARGO_BIN_EXE_heirloom");
+
+fn heirloom(args: &[&str]) -> Command {
+    let mut command = Command::new(HEIRLOOM);
+    command.args(args).stdin(Stdio::null());
+    command
+}
+
+/// What it wrote, if it ended well and complained of nothing.
+fn good(args: &[&str]) -> String {
+    let output = heirloom(args).output().unwrap();
+    assert!(output.status.success() && output.stderr.is_empty(), "{args:?}: {output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Its complaint, which must be one line, under that exit code.
+fn complaint(output: &Output, code: i32) -> String {
+    let told = String::from_utf8(output.stderr.clone()).unwrap();
+    assert_eq!(output.status.code(), Some(code), "{output:?}");
+    assert!(told.starts_with("heirloom: ") && told.ends_with('\n') && told.lines().count() == 1, "{told}");
+    told
+}
+
+fn bad(args: &[&str], code: i32) -> String {
+    complaint(&heirloom(args).output().unwrap(), code)
+}
+
+#[test]
+fn workers_read_one_frozen_file_by_its_path() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("text");
+    fs::write(&file, "one two three\n").unwrap();
+    let frozen = format!("text={}", file.display());
+    let told = good(&["run", "--frozen", &frozen, "--jobs", "3", "--", "sh", "-c", "wc -w < {text}"]);
+    assert_eq!(told, "3\n3\n3\n");
+    // Nobody can write it.
+    let output = heirloom(&["run", "--frozen", &frozen, "--", "sh", "-c", "echo no 1<>{text} >&1"]).output().unwrap();
+    assert!(!output.status.success());
+    assert_eq!(fs::read_to_string(&file).unwrap(), "one two three\n");
+}
+
+#[test]
+fn standard_input_streams_into_a_region() {
+    let mut command = heirloom(&["run", "--frozen", "in=-", "--", "cat", "{in}"]);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut input = child.stdin.take().unwrap();
+    let text = "line\n".repeat(100_000);
+    let writer = std::thread::spawn(move || {
+        input.write_all(text.as_bytes()).unwrap();
+        text
+    });
+    let mut seen = String::new();
+    child.stdout.take().unwrap().read_to_string(&mut seen).unwrap();
+    assert!(child.wait().unwrap().success());
+    assert_eq!(seen, writer.join().unwrap());
+}
+
+#[test]
+fn arguments_are_filled_in_and_other_braces_stay() {
+    let script = "echo {job}/{jobs} $0 $1";
+    let told = good(&["run", "--jobs", "1", "--", "sh", "-c", script, "{} {x} ${HOME} {", "a{job}b"]);
+    assert_eq!(told, "0/1 {} {x} ${HOME} { a0b\n");
+    let told = good(&["run", "--shared", "key=4K", "--", "env", "KEY={key}", "sh", "-c", "echo $KEY"]);
+    assert!(told.starts_with("/dev/fd/"), "{told}");
+    let mut workers: Vec<_> = good(&["run", "--jobs", "4", "--", "echo", "{job}"]).lines().map(str::to_owned).collect();
+    workers.sort();
+    assert_eq!(workers, ["0", "1", "2", "3"]);
+}
+
+#[test]
+fn several_workers_have_no_standard_input_and_one_has_it() {
+    for (jobs, seen) in [("1", "given"), ("2", "")] {
+        let mut command = heirloom(&["run", "--jobs", jobs, "--", "cat"]);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        // A worker without it doesn't read it.
+        let _ = child.stdin.take().unwrap().write_all(b"given");
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(String::from_utf8(output.stdout).unwrap(), seen);
+    }
+}
+
+#[test]
+fn what_workers_write_is_saved_after_all_ended_well() {
+    let directory = tempfile::tempdir().unwrap();
+    let saved = directory.path().join("saved");
+    let save = format!("out={}", saved.display());
+    let script = "printf {job} | dd of={out} bs=1 seek={job} conv=notrunc 2>/dev/null";
+    let run = ["run", "--shared", "out=4", "--save", &save, "--save", "out=-", "--jobs", "4", "--", "sh", "-c"];
+    assert_eq!(good(&[&run[..], &[script]].concat()), "0123");
+    assert_eq!(fs::read(&saved).unwrap(), b"0123");
+
+    // After a failure nothing is saved, and the code is the failure's; the others ran to their end.
+    fs::remove_file(&saved).unwrap();
+    let script = format!("{script}; echo ended {{job}}; test {{job}} != 2 || exit 7");
+    let output = heirloom(&[&run[..], &[&script]].concat()).output().unwrap();
+    assert_eq!(output.status.code(), Some(7));
+    assert_eq!(String::from_utf8(output.stdout).unwrap().lines().count(), 4);
+    assert!(!saved.exists());
+}
+
+#[test]
+fn exit_codes_are_the_first_failures() {
+    let code = |args: &[&str]| heirloom(args).output().unwrap().status.code();
+    assert_eq!(code(&["run", "--", "true"]), Some(0));
+    assert_eq!(code(&["run", "--", "sh", "-c", "exit 42"]), Some(42));
+    assert_eq!(code(&["run", "--", "sh", "-c", "kill -TERM $$"]), Some(128 + libc::SIGTERM));
+    assert_eq!(code(&["run", "--jobs", "3", "--", "sh", "-c", "test {job} != 1 || exit 9"]), Some(9));
+    assert_eq!(code(&["exec", "--", "sh", "-c", "exit 42"]), Some(42));
+    // Also where somebody let children be forgotten.
+    let mut command = heirloom(&["run", "--", "sh", "-c", "exit 42"]);
+    // SAFETY: One system call between fork and exec.
+    unsafe {
+        command.pre_exec(|| {
+            libc::signal(libc::SIGCHLD, libc::SIG_IGN);
+            Ok(())
+        });
+    }
+    assert_eq!(command.output().unwrap().status.code(), Some(42));
+}
+
+#[test]
+fn exec_becomes_the_program_and_hands_down() {
+    let mut child = heirloom(&["exec", "--shared", "a=4K", "--", "sh", "-c", "echo $$; \"$0\" list", HEIRLOOM])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let id = child.id();
+    let mut told = String::new();
+    child.stdout.take().unwrap().read_to_string(&mut told).unwrap();
+    assert!(child.wait().unwrap().success());
+    assert!(told.starts_with(&format!("{id}\n")), "{told}");
+    assert!(told.contains("4096  writable   a\n"), "{told}");
+}
+
+#[test]
+fn its_own_failures_are_one_line_and_125() {
+    let directory = tempfile::tempdir().unwrap();
+    let directory = format!("a={}", directory.path().display());
+    for (args, says) in [
+        (&["run", "--shared", "a=12Q", "--", "true"][..], "12Q"),
+        (&["run", "--shared", "a=", "--", "true"], "no size"),
+        (&["run", "--shared", "a", "--", "true"], "NAME=SIZE"),
+        (&["run", "--shared", "a=0", "--", "true"], "at least one byte"),
+        (&["run", "--shared", "a=9000000000000000000T", "--", "true"], "more than a region can hold"),
+        (&["run", "--shared", "a=16000000T", "--", "true"], "no address space holds that"),
+        (&["run", "--shared", "=4K", "--", "true"], "empty"),
+        (&["run", "--shared", "job=4K", "--", "true"], "meaning of its own"),
+        (&["run", "--frozen", "jobs=/etc/passwd", "--", "true"], "meaning of its own"),
+        (&["run", "--shared", "a=4K", "--frozen", "a=/etc/passwd", "--", "true"], "two regions"),
+        (&["run", "--frozen", "a=-", "--frozen", "b=-", "--", "true"], "read once"),
+        (&["run", "--frozen", "a=/nonexistent", "--", "true"], "/nonexistent"),
+        (&["run", "--frozen", "a=/nonexistent/\nodd", "--", "true"], "\\nodd"),
+        (&["run", "--frozen", &directory, "--", "true"], "is a directory"),
+        (&["run", "--frozen", "a=", "--", "true"], "expected a file"),
+        (&["run", "--shared", "a=4K", "--save", "b=-", "--", "true"], "the regions are [\"a\"]"),
+        (&["run", "--shared", "a=4K", "--save", "a=/dev/full", "--", "true"], "No space left"),
+        (&["run", "--shared", "a=4K", "--save", "a=/nonexistent/a", "--", "true"], "/nonexistent/a"),
+        (&["run", "--jobs", "0", "--", "true"], "--jobs"),
+        (&["run", "--jobs", "many", "--", "true"], "--jobs"),
+        (&["run"], "PROGRAM"),
+        (&["exec"], "PROGRAM"),
+        (&["frobnicate"], "frobnicate"),
+        (&["ps", "--frobnicate"], "--frobnicate"),
+        (&[], "--help"),
+    ] {
+        let told = bad(args, 125);
+        assert!(told.contains(says), "{args:?}: {told}");
+    }
+    for task in ["run", "exec"] {
+        let told = bad(&[task, "--", "nonexistent-program"], 127);
+        assert!(told.contains("nonexistent-program"), "{told}");
+        let told = bad(&[task, "--", "/etc/passwd"], 126);
+        assert!(told.contains("/etc/passwd"), "{told}");
+    }
+}
+
+#[test]
+fn help_and_version_are_no_failures() {
+    assert!(good(&["--help"]).contains("run"));
+    assert!(good(&["run", "--help"]).contains("/dev/fd/N"));
+    assert_eq!(good(&["--version"]), concat!("heirloom ", env!("CARGO_PKG_VERSION"), "\n"));
+}
+
+#[test]
+fn a_closed_or_full_standard_output_is_a_failure() {
+    for args in [&["list"][..], &["ps"], &["run", "--shared", "a=4K", "--save", "a=-", "--", "true"]] {
+        let mut closed = heirloom(args);
+        // SAFETY: One system call between fork and exec.
+        unsafe {
+            closed.pre_exec(|| {
+                libc::close(1);
+                Ok(())
+            });
+        }
+        assert!(
+            complaint(&closed.stderr(Stdio::piped()).spawn().unwrap().wait_with_output().unwrap(), 125)
+                .contains("closed")
+        );
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        let output = heirloom(args).stdout(full).stderr(Stdio::piped()).spawn().unwrap().wait_with_output().unwrap();
+        assert!(complaint(&output, 125).contains("No space left"));
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = heirloom(args).stdout(writer).stderr(Stdio::piped()).spawn().unwrap().wait_with_output().unwrap();
+        assert!(complaint(&output, 125).contains("Broken pipe"));
+    }
+}
+
+#[test]
+fn a_file_that_changes_while_it_is_read_is_a_failure() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("changing");
+    let file = File::create(&path).unwrap();
+    // A hole is long to read and quick to make.
+    file.set_len(1 << 30).unwrap();
+    let mut child = heirloom(&["run", "--frozen", &format!("a={}", path.display()), "--", "true"])
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    while child.try_wait().unwrap().is_none() {
+        std::os::unix::fs::FileExt::write_all_at(&file, b"x", 0).unwrap();
+    }
+    assert!(complaint(&child.wait_with_output().unwrap(), 125).contains("changed while it was read"));
+}
+
+#[test]
+fn workers_are_ended_when_one_of_them_cannot_be_started() {
+    // With one digit of `{job}` more, an argument is longer than the kernel takes: the eleventh can't be started.
+    const LONGEST: usize = (128 << 10) - 1;
+    let path = good(&["run", "--shared", "a=1", "--", "echo", "{a}"]);
+    let paths = 120_000 / path.trim().len();
+    let padding = LONGEST - paths * path.trim().len() - 100;
+    let argument = "{a}".repeat(paths) + &"{job}".repeat(100) + &"x".repeat(padding);
+    let run = |jobs: &str, script: &str| {
+        heirloom(&["run", "--shared", "a=1", "--jobs", jobs, "--", "sh", "-c", script, &argument]).output().unwrap()
+    };
+    // The control.
+    assert_eq!(run("10", "true").status.code(), Some(0));
+    // Their standard output is a pipe that this would wait on as long as any of them lives.
+    let output = run("11", "exec sleep 1000");
+    assert!(complaint(&output, 125).contains("larger than the kernel takes"), "{output:?}");
+}
+
+#[test]
+fn signals_to_the_command_alone_reach_the_workers() {
+    for signal in [libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGUSR1] {
+        let script = format!("trap 'exit 40' {signal}; echo ready; while :; do sleep 0.01; done");
+        let mut child =
+            heirloom(&["run", "--jobs", "2", "--", "sh", "-c", &script]).stdout(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        assert_eq!([lines.next().unwrap().unwrap(), lines.next().unwrap().unwrap()], ["ready", "ready"]);
+        // SAFETY: A child of this process that was not waited for.
+        unsafe { libc::kill(i32::try_from(child.id()).unwrap(), signal) };
+        assert_eq!(child.wait().unwrap().code(), Some(40), "signal {signal}");
+    }
+    // What nobody catches ends the worker, and the command says so.
+    let mut child =
+        heirloom(&["run", "--", "sh", "-c", "echo ready; exec sleep 1000"]).stdout(Stdio::piped()).spawn().unwrap();
+    BufReader::new(child.stdout.take().unwrap()).lines().next().unwrap().unwrap();
+    // SAFETY: As above.
+    unsafe { libc::kill(i32::try_from(child.id()).unwrap(), libc::SIGTERM) };
+    let status = child.wait().unwrap();
+    assert_eq!((status.code(), status.signal()), (Some(128 + libc::SIGTERM), None));
+}
+
+/// A terminal: the end that a user sits at, and the path of the other.
+fn terminal() -> (File, String) {
+    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+    let user = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
+    grantpt(&user).unwrap();
+    unlockpt(&user).unwrap();
+    let path = ptsname(&user, Vec::new()).unwrap().into_string().unwrap();
+    (user.into(), path)
+}
+
+/// The command in a session of its own on that terminal.
+fn on_terminal(args: &[&str], path: &str) -> Command {
+    let open = || File::options().read(true).write(true).open(path).unwrap();
+    let mut command = heirloom(args);
+    command.stdin(open()).stdout(open()).stderr(open());
+    // SAFETY: Two system calls between fork and exec.
+    unsafe {
+        command.pre_exec(|| {
+            libc::setsid();
+            libc::ioctl(0, libc::TIOCSCTTY, 0);
+            Ok(())
+        });
+    }
+    command
+}
+
+#[test]
+fn an_interrupt_from_the_terminal_reaches_each_worker_once() {
+    let (mut user, path) = terminal();
+    let script = "n=0; trap 'n=$((n+1)); echo interrupt $n' INT; trap 'exit $((40 + n))' TERM; echo ready; while :; do sleep 0.01; done";
+    let mut child = on_terminal(&["run", "--", "sh", "-c", script], &path).spawn().unwrap();
+    let mut lines = BufReader::new(user.try_clone().unwrap()).lines().map(|line| line.unwrap().trim().to_owned());
+    assert!(lines.any(|line| line == "ready"));
+    user.write_all(b"\x03").unwrap();
+    assert!(lines.any(|line| line.ends_with("interrupt 1")));
+    // Sent to the command alone, after whatever it may have passed on.
+    // SAFETY: A child of this process that was not waited for.
+    unsafe { libc::kill(i32::try_from(child.id()).unwrap(), libc::SIGTERM) };
+    assert_eq!(child.wait().unwrap().code(), Some(41));
+}
+
+#[test]
+fn a_long_fill_shows_its_progress_on_a_terminal_and_nothing_on_a_pipe() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("long");
+    File::create(&path).unwrap().set_len(256 << 20).unwrap();
+    let frozen = format!("long={}", path.display());
+    let args = ["run", "--frozen", &frozen, "--", "true"];
+    assert_eq!(good(&args), "");
+
+    let (mut user, terminal) = terminal();
+    let mut child = on_terminal(&args, &terminal).spawn().unwrap();
+    let reader = std::thread::spawn(move || {
+        let (mut seen, mut buffer) = (Vec::new(), [0; 4096]);
+        // The other end closed is an error here.
+        while let Ok(read @ 1..) = user.read(&mut buffer) {
+            seen.extend_from_slice(&buffer[..read]);
+        }
+        String::from_utf8_lossy(&seen).into_owned()
+    });
+    assert!(child.wait().unwrap().success());
+    let seen = reader.join().unwrap();
+    assert!(seen.contains("long") && seen.contains("256"), "{seen:?}");
+}
+
+fn json(text: &str) -> Value {
+    serde_json::from_str(text).unwrap()
+}
+
+#[test]
+fn list_tells_what_was_inherited() {
+    let told = good(&["run", "--shared", "b=4K", "--frozen", "a=Cargo.toml", "--", HEIRLOOM, "list", "--json"]);
+    let size = fs::metadata("Cargo.toml").unwrap().len();
+    let expected = serde_json::json!([
+        { "name": "a", "kind": "frozen", "size": size, "missing": null },
+        { "name": "b", "kind": "writable", "size": 4096, "missing": null },
+    ]);
+    assert_eq!(json(&told), expected);
+    assert_eq!(json(&good(&["list", "--json"])), serde_json::json!([]));
+    // A name can't break the table.
+    let told = good(&["run", "--shared", "a\nb\u{1b}[31m=1", "--", HEIRLOOM, "list"]);
+    assert!(told.lines().count() == 2 && told.contains("a\\nb\\u{1b}[31m"), "{told}");
+}
+
+#[test]
+fn ps_tells_what_lives_and_who_holds_it() {
+    let name = format!("ps-{}\u{1b}", std::process::id());
+    let shared = format!("{name}=1M");
+    let script = "printf 12345 1<>{NAME}; \"$0\" ps --json; \"$0\" ps".replace("NAME", &name);
+    let told = good(&["run", "--shared", &shared, "--", "sh", "-c", &script, HEIRLOOM]);
+    let (report, table) = told.split_at(told.rfind("\n}\n").unwrap() + 3);
+    let report = json(report);
+    let region = report["regions"].as_array().unwrap().iter().find(|region| region["name"] == name).unwrap();
+    assert_eq!((&region["size"], &region["kind"]), (&Value::from(1 << 20), &Value::from("writable")));
+    assert_eq!(region["resident"], 4096);
+    // The command, its shell, and the one that asks.
+    let holders = region["holders"].as_array().unwrap();
+    let commands: Vec<_> = holders.iter().map(|holder| holder["command"].as_str().unwrap()).collect();
+    assert_eq!(commands, ["heirloom", "sh", "heirloom"]);
+    assert!(holders.iter().all(|holder| holder["open"] == true && holder["mapped"] == false));
+    let row = table.lines().find(|line| line.contains(&format!("ps-{}\\u{{1b}}", std::process::id()))).unwrap();
+    assert!(row.contains("1048576") && row.contains("writable") && !table.contains('\u{1b}'), "{table}");
+    // All are gone with their last holder.
+    assert!(!good(&["ps", "--json"]).contains(&format!("ps-{}", std::process::id())));
+}
+
+#[test]
+fn ps_counts_the_processes_that_it_may_not_look_into() {
+    if !rustix::process::geteuid().is_root() {
+        return println!("skipped: only root can start what another user can't look into");
+    }
+    let directory = tempfile::tempdir().unwrap();
+    fs::set_permissions(directory.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let program = directory.path().join("heirloom");
+    assert!(Command::new("cp").args([Path::new(HEIRLOOM), &program]).status().unwrap().success());
+    let output = Command::new(program).arg("ps").uid(65534).gid(65534).output().unwrap();
+    let told = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success() && told.contains("could not be looked into"), "{told}");
+}
