@@ -4,6 +4,7 @@ mod async_runtimes;
 mod command;
 mod environment;
 mod exporting;
+mod format;
 mod inheritance;
 mod limits;
 mod mappings;

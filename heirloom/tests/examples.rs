@@ -1,0 +1,41 @@
+//! The worked examples, run as their pages say.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+/// An example that cargo built beside this test.
+fn example(name: &str) -> Command {
+    let mut path: PathBuf = std::env::current_exe().unwrap();
+    path.pop();
+    path.set_file_name("examples");
+    Command::new(path.join(name))
+}
+
+fn told(command: &mut Command) -> String {
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn inheritance() {
+    assert_eq!(told(&mut example("inheritance")), "the worker made 20 into 42\n");
+}
+
+#[test]
+fn export() {
+    assert_eq!(told(&mut example("export")), "the worker says hello\n");
+}
+
+#[test]
+fn count_words() {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/count_words.rs");
+    let words = std::fs::read_to_string(file).unwrap().split_ascii_whitespace().count();
+    assert_eq!(told(example("count_words").arg(file)), format!("{words} words\n"));
+    assert!(!example("count_words").arg("/nonexistent").output().unwrap().status.success());
+}
+
+#[test]
+fn secret() {
+    assert_eq!(told(&mut example("secret")), "the child has a key of 28 bytes\n");
+}
