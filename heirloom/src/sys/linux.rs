@@ -31,17 +31,15 @@ const NAME_PREFIX: &str = "heirloom";
 
 /// Makes memory of no size yet that has no name, is close-on-exec, can be sealed and can't be executed.
 pub(crate) fn create_memory(name: Option<&str>, huge: bool) -> Result<OwnedFd> {
-    let name = match name {
-        None => NAME_PREFIX.to_owned(),
-        Some(name) => format!("{NAME_PREFIX}:{name}"),
-    };
+    let name = name.map(|name| format!("{NAME_PREFIX}:{name}"));
+    let name = name.as_deref().unwrap_or(NAME_PREFIX);
     let mut flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
     if huge {
         flags |= MemfdFlags::HUGETLB | MemfdFlags::HUGE_2MB;
     }
-    let made = match fs::memfd_create(&name, flags | MemfdFlags::NOEXEC_SEAL) {
+    let made = match fs::memfd_create(name, flags | MemfdFlags::NOEXEC_SEAL) {
         // Linux before 6.3 doesn't know the flag.
-        Err(Errno::INVAL) => fs::memfd_create(&name, flags),
+        Err(Errno::INVAL) => fs::memfd_create(name, flags),
         answer => answer,
     };
     let fd = made.map_err(|errno| match errno {
