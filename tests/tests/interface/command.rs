@@ -32,6 +32,9 @@ fn a_cleared_environment_holds_the_names_of_regions_and_what_was_set_since() {
     // Without regions the variable is removed, whatever the caller says.
     let seen = output(child(&["environment"]).env("HEIRLOOM_REGIONS", "stale"));
     assert!(!seen.contains("HEIRLOOM_REGIONS"));
+    // So is the one that this process itself was started with.
+    let seen = output(child(&["spawn-environment"]).inherit("r", &region).unwrap());
+    assert!(seen.contains("PATH=") && !seen.contains("HEIRLOOM_REGIONS"), "{seen}");
 }
 
 #[test]
@@ -227,8 +230,7 @@ fn a_child_can_lead_a_process_group_of_its_own() {
 fn exec_becomes_the_program_with_its_regions_and_comes_back_unchanged_if_it_cannot() {
     assert_eq!(output(&mut child(&["exec", "print-frozen", "text"])), "from before the exec");
     // What failed left the regions close-on-exec.
-    let told = output(&mut child(&["exec-nothing"]));
-    assert!(told.starts_with("ProgramNotFound\n"), "{told}");
+    assert_eq!(output(&mut child(&["exec-nothing"])), "ProgramNotFound\n");
     let error = Command::new("cat").stdin(Stdio::piped()).exec();
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
 }

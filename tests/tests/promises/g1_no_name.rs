@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::mem::MaybeUninit;
+use std::os::fd::AsFd;
 use std::path::Path;
 
 use heirloom::{FrozenRegion, Region};
@@ -66,4 +67,19 @@ fn g1_kernel_memory_has_no_directory_entry_either() {
     File::create("/dev/shm/heirloom-g1").unwrap();
     fs::remove_file("/dev/shm/heirloom-g1").unwrap();
     assert_eq!(watch.names().iter().filter(|name| *name == "heirloom-g1").count(), 2);
+}
+
+#[test]
+fn g1_a_file_that_backs_a_region_cannot_be_given_a_name() {
+    use rustix::fs::{AtFlags, CWD, Mode, OFlags, linkat, open};
+    let directory = tempfile::tempdir().unwrap();
+    let name = |fd: &dyn std::os::fd::AsRawFd| {
+        let old = format!("/proc/self/fd/{}", fd.as_raw_fd());
+        linkat(CWD, old, CWD, directory.path().join("name"), AtFlags::SYMLINK_FOLLOW)
+    };
+    let region = Region::options().unsealed_file_in(directory.path()).create(4096).unwrap();
+    assert_eq!(name(&region.as_fd()), Err(Errno::NOENT));
+    // The control: one that is not meant to stay unnamed.
+    let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
+    assert_eq!(name(&open(directory.path(), flags, Mode::RUSR).unwrap()), Ok(()));
 }
