@@ -7,7 +7,7 @@ use crate::fill::Filler;
 use crate::handle::handle;
 use crate::object::Object;
 use crate::sys::{self, Protection};
-use crate::{Error, FrozenCopyMapping, FrozenMapping, Heirloom, Kind, Result, name};
+use crate::{Error, Heirloom, Kind, Result, name};
 
 /// Memory that nobody can change, ever: the kernel refuses every write, by every holder.
 ///
@@ -26,7 +26,7 @@ use crate::{Error, FrozenCopyMapping, FrozenMapping, Heirloom, Kind, Result, nam
 #[derive(Clone)]
 pub struct FrozenRegion(pub(crate) Arc<Object>);
 
-handle!(FrozenRegion, Frozen, "FrozenRegion::from_bytes([0; 4096])?");
+handle!(FrozenRegion, Frozen, FrozenMapping by ReadOnly, FrozenCopyMapping, "FrozenRegion::from_bytes([0; 4096])?");
 
 impl FrozenRegion {
     /// Freezes a copy of `bytes`.
@@ -47,6 +47,12 @@ impl FrozenRegion {
     ///
     /// # Errors
     /// As for [`FrozenOptions::from_reader`].
+    ///
+    /// ```
+    /// let region = heirloom::FrozenRegion::from_reader(&b"from anywhere"[..])?;
+    /// assert_eq!(&*region.map()?, b"from anywhere");
+    /// # Ok::<(), heirloom::Error>(())
+    /// ```
     pub fn from_reader(reader: impl Read) -> Result<Self> {
         Self::options().from_reader(reader)
     }
@@ -55,6 +61,13 @@ impl FrozenRegion {
     ///
     /// # Errors
     /// As for [`FrozenOptions::from_file`].
+    ///
+    /// ```
+    /// let file = std::fs::File::open("Cargo.toml")?;
+    /// let region = heirloom::FrozenRegion::from_file(&file)?;
+    /// assert!(region.map()?.starts_with(b"[package]"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn from_file(file: &File) -> Result<Self> {
         Self::options().from_file(file)
     }
@@ -80,45 +93,22 @@ impl FrozenRegion {
     }
 
     /// The choices there are, all at their defaults.
+    ///
+    /// ```
+    /// let region = heirloom::FrozenRegion::options().name("key").from_bytes("hunter2")?;
+    /// # Ok::<(), heirloom::Error>(())
+    /// ```
     pub fn options() -> FrozenOptions {
         FrozenOptions::default()
     }
 
-    /// Maps it all, to read.
-    ///
-    /// # Errors
-    /// [`ErrorKind::OutOfMemory`](crate::ErrorKind::OutOfMemory): the address space is full.
-    pub fn map(&self) -> Result<FrozenMapping> {
-        self.0.map(Protection::ReadOnly).map(FrozenMapping)
-    }
-
-    /// Maps `len` bytes from byte `offset` on, to read.
-    ///
-    /// # Errors
-    /// As for `map`, and [`ErrorKind::Misaligned`](crate::ErrorKind::Misaligned) where `offset` is no multiple of the
-    /// page size, [`ErrorKind::OutOfBounds`](crate::ErrorKind::OutOfBounds),
-    /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) for no bytes.
-    pub fn map_part(&self, offset: u64, len: usize) -> Result<FrozenMapping> {
-        self.0.map_part(offset, len, Protection::ReadOnly).map(FrozenMapping)
-    }
-
-    /// Maps it all copy-on-write: what is written there nobody else sees.
-    ///
-    /// # Errors
-    /// As for `map`.
-    pub fn map_copy(&self) -> Result<FrozenCopyMapping> {
-        self.0.map(Protection::CopyOnWrite).map(FrozenCopyMapping)
-    }
-
-    /// Maps `len` bytes from byte `offset` on copy-on-write.
-    ///
-    /// # Errors
-    /// As for `map_part`.
-    pub fn map_copy_part(&self, offset: u64, len: usize) -> Result<FrozenCopyMapping> {
-        self.0.map_part(offset, len, Protection::CopyOnWrite).map(FrozenCopyMapping)
-    }
-
     /// Always [`Kind::Frozen`].
+    ///
+    /// ```
+    /// use heirloom::{FrozenRegion, Kind};
+    /// assert_eq!(FrozenRegion::from_bytes("x")?.kind(), Kind::Frozen);
+    /// # Ok::<(), heirloom::Error>(())
+    /// ```
     #[must_use]
     pub fn kind(&self) -> Kind {
         Kind::Frozen

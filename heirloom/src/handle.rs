@@ -2,10 +2,80 @@
 
 /// Gives a kind of region all that doesn't depend on what its holder may do.
 ///
-/// `$region` wraps an `Arc<Object>`; `$fresh` is an expression that makes one, for the examples.
+/// `$region` wraps an `Arc<Object>` and is of `$kind`; it maps as `$mapping` with `$protection`, and copy-on-write as
+/// `$copy`. `$fresh` is an expression that makes one of 4096 bytes, for the examples.
 macro_rules! handle {
-    ($region:ident, $kind:ident, $fresh:literal) => {
+    ($region:ident, $kind:ident, $mapping:ident by $protection:ident, $copy:ident, $fresh:literal) => {
         impl $region {
+            #[doc = concat!("Maps it all, as a [`", stringify!($mapping), "`](crate::", stringify!($mapping), ").")]
+            ///
+            /// # Errors
+            /// - [`ErrorKind::Sealed`](crate::ErrorKind::Sealed): it is to be written, and somebody published or froze it.
+            /// - [`ErrorKind::OutOfMemory`](crate::ErrorKind::OutOfMemory): the address space is full.
+            ///
+            /// ```
+            /// # use heirloom::*;
+            #[doc = concat!("let region = ", $fresh, ";")]
+            /// let view = region.map()?;
+            /// assert_eq!(view.len(), 4096);
+            /// # Ok::<(), Error>(())
+            /// ```
+            pub fn map(&self) -> $crate::Result<$crate::$mapping> {
+                self.0.map(crate::sys::Protection::$protection).map($crate::$mapping)
+            }
+
+            /// Maps `len` bytes from byte `offset` on.
+            ///
+            /// # Errors
+            /// As for `map`, and
+            /// - [`ErrorKind::Misaligned`](crate::ErrorKind::Misaligned): `offset` is no multiple of the page size.
+            /// - [`ErrorKind::OutOfBounds`](crate::ErrorKind::OutOfBounds): the part passes the end.
+            /// - [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput): a part of no bytes.
+            ///
+            /// ```
+            /// # use heirloom::*;
+            #[doc = concat!("let region = ", $fresh, ";")]
+            /// let part = region.map_part(0, 100)?;
+            /// assert_eq!(part.len(), 100);
+            /// assert!(region.map_part(4096, 1).is_err());
+            /// # Ok::<(), Error>(())
+            /// ```
+            pub fn map_part(&self, offset: u64, len: usize) -> $crate::Result<$crate::$mapping> {
+                self.0.map_part(offset, len, crate::sys::Protection::$protection).map($crate::$mapping)
+            }
+
+            /// Maps it all copy-on-write: what is written there nobody else sees. Seals are no obstacle.
+            ///
+            /// # Errors
+            /// [`ErrorKind::OutOfMemory`](crate::ErrorKind::OutOfMemory): the address space is full.
+            ///
+            /// ```
+            /// # use heirloom::*;
+            #[doc = concat!("let region = ", $fresh, ";")]
+            /// let mine = region.map_copy()?;
+            /// assert_eq!(mine.len(), 4096);
+            /// # Ok::<(), Error>(())
+            /// ```
+            pub fn map_copy(&self) -> $crate::Result<$crate::$copy> {
+                self.0.map(crate::sys::Protection::CopyOnWrite).map($crate::$copy)
+            }
+
+            /// Maps `len` bytes from byte `offset` on copy-on-write.
+            ///
+            /// # Errors
+            /// As for `map_part`; seals are no obstacle.
+            ///
+            /// ```
+            /// # use heirloom::*;
+            #[doc = concat!("let region = ", $fresh, ";")]
+            /// let mine = region.map_copy_part(0, 100)?;
+            /// assert_eq!(mine.len(), 100);
+            /// # Ok::<(), Error>(())
+            /// ```
+            pub fn map_copy_part(&self, offset: u64, len: usize) -> $crate::Result<$crate::$copy> {
+                self.0.map_part(offset, len, crate::sys::Protection::CopyOnWrite).map($crate::$copy)
+            }
+
             /// How many bytes it holds; it never changes.
             ///
             /// ```

@@ -2,8 +2,7 @@ use std::sync::Arc;
 
 use crate::handle::handle;
 use crate::object::Object;
-use crate::sys::Protection;
-use crate::{CopyMapping, Error, ErrorKind, FrozenRegion, Kind, ReadOnlyMapping, Refused, Region, Result};
+use crate::{Error, ErrorKind, FrozenRegion, Kind, Refused, Region, Result};
 
 /// Memory that only the mappings from before its publishing write; from [`Region::publish`].
 ///
@@ -28,42 +27,9 @@ use crate::{CopyMapping, Error, ErrorKind, FrozenRegion, Kind, ReadOnlyMapping, 
 #[derive(Clone)]
 pub struct ReadOnlyRegion(pub(crate) Arc<Object>);
 
-handle!(ReadOnlyRegion, Published, "Region::create(4096)?.publish()?.0");
+handle!(ReadOnlyRegion, Published, ReadOnlyMapping by ReadOnly, CopyMapping, "Region::create(4096)?.publish()?.0");
 
 impl ReadOnlyRegion {
-    /// Maps it all, to read.
-    ///
-    /// # Errors
-    /// [`ErrorKind::OutOfMemory`]: the address space is full.
-    pub fn map(&self) -> Result<ReadOnlyMapping> {
-        self.0.map(Protection::ReadOnly).map(ReadOnlyMapping)
-    }
-
-    /// Maps `len` bytes from byte `offset` on, to read.
-    ///
-    /// # Errors
-    /// As for `map`, and [`ErrorKind::Misaligned`] where `offset` is no multiple of the page size,
-    /// [`ErrorKind::OutOfBounds`], [`ErrorKind::InvalidInput`] for no bytes.
-    pub fn map_part(&self, offset: u64, len: usize) -> Result<ReadOnlyMapping> {
-        self.0.map_part(offset, len, Protection::ReadOnly).map(ReadOnlyMapping)
-    }
-
-    /// Maps it all copy-on-write: what is written there nobody else sees.
-    ///
-    /// # Errors
-    /// As for `map`.
-    pub fn map_copy(&self) -> Result<CopyMapping> {
-        self.0.map(Protection::CopyOnWrite).map(CopyMapping)
-    }
-
-    /// Maps `len` bytes from byte `offset` on copy-on-write.
-    ///
-    /// # Errors
-    /// As for `map_part`.
-    pub fn map_copy_part(&self, offset: u64, len: usize) -> Result<CopyMapping> {
-        self.0.map_part(offset, len, Protection::CopyOnWrite).map(CopyMapping)
-    }
-
     /// Ends all writing, the publisher's too.
     ///
     /// # Errors
@@ -86,6 +52,12 @@ impl ReadOnlyRegion {
     }
 
     /// Always [`Kind::Published`].
+    ///
+    /// ```
+    /// use heirloom::{Kind, Region};
+    /// assert_eq!(Region::create(4096)?.publish()?.0.kind(), Kind::Published);
+    /// # Ok::<(), heirloom::Error>(())
+    /// ```
     #[must_use]
     pub fn kind(&self) -> Kind {
         Kind::Published

@@ -2,8 +2,7 @@ use std::sync::Arc;
 
 use crate::handle::handle;
 use crate::object::Object;
-use crate::sys::Protection;
-use crate::{CopyMapping, FrozenRegion, Kind, Mapping, ReadOnlyRegion, Refused, RegionOptions, Result};
+use crate::{FrozenRegion, Kind, Mapping, ReadOnlyRegion, Refused, RegionOptions, Result};
 
 /// Memory without a name that every holder may write.
 ///
@@ -30,7 +29,7 @@ use crate::{CopyMapping, FrozenRegion, Kind, Mapping, ReadOnlyRegion, Refused, R
 #[derive(Clone)]
 pub struct Region(pub(crate) Arc<Object>);
 
-handle!(Region, Writable, "Region::create(4096)?");
+handle!(Region, Writable, Mapping by Shared, CopyMapping, "Region::create(4096)?");
 
 impl Region {
     /// Makes a region of `size` bytes, all zero; close-on-exec, so that only children get it that are given it.
@@ -48,50 +47,13 @@ impl Region {
     }
 
     /// The choices there are, all at their defaults.
-    pub fn options() -> RegionOptions {
-        RegionOptions::default()
-    }
-
-    /// Maps it all, to read and write.
-    ///
-    /// # Errors
-    /// - [`ErrorKind::Sealed`](crate::ErrorKind::Sealed): somebody published or froze it.
-    /// - [`ErrorKind::OutOfMemory`](crate::ErrorKind::OutOfMemory): the address space is full.
-    pub fn map(&self) -> Result<Mapping> {
-        self.0.map(Protection::Shared).map(Mapping)
-    }
-
-    /// Maps `len` bytes from byte `offset` on, to read and write.
-    ///
-    /// # Errors
-    /// As for `map`, and [`ErrorKind::Misaligned`](crate::ErrorKind::Misaligned) where `offset` is no multiple of the
-    /// page size, [`ErrorKind::OutOfBounds`](crate::ErrorKind::OutOfBounds),
-    /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) for no bytes.
     ///
     /// ```
-    /// let region = heirloom::Region::create(6 << 30)?;
-    /// let part = region.map_part(5 << 30, 4096)?;
-    /// part.write_at(0, b"byte 5 Gi")?;
+    /// let region = heirloom::Region::options().name("frames").create(4096)?;
     /// # Ok::<(), heirloom::Error>(())
     /// ```
-    pub fn map_part(&self, offset: u64, len: usize) -> Result<Mapping> {
-        self.0.map_part(offset, len, Protection::Shared).map(Mapping)
-    }
-
-    /// Maps it all copy-on-write: what is written there nobody else sees.
-    ///
-    /// # Errors
-    /// As for `map`, but a sealed region is no obstacle.
-    pub fn map_copy(&self) -> Result<CopyMapping> {
-        self.0.map(Protection::CopyOnWrite).map(CopyMapping)
-    }
-
-    /// Maps `len` bytes from byte `offset` on copy-on-write.
-    ///
-    /// # Errors
-    /// As for `map_part`, but a sealed region is no obstacle.
-    pub fn map_copy_part(&self, offset: u64, len: usize) -> Result<CopyMapping> {
-        self.0.map_part(offset, len, Protection::CopyOnWrite).map(CopyMapping)
+    pub fn options() -> RegionOptions {
+        RegionOptions::default()
     }
 
     /// Ends the making of writers: from now on nobody, in any process, can make a new writable mapping or write by any
@@ -135,6 +97,14 @@ impl Region {
     /// - [`ErrorKind::Sealed`](crate::ErrorKind::Sealed): a holder forbade further seals, as any holder of a writable
     ///   region can. [`FrozenRegion::copy_of`] is the way out of both.
     /// - [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported): its backing can't be sealed.
+    ///
+    /// ```
+    /// let region = heirloom::Region::create(4096)?;
+    /// region.map()?.write_at(0, b"final")?;
+    /// let frozen = region.freeze()?;
+    /// assert!(frozen.map()?.starts_with(b"final"));
+    /// # Ok::<(), heirloom::Error>(())
+    /// ```
     pub fn freeze(self) -> Result<FrozenRegion, Refused<Self>> {
         match self.0.freeze() {
             Ok(()) => Ok(FrozenRegion(self.0)),
@@ -143,6 +113,12 @@ impl Region {
     }
 
     /// [`Kind::Writable`], or [`Kind::Unsealed`] where it is a file in a directory.
+    ///
+    /// ```
+    /// use heirloom::{Kind, Region};
+    /// assert_eq!(Region::create(4096)?.kind(), Kind::Writable);
+    /// # Ok::<(), heirloom::Error>(())
+    /// ```
     #[must_use]
     pub fn kind(&self) -> Kind {
         if self.0.unsealed { Kind::Unsealed } else { Kind::Writable }

@@ -10,6 +10,8 @@ use std::io;
 use std::os::fd::RawFd;
 use std::os::unix::fs::MetadataExt;
 
+use heirloom::Command;
+
 /// The regions among this process's descriptors, whoever put them there: number and inode.
 ///
 /// # Panics
@@ -46,6 +48,16 @@ pub fn descriptors() -> BTreeMap<RawFd, String> {
     let listed: Vec<_> = listed.collect();
     // Only now is the directory itself closed again.
     listed.into_iter().filter(|(number, _)| fs::metadata(format!("/proc/self/fd/{number}")).is_ok()).collect()
+}
+
+/// What a program wrote, if it ended well.
+///
+/// # Panics
+/// Where it didn't.
+pub fn output(command: &mut Command) -> String {
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{command:?}: {output:?}");
+    String::from_utf8(output.stdout).unwrap()
 }
 
 /// The answer of a C function that returns -1 for an error.

@@ -2,21 +2,7 @@
 
 use std::arch::asm;
 
-/// # Safety
-/// `len` bytes can be read at `from` and written at `to`, and the one is this process's own.
-#[inline]
-pub(super) unsafe fn copy_out(from: *const u8, to: *mut u8, len: usize) {
-    // SAFETY: By the caller.
-    unsafe { copy(from, to, len) };
-}
-
-/// # Safety
-/// As for `copy_out`.
-#[inline]
-pub(super) unsafe fn copy_in(from: *const u8, to: *mut u8, len: usize) {
-    // SAFETY: By the caller.
-    unsafe { copy(from, to, len) };
-}
+pub(super) use {copy as copy_in, copy as copy_out};
 
 /// Moves one item of a fixed size through a register.
 macro_rules! one {
@@ -38,8 +24,10 @@ macro_rules! both_ends {
     }};
 }
 
+/// # Safety
+/// `len` bytes can be read at `from` and written at `to`, and one of the two is this process's own.
 #[inline]
-unsafe fn copy(from: *const u8, to: *mut u8, len: usize) {
+pub(super) unsafe fn copy(from: *const u8, to: *mut u8, len: usize) {
     // SAFETY: Each branch touches only the `len` bytes at both sides, which the caller vouches for.
     unsafe {
         match len {

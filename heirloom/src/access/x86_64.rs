@@ -5,21 +5,7 @@ use std::arch::asm;
 /// From here on the processor's own string copy is the fastest, in bytes.
 const STRING: usize = 512;
 
-/// # Safety
-/// `len` bytes can be read at `from` and written at `to`, and the one is this process's own.
-#[inline]
-pub(super) unsafe fn copy_out(from: *const u8, to: *mut u8, len: usize) {
-    // SAFETY: By the caller.
-    unsafe { copy(from, to, len) };
-}
-
-/// # Safety
-/// As for `copy_out`.
-#[inline]
-pub(super) unsafe fn copy_in(from: *const u8, to: *mut u8, len: usize) {
-    // SAFETY: By the caller.
-    unsafe { copy(from, to, len) };
-}
+pub(super) use {copy as copy_in, copy as copy_out};
 
 /// Moves one item of a fixed size through a register.
 macro_rules! one {
@@ -41,8 +27,10 @@ macro_rules! both_ends {
     }};
 }
 
+/// # Safety
+/// `len` bytes can be read at `from` and written at `to`, and one of the two is this process's own.
 #[inline]
-unsafe fn copy(from: *const u8, to: *mut u8, len: usize) {
+pub(super) unsafe fn copy(from: *const u8, to: *mut u8, len: usize) {
     // SAFETY: Each branch touches only the `len` bytes at both sides, which the caller vouches for. SSE2 is part of
     // x86-64, and the direction flag is clear wherever Rust code runs.
     unsafe {

@@ -8,6 +8,7 @@ mod g6_import_takes_nothing_on_trust;
 mod g8_frozen_bytes_never_change;
 
 use heirloom::Command;
+use heirloom_tests::output;
 
 /// The program that the tests start.
 const CHILD: &str = env!("CARGO_BIN_EXE_child");
@@ -17,11 +18,4 @@ fn child(args: &[&str]) -> Command {
     let mut command = Command::new(CHILD);
     command.args(args);
     command
-}
-
-/// What it wrote, if it ended well.
-fn output(command: &mut Command) -> String {
-    let output = command.output().unwrap();
-    assert!(output.status.success(), "{command:?}: {output:?}");
-    String::from_utf8(output.stdout).unwrap()
 }
