@@ -41,6 +41,13 @@ impl Child {
     }
 
     /// Its process number.
+    ///
+    /// ```
+    /// let mut child = heirloom::Command::new("true").spawn()?;
+    /// println!("started process {}", child.id());
+    /// # child.wait()?;
+    /// # Ok::<(), heirloom::Error>(())
+    /// ```
     #[must_use]
     pub fn id(&self) -> u32 {
         self.pid.as_raw_nonzero().get().unsigned_abs()
@@ -92,6 +99,13 @@ impl Child {
     ///
     /// # Errors
     /// [`ErrorKind::System`]: it runs as another user by now.
+    ///
+    /// ```
+    /// let mut child = heirloom::Command::new("sleep").arg("1000").spawn()?;
+    /// child.kill()?;
+    /// assert!(!child.wait()?.success());
+    /// # Ok::<(), heirloom::Error>(())
+    /// ```
     pub fn kill(&mut self) -> Result<()> {
         if self.status.is_some() {
             return Ok(());

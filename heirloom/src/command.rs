@@ -64,6 +64,12 @@ pub struct Command {
 impl Command {
     /// To start `program`, which is looked up in the PATH unless it has a slash: in the child's PATH where that was
     /// changed by [`env`](Self::env) and kin.
+    ///
+    /// ```
+    /// let status = heirloom::Command::new("true").status()?;
+    /// assert!(status.success());
+    /// # Ok::<(), heirloom::Error>(())
+    /// ```
     pub fn new(program: impl AsRef<OsStr>) -> Self {
         let program = program.as_ref().to_owned();
         Self {
@@ -105,18 +111,36 @@ impl Command {
     }
 
     /// One more argument.
+    ///
+    /// ```
+    /// let output = heirloom::Command::new("echo").arg("one").arg("two").output()?;
+    /// assert_eq!(output.stdout, b"one two\n");
+    /// # Ok::<(), heirloom::Error>(())
+    /// ```
     pub fn arg(&mut self, arg: impl AsRef<OsStr>) -> &mut Self {
         self.args.push(arg.as_ref().to_owned());
         self
     }
 
     /// More arguments.
+    ///
+    /// ```
+    /// let output = heirloom::Command::new("echo").args(["one", "two"]).output()?;
+    /// assert_eq!(output.stdout, b"one two\n");
+    /// # Ok::<(), heirloom::Error>(())
+    /// ```
     pub fn args<S: AsRef<OsStr>>(&mut self, args: impl IntoIterator<Item = S>) -> &mut Self {
         self.args.extend(args.into_iter().map(|arg| arg.as_ref().to_owned()));
         self
     }
 
     /// What the program is told as its own name, in place of the one it is started by.
+    ///
+    /// ```
+    /// let output = heirloom::Command::new("sh").arg0("shell").args(["-c", "echo $0"]).output()?;
+    /// assert_eq!(output.stdout, b"shell\n");
+    /// # Ok::<(), heirloom::Error>(())
+    /// ```
     pub fn arg0(&mut self, arg: impl AsRef<OsStr>) -> &mut Self {
         arg.as_ref().clone_into(&mut self.args[0]);
         self
@@ -125,12 +149,24 @@ impl Command {
     /// Sets a variable of the child's environment.
     ///
     /// `HEIRLOOM_REGIONS` is set, or removed, by every spawn.
+    ///
+    /// ```
+    /// let output = heirloom::Command::new("sh").args(["-c", "echo $A"]).env("A", "one").output()?;
+    /// assert_eq!(output.stdout, b"one\n");
+    /// # Ok::<(), heirloom::Error>(())
+    /// ```
     pub fn env(&mut self, key: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> &mut Self {
         self.changes.insert(key.as_ref().to_owned(), Some(value.as_ref().to_owned()));
         self
     }
 
     /// Sets variables of the child's environment.
+    ///
+    /// ```
+    /// let output = heirloom::Command::new("sh").args(["-c", "echo $A $B"]).envs([("A", "one"), ("B", "two")]).output()?;
+    /// assert_eq!(output.stdout, b"one two\n");
+    /// # Ok::<(), heirloom::Error>(())
+    /// ```
     pub fn envs<K: AsRef<OsStr>, V: AsRef<OsStr>>(&mut self, variables: impl IntoIterator<Item = (K, V)>) -> &mut Self {
         for (key, value) in variables {
             self.env(key, value);
@@ -139,12 +175,24 @@ impl Command {
     }
 
     /// Removes a variable from the child's environment.
+    ///
+    /// ```
+    /// let output = heirloom::Command::new("sh").args(["-c", "echo ${HOME-none}"]).env_remove("HOME").output()?;
+    /// assert_eq!(output.stdout, b"none\n");
+    /// # Ok::<(), heirloom::Error>(())
+    /// ```
     pub fn env_remove(&mut self, key: impl AsRef<OsStr>) -> &mut Self {
         self.changes.insert(key.as_ref().to_owned(), None);
         self
     }
 
     /// Empties the child's environment of all but the names of regions, whichever is called first.
+    ///
+    /// ```
+    /// let output = heirloom::Command::new("sh").args(["-c", "echo ${HOME-none}"]).env_clear().output()?;
+    /// assert_eq!(output.stdout, b"none\n");
+    /// # Ok::<(), heirloom::Error>(())
+    /// ```
     pub fn env_clear(&mut self) -> &mut Self {
         self.cleared = true;
         self.changes.clear();
@@ -152,30 +200,67 @@ impl Command {
     }
 
     /// The child's working directory. A relative path of the program counts from there.
+    ///
+    /// ```
+    /// let output = heirloom::Command::new("pwd").current_dir("/").output()?;
+    /// assert_eq!(output.stdout, b"/\n");
+    /// # Ok::<(), heirloom::Error>(())
+    /// ```
     pub fn current_dir(&mut self, directory: impl AsRef<Path>) -> &mut Self {
         self.directory = Some(directory.as_ref().to_owned());
         self
     }
 
     /// The child's standard input; without it this process's own, but nothing for [`output`](Self::output).
+    ///
+    /// ```
+    /// use heirloom::{Command, Stdio};
+    ///
+    /// let status = Command::new("cat").stdin(Stdio::null()).status()?;
+    /// assert!(status.success());
+    /// # Ok::<(), heirloom::Error>(())
+    /// ```
     pub fn stdin(&mut self, stdio: impl Into<Stdio>) -> &mut Self {
         self.standard[0] = Some(stdio.into());
         self
     }
 
     /// The child's standard output; without it this process's own, but a pipe for [`output`](Self::output).
+    ///
+    /// ```
+    /// use heirloom::{Command, Stdio};
+    ///
+    /// let status = Command::new("echo").arg("unheard").stdout(Stdio::null()).status()?;
+    /// assert!(status.success());
+    /// # Ok::<(), heirloom::Error>(())
+    /// ```
     pub fn stdout(&mut self, stdio: impl Into<Stdio>) -> &mut Self {
         self.standard[1] = Some(stdio.into());
         self
     }
 
     /// The child's standard error; without it this process's own, but a pipe for [`output`](Self::output).
+    ///
+    /// ```
+    /// use heirloom::{Command, Stdio};
+    ///
+    /// let status = Command::new("cat").arg("/nonexistent").stderr(Stdio::null()).status()?;
+    /// assert!(!status.success());
+    /// # Ok::<(), heirloom::Error>(())
+    /// ```
     pub fn stderr(&mut self, stdio: impl Into<Stdio>) -> &mut Self {
         self.standard[2] = Some(stdio.into());
         self
     }
 
     /// The process group that the child joins; 0 is a new one of its own.
+    ///
+    /// ```
+    /// // Interrupts from the terminal don't reach it.
+    /// let mut child = heirloom::Command::new("true").process_group(0).spawn()?;
+    /// # child.wait()?;
+    /// # Ok::<(), heirloom::Error>(())
+    /// ```
     pub fn process_group(&mut self, group: i32) -> &mut Self {
         self.process_group = Some(group);
         self
@@ -192,6 +277,12 @@ impl Command {
     /// - [`ErrorKind::OutOfDescriptors`]: for the pipes.
     /// - [`ErrorKind::Malformed`]: what this process itself inherited can't be claimed, see [`claim`](crate::claim()).
     /// - [`ErrorKind::System`]: too many processes, a directory that isn't there, arguments too long.
+    ///
+    /// ```
+    /// let mut child = heirloom::Command::new("true").spawn()?;
+    /// assert!(child.wait()?.success());
+    /// # Ok::<(), heirloom::Error>(())
+    /// ```
     pub fn spawn(&mut self) -> Result<Child> {
         self.spawn_with(&[Stdio::inherit(), Stdio::inherit(), Stdio::inherit()])
     }

@@ -89,12 +89,23 @@ impl Error {
     }
 
     /// The class of this error.
+    ///
+    /// ```
+    /// use heirloom::{ErrorKind, Region};
+    ///
+    /// assert_eq!(Region::create(u64::MAX).unwrap_err().kind(), ErrorKind::TooLarge);
+    /// ```
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
     }
 
     /// The system's own code (`errno`), where the system refused.
+    ///
+    /// ```
+    /// let error = heirloom::Command::new("/nonexistent/program").status().unwrap_err();
+    /// assert_eq!(error.os_error(), Some(2)); // ENOENT
+    /// ```
     #[must_use]
     pub fn os_error(&self) -> Option<i32> {
         self.0.system.as_ref().and_then(io::Error::raw_os_error)

@@ -163,6 +163,12 @@ pub(crate) fn is_exported(number: RawFd) -> bool {
 
 impl Export {
     /// The string, for the child to import.
+    ///
+    /// ```
+    /// let exported = heirloom::Region::create(4096)?.export()?;
+    /// assert_eq!(exported.as_str(), exported.to_string());
+    /// # Ok::<(), heirloom::Error>(())
+    /// ```
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.string

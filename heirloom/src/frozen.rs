@@ -139,6 +139,12 @@ impl FrozenOptions {
     /// A name for whoever debugs: the kernel shows it as `/memfd:heirloom:NAME`. Nothing can be opened by it.
     ///
     /// At most 240 bytes, not empty, without NUL.
+    ///
+    /// ```
+    /// let region = heirloom::FrozenRegion::options().name("key").from_bytes("hunter2")?;
+    /// assert!(format!("{region:?}").contains("key"));
+    /// # Ok::<(), heirloom::Error>(())
+    /// ```
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
         self
@@ -152,6 +158,12 @@ impl FrozenOptions {
     /// - [`ErrorKind::OutOfMemory`](crate::ErrorKind::OutOfMemory),
     ///   [`ErrorKind::OutOfDescriptors`](crate::ErrorKind::OutOfDescriptors).
     /// - [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported): this system or sandbox has no sealed memory.
+    ///
+    /// ```
+    /// let region = heirloom::FrozenRegion::options().from_bytes([1, 2, 3])?;
+    /// assert_eq!(*region.map()?, [1, 2, 3]);
+    /// # Ok::<(), heirloom::Error>(())
+    /// ```
     pub fn from_bytes(&self, bytes: impl AsRef<[u8]>) -> Result<FrozenRegion> {
         self.fill(|filler| filler.write(bytes.as_ref()))
     }
@@ -193,6 +205,13 @@ impl FrozenOptions {
     ///
     /// # Errors
     /// As for `from_bytes`.
+    ///
+    /// ```
+    /// let region = heirloom::Region::create(4096)?;
+    /// let frozen = heirloom::FrozenRegion::options().name("snapshot").copy_of(&region)?;
+    /// assert_eq!(frozen.size(), 4096);
+    /// # Ok::<(), heirloom::Error>(())
+    /// ```
     pub fn copy_of(&self, region: &impl Heirloom) -> Result<FrozenRegion> {
         let pages = region.object().map(Protection::ReadOnly)?;
         self.fill(|filler| filler.read_from(&mut pages.reader()))

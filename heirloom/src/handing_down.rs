@@ -46,6 +46,15 @@ pub trait CommandExt {
     ///
     /// # Errors
     /// As for [`Command::inherit`](crate::Command::inherit).
+    ///
+    /// ```
+    /// use heirloom::{CommandExt, Region};
+    ///
+    /// let region = Region::create(4096)?;
+    /// let mut command = std::process::Command::new("worker");
+    /// command.arg("--fast").inherit("jobs", &region)?;
+    /// # Ok::<(), heirloom::Error>(())
+    /// ```
     fn inherit(&mut self, name: &str, region: &impl Heirloom) -> Result<&mut Self>;
 }
 

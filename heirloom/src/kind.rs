@@ -20,6 +20,10 @@ impl Kind {
     const ALL: [Self; 4] = [Self::Writable, Self::Unsealed, Self::Published, Self::Frozen];
 
     /// The word for it in an export string.
+    ///
+    /// ```
+    /// assert_eq!(heirloom::Kind::Frozen.as_str(), "frozen");
+    /// ```
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -28,6 +28,12 @@ impl RegionOptions {
     /// A name for whoever debugs: the kernel shows it as `/memfd:heirloom:NAME`. Nothing can be opened by it.
     ///
     /// At most 240 bytes, not empty, without NUL. The names under which a region is handed down are others.
+    ///
+    /// ```
+    /// let region = heirloom::Region::options().name("frames").create(4096)?;
+    /// assert!(format!("{region:?}").contains("frames"));
+    /// # Ok::<(), heirloom::Error>(())
+    /// ```
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
         self
@@ -35,6 +41,12 @@ impl RegionOptions {
 
     /// Whether to take all the memory now: `create` fails where less is available, and every mapping made through this
     /// handle has all its pages from the start, so that no first touch costs a page fault.
+    ///
+    /// ```
+    /// let region = heirloom::Region::options().populate(true).create(1 << 20)?;
+    /// # assert_eq!(region.size(), 1 << 20);
+    /// # Ok::<(), heirloom::Error>(())
+    /// ```
     pub fn populate(mut self, populate: bool) -> Self {
         self.populate = populate;
         self
@@ -42,6 +54,18 @@ impl RegionOptions {
 
     /// Whether to use pages of 2 MiB. They are taken from the system's pool (`vm.nr_hugepages`) at `create`, which fails
     /// where too few are free. The size, and offsets of mappings, must be multiples of 2 MiB.
+    ///
+    /// ```
+    /// use heirloom::{ErrorKind, Region};
+    ///
+    /// let region = match Region::options().huge_pages(true).create(2 << 20) {
+    ///     // None are free here, or there are none at all: ordinary pages will do.
+    ///     Err(error) if matches!(error.kind(), ErrorKind::OutOfMemory | ErrorKind::Unsupported) => Region::create(2 << 20)?,
+    ///     answer => answer?,
+    /// };
+    /// # assert_eq!(region.size(), 2 << 20);
+    /// # Ok::<(), heirloom::Error>(())
+    /// ```
     pub fn huge_pages(mut self, huge_pages: bool) -> Self {
         self.huge_pages = huge_pages;
         self
@@ -53,6 +77,14 @@ impl RegionOptions {
     /// The space for it is reserved at `create`. What it can't promise: the kernel doesn't seal a file, so it can be
     /// neither published nor frozen, **any holder can change its size** and so end the others by `SIGBUS`, and where the
     /// directory is on a disk, so are the bytes.
+    ///
+    /// ```
+    /// use heirloom::{Kind, Region};
+    ///
+    /// let region = Region::options().unsealed_file_in("/dev/shm").create(4096)?;
+    /// assert_eq!(region.kind(), Kind::Unsealed);
+    /// # Ok::<(), heirloom::Error>(())
+    /// ```
     pub fn unsealed_file_in(mut self, directory: impl AsRef<Path>) -> Self {
         self.directory = Some(directory.as_ref().to_owned());
         self
@@ -67,6 +99,12 @@ impl RegionOptions {
     /// - [`ErrorKind::OutOfMemory`]: what was to be reserved is not there; [`ErrorKind::OutOfDescriptors`].
     /// - [`ErrorKind::Unsupported`]: this system or sandbox has no anonymous memory, no huge pages, or the directory's
     ///   file system no unnamed files.
+    ///
+    /// ```
+    /// let region = heirloom::Region::options().create(4096)?;
+    /// # assert_eq!(region.size(), 4096);
+    /// # Ok::<(), heirloom::Error>(())
+    /// ```
     pub fn create(&self, size: u64) -> Result<Region> {
         let refused = |kind, why: &str| Err(Error::new(kind, format!("cannot create a region of {size} bytes: {why}")));
         if size == 0 {

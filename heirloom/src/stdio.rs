@@ -44,18 +44,43 @@ pub(crate) struct Ends {
 
 impl Stdio {
     /// This process's own.
+    ///
+    /// ```
+    /// use heirloom::{Command, Stdio};
+    ///
+    /// let output = Command::new("true").stderr(Stdio::inherit()).output()?;
+    /// assert!(output.stderr.is_empty());
+    /// # Ok::<(), heirloom::Error>(())
+    /// ```
     #[must_use]
     pub fn inherit() -> Self {
         Self(Choice::Inherit)
     }
 
     /// Nothing: reads end at once, writes vanish.
+    ///
+    /// ```
+    /// use heirloom::{Command, Stdio};
+    ///
+    /// assert!(Command::new("cat").stdin(Stdio::null()).status()?.success());
+    /// # Ok::<(), heirloom::Error>(())
+    /// ```
     #[must_use]
     pub fn null() -> Self {
         Self(Choice::Null)
     }
 
     /// A new pipe, whose other end is in the [`Child`](crate::Child).
+    ///
+    /// ```
+    /// use heirloom::{Command, Stdio};
+    /// use std::io::Write;
+    ///
+    /// let mut child = Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::null()).spawn()?;
+    /// child.stdin.take().expect("it is piped").write_all(b"hello")?;
+    /// child.wait()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn piped() -> Self {
         Self(Choice::Piped)

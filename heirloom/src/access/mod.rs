@@ -375,12 +375,20 @@ impl fmt::Debug for SharedBytes {
 
 /// The two sizes of number differ in nothing but their size.
 macro_rules! shared_number {
-    ($shared:ident, $number:ident, $bits:literal) => {
+    ($shared:ident, $number:ident, $getter:ident, $bits:literal) => {
         #[doc = concat!("A ", $bits, "-bit number that several processes use at once.")]
         ///
         /// Each operation is one whole for everybody, whatever else is done to the same bytes. `load` is acquire and
         /// `store` release: who loads what another stored sees all that the other wrote before. The others are
         /// sequentially consistent.
+        ///
+        /// ```
+        /// # let view = heirloom::Region::create(4096)?.map()?;
+        #[doc = concat!("let number = view.", stringify!($getter), "(8)?;")]
+        /// assert_eq!(number.fetch_add(3), 0);
+        /// assert_eq!(number.load(), 3);
+        /// # Ok::<(), heirloom::Error>(())
+        /// ```
         #[derive(Clone, Copy)]
         pub struct $shared<'a>(*mut $number, std::marker::PhantomData<&'a SharedBytes>);
 
@@ -393,6 +401,13 @@ macro_rules! shared_number {
         #[allow(clippy::undocumented_unsafe_blocks)]
         impl $shared<'_> {
             /// The value; acquire.
+            ///
+            /// ```
+            /// # let view = heirloom::Region::create(4096)?.map()?;
+            #[doc = concat!("let number = view.", stringify!($getter), "(8)?;")]
+            /// assert_eq!(number.load(), 0);
+            /// # Ok::<(), heirloom::Error>(())
+            /// ```
             #[must_use]
             #[inline]
             pub fn load(self) -> $number {
@@ -400,12 +415,28 @@ macro_rules! shared_number {
             }
 
             /// Sets the value; release.
+            ///
+            /// ```
+            /// # let view = heirloom::Region::create(4096)?.map()?;
+            #[doc = concat!("let number = view.", stringify!($getter), "(8)?;")]
+            /// number.store(7);
+            /// assert_eq!(number.load(), 7);
+            /// # Ok::<(), heirloom::Error>(())
+            /// ```
             #[inline]
             pub fn store(self, value: $number) {
                 unsafe { arch::$number::store(self.0, value) };
             }
 
             /// Sets the value and gives the one before.
+            ///
+            /// ```
+            /// # let view = heirloom::Region::create(4096)?.map()?;
+            #[doc = concat!("let number = view.", stringify!($getter), "(8)?;")]
+            /// assert_eq!(number.swap(7), 0);
+            /// assert_eq!(number.load(), 7);
+            /// # Ok::<(), heirloom::Error>(())
+            /// ```
             #[inline]
             pub fn swap(self, value: $number) -> $number {
                 unsafe { arch::$number::swap(self.0, value) }
@@ -415,18 +446,43 @@ macro_rules! shared_number {
             ///
             /// # Errors
             /// The value, which is not `current`.
+            ///
+            /// ```
+            /// # let view = heirloom::Region::create(4096)?.map()?;
+            #[doc = concat!("let number = view.", stringify!($getter), "(8)?;")]
+            /// assert_eq!(number.compare_exchange(0, 7), Ok(0));
+            /// assert_eq!(number.compare_exchange(0, 8), Err(7));
+            /// # Ok::<(), heirloom::Error>(())
+            /// ```
             #[inline]
             pub fn compare_exchange(self, current: $number, new: $number) -> Result<$number, $number> {
                 unsafe { arch::$number::compare_exchange(self.0, current, new) }
             }
 
             /// Adds, wrapping around, and gives the value before.
+            ///
+            /// ```
+            /// # let view = heirloom::Region::create(4096)?.map()?;
+            #[doc = concat!("let number = view.", stringify!($getter), "(8)?;")]
+            /// assert_eq!(number.fetch_add(7), 0);
+            /// assert_eq!(number.load(), 7);
+            /// # Ok::<(), heirloom::Error>(())
+            /// ```
             #[inline]
             pub fn fetch_add(self, value: $number) -> $number {
                 unsafe { arch::$number::fetch_add(self.0, value) }
             }
 
             /// Subtracts, wrapping around, and gives the value before.
+            ///
+            /// ```
+            /// # let view = heirloom::Region::create(4096)?.map()?;
+            #[doc = concat!("let number = view.", stringify!($getter), "(8)?;")]
+            /// number.store(7);
+            /// assert_eq!(number.fetch_sub(2), 7);
+            /// assert_eq!(number.load(), 5);
+            /// # Ok::<(), heirloom::Error>(())
+            /// ```
             #[inline]
             pub fn fetch_sub(self, value: $number) -> $number {
                 self.fetch_add(value.wrapping_neg())
@@ -434,6 +490,15 @@ macro_rules! shared_number {
 
             /// Sets the value to what `update` makes of it, and gives the one before; `update` may be called again
             /// where somebody else was faster.
+            ///
+            /// ```
+            /// # let view = heirloom::Region::create(4096)?.map()?;
+            #[doc = concat!("let number = view.", stringify!($getter), "(8)?;")]
+            /// number.store(7);
+            /// assert_eq!(number.fetch_update(|before| before * 3), 7);
+            /// assert_eq!(number.load(), 21);
+            /// # Ok::<(), heirloom::Error>(())
+            /// ```
             #[inline]
             pub fn fetch_update(self, update: impl Fn($number) -> $number) -> $number {
                 let mut before = self.load();
@@ -446,30 +511,75 @@ macro_rules! shared_number {
             }
 
             /// Keeps the bits that are also in `value`, and gives the value before.
+            ///
+            /// ```
+            /// # let view = heirloom::Region::create(4096)?.map()?;
+            #[doc = concat!("let number = view.", stringify!($getter), "(8)?;")]
+            /// number.store(0b110);
+            /// assert_eq!(number.fetch_and(0b011), 0b110);
+            /// assert_eq!(number.load(), 0b010);
+            /// # Ok::<(), heirloom::Error>(())
+            /// ```
             #[inline]
             pub fn fetch_and(self, value: $number) -> $number {
                 self.fetch_update(|before| before & value)
             }
 
             /// Sets the bits that are in `value`, and gives the value before.
+            ///
+            /// ```
+            /// # let view = heirloom::Region::create(4096)?.map()?;
+            #[doc = concat!("let number = view.", stringify!($getter), "(8)?;")]
+            /// number.store(0b110);
+            /// assert_eq!(number.fetch_or(0b011), 0b110);
+            /// assert_eq!(number.load(), 0b111);
+            /// # Ok::<(), heirloom::Error>(())
+            /// ```
             #[inline]
             pub fn fetch_or(self, value: $number) -> $number {
                 self.fetch_update(|before| before | value)
             }
 
             /// Flips the bits that are in `value`, and gives the value before.
+            ///
+            /// ```
+            /// # let view = heirloom::Region::create(4096)?.map()?;
+            #[doc = concat!("let number = view.", stringify!($getter), "(8)?;")]
+            /// number.store(0b110);
+            /// assert_eq!(number.fetch_xor(0b011), 0b110);
+            /// assert_eq!(number.load(), 0b101);
+            /// # Ok::<(), heirloom::Error>(())
+            /// ```
             #[inline]
             pub fn fetch_xor(self, value: $number) -> $number {
                 self.fetch_update(|before| before ^ value)
             }
 
             /// Sets the larger of the two, and gives the value before.
+            ///
+            /// ```
+            /// # let view = heirloom::Region::create(4096)?.map()?;
+            #[doc = concat!("let number = view.", stringify!($getter), "(8)?;")]
+            /// number.store(7);
+            /// assert_eq!(number.fetch_max(9), 7);
+            /// assert_eq!(number.load(), 9);
+            /// # Ok::<(), heirloom::Error>(())
+            /// ```
             #[inline]
             pub fn fetch_max(self, value: $number) -> $number {
                 self.fetch_update(|before| before.max(value))
             }
 
             /// Sets the smaller of the two, and gives the value before.
+            ///
+            /// ```
+            /// # let view = heirloom::Region::create(4096)?.map()?;
+            #[doc = concat!("let number = view.", stringify!($getter), "(8)?;")]
+            /// number.store(7);
+            /// assert_eq!(number.fetch_min(5), 7);
+            /// assert_eq!(number.load(), 5);
+            /// # Ok::<(), heirloom::Error>(())
+            /// ```
             #[inline]
             pub fn fetch_min(self, value: $number) -> $number {
                 self.fetch_update(|before| before.min(value))
@@ -485,5 +595,5 @@ macro_rules! shared_number {
     };
 }
 
-shared_number!(SharedU32, u32, "32");
-shared_number!(SharedU64, u64, "64");
+shared_number!(SharedU32, u32, atomic_u32, "32");
+shared_number!(SharedU64, u64, atomic_u64, "64");
