@@ -1,7 +1,5 @@
-use std::io::Read;
 use std::os::fd::OwnedFd;
 use std::process::{ChildStderr, ChildStdin, ChildStdout, ExitStatus, Output};
-use std::thread;
 
 use crate::sys::{self, Failure, Pid};
 use crate::{Error, ErrorKind, Result};
@@ -25,8 +23,17 @@ pub struct Child {
     /// The reading end of its standard error, if that is piped.
     pub stderr: Option<ChildStderr>,
     pid: Pid,
-    /// Once it was waited for, its number may be another process's.
-    status: Option<ExitStatus>,
+    state: State,
+}
+
+/// What became of it. Once it was waited for, its number may be another process's.
+#[derive(Clone, Copy, Debug)]
+enum State {
+    /// It runs, or nobody waited for it yet.
+    Waitable,
+    Ended(ExitStatus),
+    /// Somebody else waited for it.
+    Lost,
 }
 
 impl Child {
@@ -36,7 +43,7 @@ impl Child {
             stdout: stdout.map(ChildStdout::from),
             stderr: stderr.map(ChildStderr::from),
             pid,
-            status: None,
+            state: State::Waitable,
         }
     }
 
@@ -89,16 +96,34 @@ impl Child {
     }
 
     fn wait_or_look(&mut self, block: bool) -> Result<Option<ExitStatus>> {
-        if self.status.is_none() {
-            self.status = sys::wait(self.pid, block).map_err(|failure| self.failed("wait for", failure))?;
+        if let State::Ended(status) = self.state {
+            return Ok(Some(status));
         }
-        Ok(self.status)
+        self.waitable("wait for")?;
+        let waited = sys::wait(self.pid, block);
+        match &waited {
+            Ok(Some(status)) => self.state = State::Ended(*status),
+            Ok(None) => {}
+            Err(_) => self.state = State::Lost,
+        }
+        waited.map_err(|failure| self.failed("wait for", failure))
+    }
+
+    /// Whether its number is still its own.
+    fn waitable(&self, tried: &str) -> Result<()> {
+        let why = match self.state {
+            State::Waitable => return Ok(()),
+            State::Ended(_) => "it was waited for already",
+            State::Lost => "somebody else waited for it, and its number may be another process's",
+        };
+        let message = format!("cannot {tried} process {}: {why}", self.id());
+        Err(Error::new(ErrorKind::InvalidInput, message))
     }
 
     /// Ends it at once (SIGKILL). It must still be waited for. One that was waited for already is left alone.
     ///
     /// # Errors
-    /// [`ErrorKind::System`]: it runs as another user by now.
+    /// [`ErrorKind::System`]: it runs as another user by now. [`ErrorKind::InvalidInput`]: somebody else waited for it.
     ///
     /// ```
     /// let mut child = heirloom::Command::new("sleep").arg("1000").spawn()?;
@@ -107,9 +132,10 @@ impl Child {
     /// # Ok::<(), heirloom::Error>(())
     /// ```
     pub fn kill(&mut self) -> Result<()> {
-        if self.status.is_some() {
+        if let State::Ended(_) = self.state {
             return Ok(());
         }
+        self.waitable("kill")?;
         sys::kill(self.pid).map_err(|failure| self.failed("kill", failure))
     }
 
@@ -127,19 +153,11 @@ impl Child {
     /// ```
     pub fn wait_with_output(mut self) -> Result<Output> {
         drop(self.stdin.take());
-        let (stdout, stderr) = (self.stdout.take(), self.stderr.take());
-        let gathered = match (stdout, stderr) {
-            // Both at once, or the child may wait for ever with one of them full.
-            (Some(stdout), Some(stderr)) => thread::scope(|scope| {
-                let reader = thread::Builder::new().spawn_scoped(scope, || gather(Some(stderr)))?;
-                let stdout = gather(Some(stdout))?;
-                let stderr = reader.join().unwrap_or_else(|_| Ok(Vec::new()))?;
-                Ok((stdout, stderr))
-            }),
-            (stdout, stderr) => gather(stdout).and_then(|stdout| Ok((stdout, gather(stderr)?))),
-        };
-        let (stdout, stderr) = gathered.map_err(|error| self.failed("read the output of", error.into()))?;
-        Ok(Output { status: self.wait()?, stdout, stderr })
+        let gathered = sys::gather([self.stdout.take().map(OwnedFd::from), self.stderr.take().map(OwnedFd::from)]);
+        // Also after a failure: nobody else could wait for it any more.
+        let status = self.wait()?;
+        let [stdout, stderr] = gathered.map_err(|error| self.failed("read the output of", error.into()))?;
+        Ok(Output { status, stdout, stderr })
     }
 
     /// A descriptor that becomes readable when it ends, for an event loop or an async runtime (on Linux a pidfd, see
@@ -157,22 +175,11 @@ impl Child {
     /// # Ok::<(), heirloom::Error>(())
     /// ```
     pub fn pidfd(&self) -> Result<OwnedFd> {
-        if self.status.is_some() {
-            let message = format!("cannot open a descriptor of process {}: it was waited for already", self.id());
-            return Err(Error::new(ErrorKind::InvalidInput, message));
-        }
+        self.waitable("open a descriptor of")?;
         sys::process_descriptor(self.pid).map_err(|failure| self.failed("open a descriptor of", failure))
     }
 
     fn failed(&self, tried: &str, failure: Failure) -> Error {
         Error::system(format_args!("cannot {tried} process {}", self.id()), failure)
     }
-}
-
-fn gather(pipe: Option<impl Read>) -> std::io::Result<Vec<u8>> {
-    let mut gathered = Vec::new();
-    if let Some(mut pipe) = pipe {
-        pipe.read_to_end(&mut gathered)?;
-    }
-    Ok(gathered)
 }

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::object::{self, Object};
 use crate::sys::{self, Failure, Identity, Status};
-use crate::{Error, ErrorKind, Kind, Result};
+use crate::{Error, ErrorKind, Kind, Result, inheritance};
 
 /// The version of the format behind the fields that NSPR knows.
 const VERSION: u32 = 1;
@@ -60,11 +60,7 @@ impl ExportString {
 
     /// Whether what is open under its number is exactly that region. Does nothing to it.
     pub(crate) fn check(self) -> Result<Status, Mismatch> {
-        let open = sys::look_at(self.number, |fd| sys::is_close_on_exec(fd).map(drop));
-        if open.is_err() {
-            return Err(Mismatch::Closed);
-        }
-        sys::look_at(self.number, |fd| Ok(self.describes(fd))).map_err(Mismatch::System)?
+        sys::look_at(self.number, |fd| Ok(self.describes(fd))).map_err(|_| Mismatch::Closed)?
     }
 
     /// The region, over a descriptor of its own.
@@ -83,15 +79,19 @@ impl ExportString {
     /// Nothing else in this process owns the descriptor of that number.
     pub(crate) unsafe fn take_over(self) -> Result<Object, Mismatch> {
         let status = self.check()?;
+        // First: what fails must leave the descriptor open.
+        self.set_close_on_exec()?;
         // SAFETY: It is open, as was just checked, and that nothing else owns it is the caller's word.
         let fd = unsafe { sys::take_over(self.number) };
-        let closed = sys::set_close_on_exec(fd.as_fd(), true);
-        closed.map_err(|error| Mismatch::System(error.into()))?;
         Ok(Object::received(fd, self.kind, &status))
     }
 
+    fn set_close_on_exec(self) -> Result<(), Mismatch> {
+        sys::look_at(self.number, |fd| Ok(sys::set_close_on_exec(fd, true)?)).map_err(Mismatch::System)
+    }
+
     /// Says what `tried` failed for, on this string.
-    pub(crate) fn refused(self, tried: fmt::Arguments<'_>, mismatch: Mismatch) -> Error {
+    pub(crate) fn refused(self, tried: &str, mismatch: Mismatch) -> Error {
         let number = self.number;
         let why = match mismatch {
             Mismatch::System(failure) => return Error::system(tried, failure),
@@ -153,11 +153,11 @@ pub struct Export {
     string: String,
 }
 
-/// The numbers of all exports that live, which a claim or an import must leave to them.
+/// The numbers of all exports that live, which an import must leave as they are.
 static EXPORTED: Mutex<Vec<RawFd>> = Mutex::new(Vec::new());
 
 /// Whether a descriptor belongs to an [`Export`] of this process.
-pub(crate) fn is_exported(number: RawFd) -> bool {
+fn is_exported(number: RawFd) -> bool {
     EXPORTED.lock().unwrap_or_else(PoisonError::into_inner).contains(&number)
 }
 
@@ -225,12 +225,12 @@ fn read(string: &str, accepts: fn(Kind) -> bool) -> Result<ExportString> {
 }
 
 pub(crate) fn import(string: &str, accepts: fn(Kind) -> bool) -> Result<Arc<Object>> {
+    inheritance::claim_quietly();
     let named = read(string, accepts)?;
-    let tried = format_args!("cannot import the region {string:?}");
-    let object = named.duplicate().map_err(|mismatch| named.refused(tried, mismatch))?;
+    let refused = |mismatch| named.refused(&format!("cannot import the region {string:?}"), mismatch);
+    let object = named.duplicate().map_err(refused)?;
     if !is_exported(named.number) {
-        let closed = sys::look_at(named.number, |fd| Ok(sys::set_close_on_exec(fd, true)?));
-        closed.map_err(|failure| Error::system(tried, failure))?;
+        named.set_close_on_exec().map_err(refused)?;
     }
     Ok(Arc::new(object))
 }
@@ -238,11 +238,12 @@ pub(crate) fn import(string: &str, accepts: fn(Kind) -> bool) -> Result<Arc<Obje
 /// # Safety
 /// Nothing else in this process owns the descriptor of that number.
 pub(crate) unsafe fn import_owned(string: &str, accepts: fn(Kind) -> bool) -> Result<Arc<Object>> {
+    inheritance::claim_quietly();
     let named = read(string, accepts)?;
     // SAFETY: By the caller.
     let object = unsafe { named.take_over() };
-    let tried = format_args!("cannot import the region {string:?}");
-    Ok(Arc::new(object.map_err(|mismatch| named.refused(tried, mismatch))?))
+    let refused = |mismatch| named.refused(&format!("cannot import the region {string:?}"), mismatch);
+    Ok(Arc::new(object.map_err(refused)?))
 }
 
 #[cfg(test)]

@@ -10,17 +10,22 @@ use crate::{Error, ErrorKind, Result};
 /// How much passes through a buffer at once, in bytes: it stays in the processor's cache.
 const BUFFER: usize = 128 << 10;
 
+/// After how much it is looked whether memory is left, in bytes: a look costs a thousandth of filling that much.
+const STEP: u64 = 64 << 20;
+
 /// Memory that grows by what is written to it.
 pub(crate) struct Filler {
     memory: File,
     size: u64,
     /// How large this process may make it.
     limit: u64,
+    /// Up to where memory was found to be there.
+    assured: u64,
 }
 
 impl Filler {
     pub(crate) fn new(memory: OwnedFd) -> Self {
-        Self { memory: memory.into(), size: 0, limit: sys::size_limit() }
+        Self { memory: memory.into(), size: 0, limit: sys::size_limit(), assured: STEP }
     }
 
     pub(crate) fn finish(self) -> (OwnedFd, u64) {
@@ -32,6 +37,7 @@ impl Filler {
         if bytes.len() as u64 > self.room() {
             return Err(self.too_large());
         }
+        self.assure(bytes.len() as u64)?;
         self.memory.write_all(bytes).map_err(|error| self.failed(error))?;
         self.size += bytes.len() as u64;
         Ok(())
@@ -53,7 +59,9 @@ impl Filler {
     /// Takes all that is left in `file`, inside the kernel where it can.
     pub(crate) fn take_from(&mut self, file: &File) -> Result<()> {
         while self.room() > 0 {
-            match sys::transfer(file.as_fd(), self.memory.as_fd(), self.room()) {
+            let part = self.room().min(STEP);
+            self.assure(part)?;
+            match sys::transfer(file.as_fd(), self.memory.as_fd(), part) {
                 Ok(0) => return Ok(()),
                 Ok(moved) => self.size += moved,
                 // It can't be done with such a file; or it can't be read at all, which reading will tell.
@@ -61,6 +69,21 @@ impl Filler {
             }
         }
         self.read_from(&mut &*file)
+    }
+
+    /// Looks every now and then whether memory is left: nothing would refuse more, but the kernel end some process.
+    fn assure(&mut self, more: u64) -> Result<()> {
+        if self.size + more <= self.assured {
+            return Ok(());
+        }
+        let wanted = more.max(STEP);
+        if sys::available_memory() < wanted {
+            let message =
+                format!("cannot fill a frozen region beyond {} bytes: too little memory is available", self.size);
+            return Err(Error::new(ErrorKind::OutOfMemory, message));
+        }
+        self.assured = self.size + wanted;
+        Ok(())
     }
 
     fn room(&self) -> u64 {

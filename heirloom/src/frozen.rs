@@ -7,7 +7,7 @@ use crate::fill::Filler;
 use crate::handle::handle;
 use crate::object::Object;
 use crate::sys::{self, Protection};
-use crate::{Error, Heirloom, Kind, Result, name};
+use crate::{Error, Heirloom, Kind, Result, inheritance, name};
 
 /// Memory that nobody can change, ever: the kernel refuses every write, by every holder.
 ///
@@ -221,12 +221,13 @@ impl FrozenOptions {
         if let Some(name) = &self.name {
             name::check(name)?;
         }
+        inheritance::claim_quietly();
         let failed = |failure| Error::system("cannot create a frozen region", failure);
         let memory = sys::create_memory(self.name.as_deref(), false).map_err(failed)?;
         let mut filler = Filler::new(memory);
         fill(&mut filler)?;
         let (memory, size) = filler.finish();
-        sys::freeze(memory.as_fd()).map_err(failed)?;
-        Ok(FrozenRegion(Arc::new(Object::created(memory, size))))
+        sys::freeze_filled(memory.as_fd(), size).map_err(failed)?;
+        Ok(FrozenRegion(Arc::new(Object::created(memory, size, sys::page_size()))))
     }
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::env;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use crate::export::{self, ExportString, Mismatch};
+use crate::export::{ExportString, Mismatch};
 use crate::object::Object;
 use crate::sys;
 use crate::variable::{self, VARIABLE};
@@ -53,6 +53,12 @@ pub fn claim() -> Result<()> {
     claimed().map(drop)
 }
 
+/// Claims before any other region comes into this process, so that none can be mistaken for an inherited one. What is wrong
+/// with the variable is for a call to say that needs it.
+pub(crate) fn claim_quietly() {
+    let _ = claimed();
+}
+
 fn claimed() -> Result<&'static Inheritance> {
     let inheritance = INHERITANCE.get_or_init(Inheritance::claim);
     match &inheritance.malformed {
@@ -88,7 +94,7 @@ impl Inheritance {
 
 fn claim_one(name: &str, string: ExportString, listed_once: bool) -> Result<Object> {
     let number = string.number;
-    let tried = format_args!("cannot inherit the region {name:?}");
+    let tried = format!("cannot inherit the region {name:?}");
     let refused = |why: &str| {
         let message = format!("{tried}: {VARIABLE} lists descriptor {number} {why}");
         Err(Error::new(ErrorKind::NotThatRegion, message))
@@ -99,13 +105,13 @@ fn claim_one(name: &str, string: ExportString, listed_once: bool) -> Result<Obje
     if !listed_once {
         return refused("more than once");
     }
-    // Close-on-exec, it came from nobody's exec: another copy of this library claimed it, or this process exports it.
-    let foreign = sys::look_at(number, sys::is_close_on_exec).unwrap_or(false) || export::is_exported(number);
-    let claimed = if foreign {
+    // Close-on-exec, it came from nobody's exec: another copy of this library, say, claimed it.
+    let claimed = if sys::look_at(number, sys::is_close_on_exec).unwrap_or(false) {
         string.duplicate()
     } else {
-        // SAFETY: It was inherited under the number that the variable names for just this, is exactly the region that
-        // was handed down, and nobody made it close-on-exec, as an owner would have.
+        // SAFETY: It was inherited under the number that the variable names for just this, and is exactly the region that
+        // was handed down. Nobody made it close-on-exec, as an owner would have; and every call of this library that
+        // brings a region in claims first, so no handle of its own can have that number.
         unsafe { string.take_over() }
     };
     claimed.map_err(|mismatch| match mismatch {
@@ -124,14 +130,14 @@ fn claim_one(name: &str, string: ExportString, listed_once: bool) -> Result<Obje
             );
             Error::new(ErrorKind::NotThatRegion, message)
         }
-        other => string.refused(tried, other),
+        other => string.refused(&tried, other),
     })
 }
 
 /// Takes the region of that name.
 pub(crate) fn take(name: &str, accepts: fn(Kind) -> bool) -> Result<Arc<Object>> {
     let mut entries = claimed()?.entries.lock().unwrap_or_else(PoisonError::into_inner);
-    let tried = format_args!("cannot inherit the region {name:?}");
+    let tried = format!("cannot inherit the region {name:?}");
     let Some(entry) = entries.get_mut(name) else {
         let why = if sys::is_privileged() {
             "a program with more rights than its caller inherits nothing".to_owned()

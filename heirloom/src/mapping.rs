@@ -190,6 +190,12 @@ impl Deref for FrozenMapping {
     }
 }
 
+impl AsRef<[u8]> for FrozenMapping {
+    fn as_ref(&self) -> &[u8] {
+        self
+    }
+}
+
 /// A copy-on-write view of a region that others may write: what is written here nobody else sees.
 ///
 /// A page that was not written here yet still shows the writes of others, so there is no safe slice over it. What can
@@ -249,5 +255,17 @@ impl DerefMut for FrozenCopyMapping {
         let bytes = &self.0.bytes;
         // SAFETY: As above, and `&mut self` makes this the only reference.
         unsafe { slice::from_raw_parts_mut(bytes.as_mut_ptr(), bytes.len()) }
+    }
+}
+
+impl AsRef<[u8]> for FrozenCopyMapping {
+    fn as_ref(&self) -> &[u8] {
+        self
+    }
+}
+
+impl AsMut<[u8]> for FrozenCopyMapping {
+    fn as_mut(&mut self) -> &mut [u8] {
+        self
     }
 }

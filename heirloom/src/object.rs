@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::mapping::Pages;
 use crate::sys::{self, Access, Failure, Protection, Status};
-use crate::{Error, ErrorKind, Kind, Refused, Result};
+use crate::{Error, ErrorKind, Kind, Refused, Result, inheritance};
 
 /// A descriptor of memory, and what was checked of it once and can't change since.
 pub struct Object {
@@ -14,7 +14,7 @@ pub struct Object {
     /// Bytes.
     size: u64,
     /// Of what offsets of mappings must be multiples, in bytes.
-    pub(crate) granule: u64,
+    granule: u64,
     /// It is a file that can't be sealed.
     pub(crate) unsealed: bool,
     /// Each mapping of it faults all its pages in at once.
@@ -22,9 +22,9 @@ pub struct Object {
 }
 
 impl Object {
-    /// What was made a moment ago with that size, and nobody else has seen.
-    pub(crate) fn created(fd: OwnedFd, size: u64) -> Self {
-        Self { fd, size, granule: sys::page_size(), unsealed: false, populate: false }
+    /// What was made a moment ago with that size.
+    pub(crate) fn created(fd: OwnedFd, size: u64, granule: u64) -> Self {
+        Self { fd, size, granule, unsealed: false, populate: false }
     }
 
     /// What somebody else made, and [`flaw`] found to be a region of that kind.
@@ -41,15 +41,26 @@ impl Object {
     }
 
     pub(crate) fn publish(&self) -> Result<()> {
+        self.sealable("publish")?;
         sys::publish(self.as_fd()).map_err(|failure| self.failed("publish", failure))
     }
 
     /// Freezes; what is frozen already stays so.
     pub(crate) fn freeze(&self) -> Result<()> {
+        self.sealable("freeze")?;
         match sys::freeze(self.as_fd()) {
-            Err(failure) if !self.status()?.seals.writing => Err(self.failed("freeze", failure)),
+            // Every seal that matters, not the one that stood in the way: another holder may have set a few.
+            Err(failure) if flaw(&self.status()?, Kind::Frozen).is_some() => Err(self.failed("freeze", failure)),
             _ => Ok(()),
         }
+    }
+
+    fn sealable(&self, tried: &str) -> Result<()> {
+        if self.unsealed {
+            let message = format!("cannot {tried} {self}: it is a file in a directory, which has no seals");
+            return Err(Error::new(ErrorKind::Unsupported, message));
+        }
+        Ok(())
     }
 
     pub(crate) fn map(&self, protection: Protection) -> Result<Pages> {
@@ -65,20 +76,19 @@ impl Object {
     }
 
     pub(crate) fn map_part(&self, offset: u64, len: usize, protection: Protection) -> Result<Pages> {
-        let refused = |kind, why: fmt::Arguments<'_>| {
+        let refused = |kind, why: &str| {
             let message = format!("cannot map {len} bytes from byte {offset} of {self}: {why}");
             Err(Error::new(kind, message))
         };
         if len == 0 {
-            return refused(ErrorKind::InvalidInput, format_args!("a mapping holds at least one byte"));
+            return refused(ErrorKind::InvalidInput, "a mapping holds at least one byte");
         }
         if offset % self.granule != 0 {
-            let why = format_args!("the offset is no multiple of {} bytes", self.granule);
-            return refused(ErrorKind::Misaligned, why);
+            return refused(ErrorKind::Misaligned, &format!("the offset is no multiple of {} bytes", self.granule));
         }
         let end = offset.checked_add(len as u64);
         if end.is_none_or(|end| end > self.size) || isize::try_from(len).is_err() {
-            return refused(ErrorKind::OutOfBounds, format_args!("that passes its end"));
+            return refused(ErrorKind::OutOfBounds, "that passes its end");
         }
         self.map_checked(offset, len, protection)
     }
@@ -117,6 +127,7 @@ impl Object {
 
 /// Makes an object of a descriptor from elsewhere, or gives it back.
 pub(crate) fn receive(fd: OwnedFd, kind: Kind) -> Result<Object, Refused<OwnedFd>> {
+    inheritance::claim_quietly();
     let tried = "cannot take a descriptor for a region";
     let refused = match sys::status(fd.as_fd()) {
         Err(failure) => Error::system(tried, failure),
@@ -146,12 +157,13 @@ pub(crate) fn give_up(object: Arc<Object>) -> Result<OwnedFd> {
 /// What keeps an object of that status from being a region of that kind.
 pub(crate) fn flaw(status: &Status, kind: Kind) -> Option<&'static str> {
     let writable = matches!(kind, Kind::Writable | Kind::Unsealed);
-    if !status.plain || status.access == Access::None {
-        Some("it is no memory that can be mapped")
+    if !status.unnamed || status.access == Access::None {
+        Some("it is no memory without a name")
     } else if writable && status.access != Access::ReadWrite {
         Some("it was opened for reading only")
     } else if kind == Kind::Unsealed {
-        None
+        // Where seals could be, their absence is no choice of the creator's.
+        (status.sealable || status.seals.size).then_some("it is memory with seals, or could have them")
     } else if !status.seals.size {
         Some("the seals that fix its size are missing")
     } else if kind == Kind::Published && !status.seals.new_writers {

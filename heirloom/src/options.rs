@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::object::Object;
 use crate::sys::{self, Failure};
-use crate::{Error, ErrorKind, Region, Result, name};
+use crate::{Error, ErrorKind, Kind, Region, Result, inheritance, name};
 
 /// How a [`Region`] is to be made; from [`Region::options`].
 ///
@@ -125,6 +125,7 @@ impl RegionOptions {
         if let Some(name) = &self.name {
             name::check(name)?;
         }
+        inheritance::claim_quietly();
         self.make(size).map_err(|failure| match &self.directory {
             None => Error::system(format_args!("cannot create a region of {size} bytes"), failure),
             Some(directory) => {
@@ -135,28 +136,33 @@ impl RegionOptions {
     }
 
     fn make(&self, size: u64) -> Result<Region, Failure> {
-        let unsealed = self.directory.is_some();
-        let fd = match &self.directory {
-            None => sys::create_memory(self.name.as_deref(), self.huge_pages)?,
-            Some(directory) => sys::create_file(directory)?,
+        let mut object = match &self.directory {
+            None => self.make_memory(size)?,
+            Some(directory) => make_file(directory, size)?,
         };
+        object.populate = self.populate;
+        Ok(Region(Arc::new(object)))
+    }
+
+    fn make_memory(&self, size: u64) -> Result<Object, Failure> {
+        let fd = sys::create_memory(self.name.as_deref(), self.huge_pages)?;
         sys::set_size(fd.as_fd(), size)?;
-        if unsealed {
-            sys::reserve_space(fd.as_fd(), size)?;
-        } else if self.huge_pages {
+        sys::fix_size(fd.as_fd(), size)?;
+        if self.huge_pages {
             sys::reserve_huge_pages(fd.as_fd(), size)?;
         } else if self.populate {
             sys::reserve_memory(fd.as_fd(), size)?;
         }
-        if !unsealed {
-            sys::fix_size(fd.as_fd())?;
-        }
-        let mut object = Object::created(fd, size);
-        object.unsealed = unsealed;
-        object.populate = self.populate;
-        if self.huge_pages {
-            object.granule = sys::HUGE_PAGE;
-        }
-        Ok(Region(Arc::new(object)))
+        let granule = if self.huge_pages { sys::HUGE_PAGE } else { sys::page_size() };
+        Ok(Object::created(fd, size, granule))
     }
+}
+
+fn make_file(directory: &Path, size: u64) -> Result<Object, Failure> {
+    let fd = sys::create_file(directory)?;
+    sys::set_size(fd.as_fd(), size)?;
+    sys::reserve_space(fd.as_fd(), size)?;
+    // It may be on a file system of huge pages, which only the kernel knows.
+    let status = sys::status(fd.as_fd())?;
+    Ok(Object::received(fd, Kind::Unsealed, &status))
 }

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use crate::handle::handle;
-use crate::object::Object;
+use crate::object::{self, Object};
 use crate::{Error, ErrorKind, FrozenRegion, Kind, Refused, Region, Result};
 
 /// Memory that only the mappings from before its publishing write; from [`Region::publish`].
@@ -74,7 +74,7 @@ impl TryFrom<Region> for ReadOnlyRegion {
 
     fn try_from(region: Region) -> Result<Self, Refused<Region>> {
         let refused = match region.0.status() {
-            Ok(status) if status.seals.new_writers => return Ok(Self(region.0)),
+            Ok(status) if object::flaw(&status, Kind::Published).is_none() => return Ok(Self(region.0)),
             Ok(_) => Error::new(
                 ErrorKind::WrongKind,
                 format!("cannot take {} for a published one: nobody published it", region.0),

@@ -17,7 +17,7 @@
 //! | --- | --- | --- |
 //! | `load`, `load_u32`, `load_u64` | yes | acquire |
 //! | `store` | yes | release |
-//! | `swap`, `compare_exchange`, `fetch_…` | yes | sequentially consistent |
+//! | `swap`, `compare_exchange`, `update`, `fetch_…` | yes | sequentially consistent |
 //! | `read_at`, `write_at`, values | no: a copy may mix bytes from before and after another's write | none |
 //!
 //! A value that another process may write at any time is only data: check it after it was copied out, never before.
@@ -30,13 +30,17 @@ use std::slice;
 
 use crate::{Error, ErrorKind, Result};
 
-#[cfg(all(target_arch = "aarch64", not(any(miri, heirloom_portable))))]
+#[cfg(all(target_arch = "aarch64", target_pointer_width = "64", not(any(miri, heirloom_portable))))]
 #[path = "aarch64.rs"]
 mod arch;
-#[cfg(all(target_arch = "x86_64", not(any(miri, heirloom_portable))))]
+#[cfg(all(target_arch = "x86_64", target_pointer_width = "64", not(any(miri, heirloom_portable))))]
 #[path = "x86_64.rs"]
 mod arch;
-#[cfg(any(miri, heirloom_portable, not(any(target_arch = "x86_64", target_arch = "aarch64"))))]
+#[cfg(any(
+    miri,
+    heirloom_portable,
+    not(all(any(target_arch = "x86_64", target_arch = "aarch64"), target_pointer_width = "64"))
+))]
 #[path = "portable.rs"]
 mod arch;
 
@@ -354,7 +358,11 @@ impl SharedBytes {
     /// ```
     #[cfg(feature = "zerocopy")]
     #[inline]
-    pub fn write_value<T: zerocopy::IntoBytes + zerocopy::Immutable>(&self, offset: usize, value: &T) -> Result<()> {
+    pub fn write_value<T: zerocopy::IntoBytes + zerocopy::Immutable + ?Sized>(
+        &self,
+        offset: usize,
+        value: &T,
+    ) -> Result<()> {
         self.write_at(offset, value.as_bytes())
     }
 }
@@ -495,12 +503,12 @@ macro_rules! shared_number {
             /// # let view = heirloom::Region::create(4096)?.map()?;
             #[doc = concat!("let number = view.", stringify!($getter), "(8)?;")]
             /// number.store(7);
-            /// assert_eq!(number.fetch_update(|before| before * 3), 7);
+            /// assert_eq!(number.update(|before| before * 3), 7);
             /// assert_eq!(number.load(), 21);
             /// # Ok::<(), heirloom::Error>(())
             /// ```
             #[inline]
-            pub fn fetch_update(self, update: impl Fn($number) -> $number) -> $number {
+            pub fn update(self, update: impl Fn($number) -> $number) -> $number {
                 let mut before = self.load();
                 loop {
                     match self.compare_exchange(before, update(before)) {
@@ -522,7 +530,7 @@ macro_rules! shared_number {
             /// ```
             #[inline]
             pub fn fetch_and(self, value: $number) -> $number {
-                self.fetch_update(|before| before & value)
+                self.update(|before| before & value)
             }
 
             /// Sets the bits that are in `value`, and gives the value before.
@@ -537,7 +545,7 @@ macro_rules! shared_number {
             /// ```
             #[inline]
             pub fn fetch_or(self, value: $number) -> $number {
-                self.fetch_update(|before| before | value)
+                self.update(|before| before | value)
             }
 
             /// Flips the bits that are in `value`, and gives the value before.
@@ -552,7 +560,7 @@ macro_rules! shared_number {
             /// ```
             #[inline]
             pub fn fetch_xor(self, value: $number) -> $number {
-                self.fetch_update(|before| before ^ value)
+                self.update(|before| before ^ value)
             }
 
             /// Sets the larger of the two, and gives the value before.
@@ -567,7 +575,7 @@ macro_rules! shared_number {
             /// ```
             #[inline]
             pub fn fetch_max(self, value: $number) -> $number {
-                self.fetch_update(|before| before.max(value))
+                self.update(|before| before.max(value))
             }
 
             /// Sets the smaller of the two, and gives the value before.
@@ -582,7 +590,7 @@ macro_rules! shared_number {
             /// ```
             #[inline]
             pub fn fetch_min(self, value: $number) -> $number {
-                self.fetch_update(|before| before.min(value))
+                self.update(|before| before.min(value))
             }
         }
 

@@ -3,8 +3,8 @@
 //! A word may reach past the last byte, where the page, or what stands in for it in a test, goes on.
 
 use std::ptr;
-use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
+use std::sync::atomic::{AtomicU64, fence};
 
 const WORD: usize = size_of::<u64>();
 
@@ -14,6 +14,13 @@ unsafe fn word<'a>(address: *const u8) -> (&'a AtomicU64, usize) {
     // SAFETY: The memory starts and ends on a multiple of 8, so the word lies within, and is only ever used by this.
     let word = unsafe { AtomicU64::from_ptr(address.sub(offset).cast_mut().cast()) };
     (word, offset)
+}
+
+/// Only relaxed loads may be made from memory that is mapped for reading.
+fn load_acquire(word: &AtomicU64) -> u64 {
+    let value = word.load(Relaxed);
+    fence(Acquire);
+    value
 }
 
 /// Goes through `len` bytes from `address` on, word by word: `each(word, where in it, from which byte, how many)`.
@@ -67,7 +74,7 @@ pub(super) mod u64 {
     use super::*;
 
     pub(in super::super) unsafe fn load(at: *const u64) -> u64 {
-        unsafe { word(at.cast()) }.0.load(Acquire)
+        load_acquire(unsafe { word(at.cast()) }.0)
     }
 
     pub(in super::super) unsafe fn store(at: *mut u64, value: u64) {
@@ -115,7 +122,7 @@ pub(super) mod u32 {
 
     pub(in super::super) unsafe fn load(at: *const u32) -> u32 {
         let (word, offset) = unsafe { word(at.cast()) };
-        get(word.load(Acquire), offset)
+        get(load_acquire(word), offset)
     }
 
     pub(in super::super) unsafe fn store(at: *mut u32, value: u32) {

@@ -46,8 +46,8 @@ pub(crate) fn create_memory(name: Option<&str>, huge: bool) -> Result<OwnedFd> {
         Errno::NOSYS | Errno::PERM | Errno::ACCESS => Failure {
             kind: ErrorKind::Unsupported,
             os: errno.into(),
-            hint: "this system or its sandbox forbids memfd_create: allow it, or accept an unnamed file without \
-                   seals, by RegionOptions::unsealed_file_in",
+            hint: "this system or its sandbox forbids memfd_create: allow it; a region that needs no seals can be an \
+                   unnamed file, by RegionOptions::unsealed_file_in",
         },
         Errno::NODEV | Errno::INVAL if huge => {
             Failure { kind: ErrorKind::Unsupported, os: errno.into(), hint: "this kernel has no 2 MiB huge pages" }
@@ -96,12 +96,12 @@ pub(crate) fn reserve_memory(fd: BorrowedFd<'_>, size: u64) -> Result<()> {
             hint: "that is more than this machine has available now: ask for less, or do without populate",
         });
     }
-    Ok(allocate(fd, size)?)
+    Ok(allocate(fd, size, page_size())?)
 }
 
 /// Takes all the huge pages now, since a touch without one would end the process.
 pub(crate) fn reserve_huge_pages(fd: BorrowedFd<'_>, size: u64) -> Result<()> {
-    allocate(fd, size).map_err(|errno| match errno {
+    allocate(fd, size, HUGE_PAGE).map_err(|errno| match errno {
         Errno::NOSPC | Errno::NOMEM => Failure {
             kind: ErrorKind::OutOfMemory,
             os: errno.into(),
@@ -113,7 +113,7 @@ pub(crate) fn reserve_huge_pages(fd: BorrowedFd<'_>, size: u64) -> Result<()> {
 
 /// Takes all the space of a file now, since a touch on a full disk would end the process.
 pub(crate) fn reserve_space(fd: BorrowedFd<'_>, size: u64) -> Result<()> {
-    allocate(fd, size).map_err(|errno| match errno {
+    allocate(fd, size, page_size()).map_err(|errno| match errno {
         Errno::OPNOTSUPP => Failure {
             kind: ErrorKind::Unsupported,
             os: errno.into(),
@@ -123,40 +123,76 @@ pub(crate) fn reserve_space(fd: BorrowedFd<'_>, size: u64) -> Result<()> {
     })
 }
 
-fn allocate(fd: BorrowedFd<'_>, size: u64) -> rustix::io::Result<()> {
+fn allocate(fd: BorrowedFd<'_>, size: u64, granule: u64) -> rustix::io::Result<()> {
     let (mut done, mut step) = (0, size);
     while done < size {
         let part = step.min(size - done);
         match fs::fallocate(fd, FallocateFlags::empty(), done, part) {
             Ok(()) => done += part,
             // A signal undoes the whole call, and a timer's signals never end: ask for what fits between two.
-            Err(Errno::INTR) => step = (step / 2).next_multiple_of(HUGE_PAGE),
+            Err(Errno::INTR) => step = (step / 2).next_multiple_of(granule),
             Err(errno) => return Err(errno),
         }
     }
     Ok(())
 }
 
-/// How many bytes could be had without anybody being killed for them, see `proc_meminfo(5)`.
-fn available_memory() -> u64 {
-    let Ok(text) = std::fs::read_to_string("/proc/meminfo") else {
-        return u64::MAX;
+/// How many bytes could be had without anybody being killed for them: of the machine's, see `proc_meminfo(5)`, and of each
+/// cgroup's that this process is in, see the kernel's pages on memory cgroups.
+pub(crate) fn available_memory() -> u64 {
+    let number = |path: &Path| -> Option<u64> { std::fs::read_to_string(path).ok()?.trim().parse().ok() };
+    let meminfo = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let field = |name: &str| -> Option<u64> {
+        let line = meminfo.lines().find_map(|line| line.strip_prefix(name))?;
+        Some(line.trim().strip_suffix(" kB")?.parse::<u64>().ok()? << 10)
     };
-    let kib = |field: &str| -> Option<u64> {
-        let line = text.lines().find_map(|line| line.strip_prefix(field))?;
-        line.trim().strip_suffix(" kB")?.parse().ok()
-    };
-    kib("MemAvailable:").map_or(u64::MAX, |memory| (memory + kib("SwapFree:").unwrap_or(0)) << 10)
+    let mut available = field("MemAvailable:").map_or(u64::MAX, |memory| memory + field("SwapFree:").unwrap_or(0));
+    for line in std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default().lines() {
+        let mut fields = line.splitn(3, ':').skip(1);
+        let (root, most, used) = match fields.next() {
+            Some("") => ("/sys/fs/cgroup", "memory.max", "memory.current"),
+            // The first version, where each controller has a tree of its own.
+            Some("memory") => ("/sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes"),
+            _ => continue,
+        };
+        let group = Path::new(root).join(fields.next().unwrap_or_default().trim_start_matches('/'));
+        for group in group.ancestors().take_while(|group| group.starts_with(root)) {
+            // Where there is no limit, the file says so in a word.
+            if let (Some(most), Some(used)) = (number(&group.join(most)), number(&group.join(used))) {
+                available = available.min(most.saturating_sub(used));
+            }
+        }
+    }
+    available
 }
 
-/// Seals the size.
-pub(crate) fn fix_size(fd: BorrowedFd<'_>) -> Result<()> {
-    add_seals(fd, SealFlags::SHRINK | SealFlags::GROW)
+/// Seals the size, which must be as given.
+pub(crate) fn fix_size(fd: BorrowedFd<'_>, size: u64) -> Result<()> {
+    add_seals(fd, SealFlags::SHRINK | SealFlags::GROW)?;
+    has_size(fd, size)
+}
+
+/// Before its size was sealed, another process of the same user may have found the memory in /proc, and cut it.
+fn has_size(fd: BorrowedFd<'_>, size: u64) -> Result<()> {
+    if u64::try_from(fs::fstat(fd)?.st_size) == Ok(size) {
+        return Ok(());
+    }
+    Err(Failure {
+        kind: ErrorKind::System,
+        os: Errno::STALE.into(),
+        hint: "another process changed its size before it was sealed: a shield() shuts them out",
+    })
 }
 
 /// Seals out every new writer.
 pub(crate) fn publish(fd: BorrowedFd<'_>) -> Result<()> {
     add_seals(fd, SealFlags::FUTURE_WRITE)
+}
+
+/// Seals what was filled, which must have that size.
+pub(crate) fn freeze_filled(fd: BorrowedFd<'_>, size: u64) -> Result<()> {
+    freeze(fd)?;
+    has_size(fd, size)
 }
 
 /// Seals out every writer, and every further seal.
@@ -199,7 +235,8 @@ pub(crate) fn status(fd: BorrowedFd<'_>) -> Result<Status> {
     let flags = fs::fcntl_getfl(fd)?;
     let seals = match fs::fcntl_get_seals(fd) {
         Ok(seals) => seals,
-        Err(Errno::INVAL | Errno::BADF) => SealFlags::empty(),
+        // What can't be sealed at all takes no more.
+        Err(Errno::INVAL | Errno::BADF) => SealFlags::SEAL,
         Err(errno) => return Err(errno.into()),
     };
     let page = page_size();
@@ -210,7 +247,7 @@ pub(crate) fn status(fd: BorrowedFd<'_>) -> Result<Status> {
         identity: Identity { device: stat.st_dev, inode: stat.st_ino },
         size: u64::try_from(stat.st_size).unwrap_or(0),
         granule: if huge { block } else { page },
-        plain: FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile,
+        unnamed: FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile && stat.st_nlink == 0,
         access: if flags.contains(OFlags::PATH) {
             Access::None
         } else {
@@ -226,6 +263,7 @@ pub(crate) fn status(fd: BorrowedFd<'_>) -> Result<Status> {
             new_writers: seals.intersects(SealFlags::FUTURE_WRITE | SealFlags::WRITE),
             writing: seals.contains(SealFlags::WRITE),
         },
+        sealable: !seals.contains(SealFlags::SEAL),
     })
 }
 

@@ -36,10 +36,12 @@ pub(crate) struct Status {
     pub(crate) size: u64,
     /// Of what offsets and lengths of mappings must be multiples, in bytes.
     pub(crate) granule: u64,
-    /// It is memory or a plain file, neither a directory nor a device nor a pipe.
-    pub(crate) plain: bool,
+    /// It is memory or a plain file that has no name: no directory, device or pipe, and nobody's document.
+    pub(crate) unnamed: bool,
     pub(crate) access: Access,
     pub(crate) seals: Seals,
+    /// Whether seals can be added.
+    pub(crate) sealable: bool,
 }
 
 /// Device and inode, or what stands for them.

@@ -4,15 +4,17 @@
 
 use std::ffi::{CStr, CString, OsStr, OsString, c_char};
 use std::fs::File;
-use std::io;
+use std::io::{self, Read};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::ExitStatus;
 use std::ptr;
 
+use rustix::event::{PollFd, PollFlags};
+use rustix::fs::Access;
 use rustix::io::{Errno, FdFlags};
 use rustix::pipe::PipeFlags;
 use rustix::process::{Signal, WaitOptions};
@@ -76,11 +78,11 @@ pub(crate) fn duplicate_inheritable(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
 
 /// Looks at whatever is open under a number that somebody else wrote down.
 pub(crate) fn look_at<T>(number: RawFd, look: impl FnOnce(BorrowedFd<'_>) -> Result<T>) -> Result<T> {
-    if number < 0 {
-        return Err(Errno::BADF.into());
+    // SAFETY: A plain number in, an answer out.
+    if unsafe { libc::fcntl(number, libc::F_GETFD) } < 0 {
+        return Err(io::Error::last_os_error().into());
     }
-    // SAFETY: The number is not -1. Whether anything is open under it, and whose it is, is just what `look` asks: it
-    // reads the kernel's word on it, and where nothing is open the kernel says EBADF.
+    // SAFETY: It is open, so it is not -1 either. Should its owner close it meanwhile, the kernel says so to `look`.
     look(unsafe { BorrowedFd::borrow_raw(number) })
 }
 
@@ -186,11 +188,14 @@ impl Prepared {
         &self,
         mut attempt: impl FnMut(&CStr) -> std::result::Result<T, Errno>,
     ) -> std::result::Result<T, Errno> {
+        if let [only] = &self.candidates[..] {
+            return attempt(only);
+        }
         let mut worst = Errno::NOENT;
         for candidate in &self.candidates {
             match attempt(candidate) {
                 Err(Errno::ACCESS) => worst = Errno::ACCESS,
-                Err(Errno::NOENT | Errno::NOTDIR) => {}
+                Err(Errno::NOENT | Errno::NOTDIR | Errno::STALE | Errno::NODEV | Errno::TIMEDOUT) => {}
                 answer => return answer,
             }
         }
@@ -221,7 +226,7 @@ fn candidates(launch: &Launch<'_>) -> Result<Vec<CString>> {
         }
         path.extend_from_slice(program);
         // An attempt costs a process, a look only a system call. What is relative depends on the child's directory.
-        if path[0] != b'/' || Path::new(&OsString::from_vec(path.clone())).exists() {
+        if path[0] != b'/' || may_exist(&path) {
             if directory.is_empty() {
                 path.splice(0..0, *b"./");
             }
@@ -229,6 +234,10 @@ fn candidates(launch: &Launch<'_>) -> Result<Vec<CString>> {
         }
     }
     Ok(found)
+}
+
+fn may_exist(path: &[u8]) -> bool {
+    !matches!(rustix::fs::stat(path), Err(Errno::NOENT | Errno::NOTDIR))
 }
 
 /// A list as C has it: pointers, and a null behind them.
@@ -288,8 +297,10 @@ fn try_exec(launch: &Launch<'_>) -> Result<std::convert::Infallible> {
     let args = pointers(&prepared.args);
     let environment = pointers(&prepared.environment);
     if let Some(group) = launch.process_group {
-        let group = Pid::from_raw(group);
-        rustix::process::setpgid(None, group)?;
+        // SAFETY: Plain numbers.
+        if unsafe { libc::setpgid(0, group) } < 0 {
+            return Err(cannot_run(launch, Errno::from_io_error(&io::Error::last_os_error()).unwrap_or(Errno::INVAL)));
+        }
     }
     for (number, fd) in (0..).zip(launch.standard) {
         if let Some(fd) = fd {
@@ -338,18 +349,19 @@ impl Drop for Inheritable<'_> {
 
 /// Signals as a new program expects them, for as long as this lives: Rust ignores SIGPIPE, and a program inherits that.
 struct DefaultSignals {
-    pipe: libc::sighandler_t,
+    pipe: libc::sigaction,
     mask: libc::sigset_t,
 }
 
 impl DefaultSignals {
     fn new() -> Self {
-        let mut mask = MaybeUninit::uninit();
-        // SAFETY: Sets a default action, which runs no code of this process, and an initialized mask of this thread.
+        let (mut pipe, mut mask) = (MaybeUninit::uninit(), MaybeUninit::uninit());
+        // SAFETY: Sets a default action (all zeros), which runs no code of this process, and an initialized mask of this
+        // thread. Neither call can fail with such arguments, so both fill in what was there before.
         unsafe {
-            let pipe = libc::signal(libc::SIGPIPE, libc::SIG_DFL);
+            libc::sigaction(libc::SIGPIPE, MaybeUninit::zeroed().as_ptr(), pipe.as_mut_ptr());
             libc::pthread_sigmask(libc::SIG_SETMASK, &no_signals(), mask.as_mut_ptr());
-            Self { pipe, mask: mask.assume_init() }
+            Self { pipe: pipe.assume_init(), mask: mask.assume_init() }
         }
     }
 }
@@ -359,7 +371,7 @@ impl Drop for DefaultSignals {
         // SAFETY: Puts back what `new` found.
         unsafe {
             libc::pthread_sigmask(libc::SIG_SETMASK, &raw const self.mask, ptr::null_mut());
-            libc::signal(libc::SIGPIPE, self.pipe);
+            libc::sigaction(libc::SIGPIPE, &raw const self.pipe, ptr::null_mut());
         }
     }
 }
@@ -375,7 +387,8 @@ fn no_signals() -> libc::sigset_t {
 
 /// Says of a failed start what failed.
 fn cannot_run(launch: &Launch<'_>, errno: Errno) -> Failure {
-    let no_directory = launch.directory.is_some_and(|directory| !directory.is_dir());
+    let enters = |directory: &Path| rustix::fs::access(directory, Access::EXEC_OK).is_ok() && directory.is_dir();
+    let no_directory = launch.directory.is_some_and(|directory| !enters(directory));
     let (kind, hint) = match errno {
         Errno::NOENT | Errno::NOTDIR | Errno::ACCESS if no_directory => {
             (ErrorKind::System, "its current_dir is no directory that can be entered")
@@ -383,8 +396,11 @@ fn cannot_run(launch: &Launch<'_>, errno: Errno) -> Failure {
         Errno::NOENT if launch.program.as_bytes().contains(&b'/') && Path::new(launch.program).exists() => {
             (ErrorKind::ProgramNotFound, "the file exists, but not the interpreter that it names")
         }
-        Errno::NOENT | Errno::NOTDIR => (ErrorKind::ProgramNotFound, "is it installed, and in the PATH?"),
-        Errno::ACCESS | Errno::PERM | Errno::ISDIR => {
+        Errno::NOENT => (ErrorKind::ProgramNotFound, "is it installed, and in the PATH?"),
+        Errno::PERM if launch.process_group.is_some() => {
+            (ErrorKind::System, "is its process_group one of this session?")
+        }
+        Errno::ACCESS | Errno::NOTDIR | Errno::ISDIR => {
             (ErrorKind::ProgramNotRunnable, "is it a file that this user may execute?")
         }
         Errno::NOEXEC => (
@@ -392,7 +408,9 @@ fn cannot_run(launch: &Launch<'_>, errno: Errno) -> Failure {
             "it is neither a program of this machine nor a script whose first line names its interpreter",
         ),
         Errno::TXTBSY | Errno::LOOP | Errno::NAMETOOLONG => (ErrorKind::ProgramNotRunnable, ""),
-        Errno::TOOBIG => (ErrorKind::System, "its arguments and environment are larger than the kernel takes"),
+        Errno::TOOBIG => {
+            (ErrorKind::ProgramNotRunnable, "its arguments and environment are larger than the kernel takes")
+        }
         Errno::BADF => (
             ErrorKind::OutOfDescriptors,
             "the number of a descriptor that it should inherit is beyond this process's limit (ulimit -n)",
@@ -497,6 +515,31 @@ pub(crate) fn wait(pid: Pid, block: bool) -> Result<Option<ExitStatus>> {
         errno => errno.into(),
     })?;
     Ok(waited.map(|(_, status)| ExitStatus::from_raw(status.as_raw())))
+}
+
+/// Reads two streams to their ends, both at once: a child may wait for ever with one of them full.
+pub(crate) fn gather(streams: [Option<OwnedFd>; 2]) -> io::Result<[Vec<u8>; 2]> {
+    let mut files = streams.map(|stream| stream.map(File::from));
+    let mut gathered = [Vec::new(), Vec::new()];
+    let mut buffer = vec![0; 64 << 10];
+    loop {
+        let open: Vec<_> = (0..2).filter(|index| files[*index].is_some()).collect();
+        if open.is_empty() {
+            return Ok(gathered);
+        }
+        let mut polled: Vec<_> = files.iter().flatten().map(|file| PollFd::new(file, PollFlags::IN)).collect();
+        retry(|| rustix::event::poll(&mut polled, None))?;
+        let ready: Vec<_> = polled.iter().map(|polled| !polled.revents().is_empty()).collect();
+        for (index, _) in open.into_iter().zip(ready).filter(|(_, ready)| *ready) {
+            let Some(file) = &mut files[index] else { continue };
+            match file.read(&mut buffer) {
+                Ok(0) => files[index] = None,
+                Ok(read) => gathered[index].extend_from_slice(&buffer[..read]),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
 }
 
 /// Kills a child that nobody waited for yet.
