@@ -136,10 +136,26 @@ fn main() -> ExitCode {
         ["exec-grep-signals"] => {
             println!("{}", Command::new("grep").args(["-E", "SigIgn|SigBlk", "/proc/self/status"]).exec());
         }
+        ["exec-in-group", group] => {
+            println!("{:?}", Command::new("true").process_group(group.parse().unwrap()).exec().kind());
+        }
         ["exec-nothing"] => {
+            // SAFETY: Both are whole, and the handler is never called.
+            let action = |new: Option<&libc::sigaction>| unsafe {
+                let mut old: libc::sigaction = std::mem::zeroed();
+                libc::sigaction(libc::SIGPIPE, new.map_or(std::ptr::null(), std::ptr::from_ref), &raw mut old);
+                (old.sa_sigaction, old.sa_flags)
+            };
+            let handler: extern "C" fn(i32, *const u8, *const u8) = unused_handler;
+            // SAFETY: All zeros is an action.
+            let mut new: libc::sigaction = unsafe { std::mem::zeroed() };
+            (new.sa_sigaction, new.sa_flags) = (handler as usize, libc::SA_SIGINFO | libc::SA_ONSTACK);
+            action(Some(&new));
+            let before = action(None);
             let region = Region::create(4096).unwrap();
             let error = Command::new("/nonexistent/program").inherit("a", &region).unwrap().exec();
             println!("{:?}", error.kind());
+            println!("{}", action(None) == before && before.0 == handler as usize);
             // Nothing is left that another program's start would hand on.
             print!("{}", text(std::process::Command::new(own_path()).arg("regions").output().unwrap()));
         }
@@ -147,6 +163,8 @@ fn main() -> ExitCode {
     }
     ExitCode::SUCCESS
 }
+
+extern "C" fn unused_handler(_: i32, _: *const u8, _: *const u8) {}
 
 fn own_path() -> std::path::PathBuf {
     env::current_exe().unwrap()

@@ -82,6 +82,7 @@ fn what_cannot_be_started_is_an_error_and_leaves_nothing_behind() {
         (Path::new("nonexistent-program"), ErrorKind::ProgramNotFound, libc::ENOENT),
         (Path::new(""), ErrorKind::ProgramNotFound, libc::ENOENT),
         (Path::new("/etc/passwd"), ErrorKind::ProgramNotRunnable, libc::EACCES),
+        (Path::new("/etc/passwd/program"), ErrorKind::ProgramNotRunnable, libc::ENOTDIR),
         (Path::new("/"), ErrorKind::ProgramNotRunnable, libc::EACCES),
         (&garbage, ErrorKind::ProgramNotRunnable, libc::ENOEXEC),
         (&script, ErrorKind::ProgramNotFound, libc::ENOENT),
@@ -115,7 +116,12 @@ fn what_cannot_be_started_is_an_error_and_leaves_nothing_behind() {
         assert_eq!(command.spawn().unwrap_err().kind(), ErrorKind::InvalidInput);
     }
     let error = Command::new("echo").arg("x".repeat(1 << 20)).spawn().unwrap_err();
-    assert_eq!(error.os_error(), Some(libc::E2BIG));
+    assert_eq!((error.kind(), error.os_error()), (ErrorKind::ProgramNotRunnable, Some(libc::E2BIG)));
+    for group in [-1, 999_999] {
+        let error = Command::new("true").process_group(group).spawn().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::System, "{error}");
+        assert_eq!(output(&mut child(&["exec-in-group", &group.to_string()])), "System\n");
+    }
 }
 
 #[test]
@@ -178,6 +184,19 @@ fn a_child_is_waited_for_once_and_tells_the_same_ever_after() {
 }
 
 #[test]
+fn a_child_that_somebody_else_waited_for_is_not_signalled() {
+    let mut child = Command::new("true").spawn().unwrap();
+    let pid = rustix::process::Pid::from_raw(i32::try_from(child.id()).unwrap());
+    rustix::process::waitpid(pid, rustix::process::WaitOptions::empty()).unwrap();
+    let error = child.wait().unwrap_err();
+    assert_eq!((error.kind(), error.os_error()), (ErrorKind::System, Some(libc::ECHILD)));
+    // Its number may be another process's by now.
+    assert_eq!(child.kill().unwrap_err().kind(), ErrorKind::InvalidInput);
+    assert_eq!(child.pidfd().unwrap_err().kind(), ErrorKind::InvalidInput);
+    assert_eq!(child.wait().unwrap_err().kind(), ErrorKind::InvalidInput);
+}
+
+#[test]
 fn waiting_closes_the_childs_input_first() {
     let mut child = Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
     assert!(child.wait().unwrap().success());
@@ -230,7 +249,7 @@ fn a_child_can_lead_a_process_group_of_its_own() {
 fn exec_becomes_the_program_with_its_regions_and_comes_back_unchanged_if_it_cannot() {
     assert_eq!(output(&mut child(&["exec", "print-frozen", "text"])), "from before the exec");
     // What failed left the regions close-on-exec.
-    assert_eq!(output(&mut child(&["exec-nothing"])), "ProgramNotFound\n");
+    assert_eq!(output(&mut child(&["exec-nothing"])), "ProgramNotFound\ntrue\n");
     let error = Command::new("cat").stdin(Stdio::piped()).exec();
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
 }

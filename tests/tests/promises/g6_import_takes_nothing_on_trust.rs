@@ -7,6 +7,15 @@ use std::os::fd::{AsFd, AsRawFd};
 use heirloom::{ErrorKind, FrozenRegion, ReadOnlyRegion, Region};
 use heirloom_tests::descriptors;
 
+/// Memory of 4096 bytes with those seals.
+fn memory(seals: rustix::fs::SealFlags) -> std::os::fd::OwnedFd {
+    use rustix::fs::MemfdFlags;
+    let memory = rustix::fs::memfd_create("odd", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING).unwrap();
+    rustix::fs::ftruncate(&memory, 4096).unwrap();
+    rustix::fs::fcntl_add_seals(&memory, seals).unwrap();
+    memory
+}
+
 /// The string of a region with one field replaced.
 fn with(string: &str, field: usize, value: &str) -> String {
     let mut fields: Vec<_> = string.split(':').collect();
@@ -27,11 +36,16 @@ fn g6_what_is_not_exactly_the_region_is_refused_and_nothing_is_touched() {
     let (published, _writer) = Region::create(4096).unwrap().publish().unwrap();
     let other = Region::create(4096).unwrap();
     let passwords = File::open("/etc/passwd").unwrap();
+    let document = tempfile::NamedTempFile::new().unwrap();
+    document.as_file().set_len(4096).unwrap();
+    let document = document.as_file();
     let directory = File::open("/").unwrap();
     let (pipe, _pipe) = std::io::pipe().unwrap();
-    // Memory of the right shape, without seals.
+    // Memory of the right shape, without seals or without those of its size.
+    let half_sealed = memory(rustix::fs::SealFlags::WRITE | rustix::fs::SealFlags::SEAL);
     let unsealed = rustix::fs::memfd_create("unsealed", rustix::fs::MemfdFlags::CLOEXEC).unwrap();
     rustix::fs::ftruncate(&unsealed, 4096).unwrap();
+    let sealable = memory(rustix::fs::SealFlags::empty());
     let exported = region.export().unwrap();
     let good = exported.as_str();
     let number = |fd: &dyn AsFdDyn| fd.number();
@@ -60,9 +74,14 @@ fn g6_what_is_not_exactly_the_region_is_refused_and_nothing_is_touched() {
         (honest(&published, "published"), ErrorKind::WrongKind),
         (honest(&passwords, "writable"), ErrorKind::NotThatRegion),
         (honest(&passwords, "unsealed"), ErrorKind::NotThatRegion),
+        (honest(document, "unsealed"), ErrorKind::NotThatRegion),
+        (honest(document, "writable"), ErrorKind::NotThatRegion),
         (honest(&directory, "unsealed"), ErrorKind::NotThatRegion),
         (honest(&pipe, "unsealed"), ErrorKind::NotThatRegion),
         (honest(&unsealed, "writable"), ErrorKind::NotThatRegion),
+        (honest(&sealable, "unsealed"), ErrorKind::NotThatRegion),
+        (honest(&half_sealed, "writable"), ErrorKind::NotThatRegion),
+        (honest(&region, "unsealed"), ErrorKind::NotThatRegion),
         (honest(&read_only, "writable"), ErrorKind::NotThatRegion),
         (format!("{good} "), ErrorKind::Malformed),
         (format!("{good}:"), ErrorKind::Malformed),
@@ -77,10 +96,8 @@ fn g6_what_is_not_exactly_the_region_is_refused_and_nothing_is_touched() {
         assert_eq!(error.kind(), *kind, "{string}: {error}");
     }
     // As what it isn't, seals are missing.
-    for (fd, kind) in
-        [(&region as &dyn AsFdDyn, "frozen"), (&published, "frozen"), (&unsealed, "frozen"), (&passwords, "frozen")]
-    {
-        let error = FrozenRegion::import(&honest(fd, kind)).unwrap_err();
+    for fd in [&region as &dyn AsFdDyn, &published, &unsealed, &half_sealed, &passwords] {
+        let error = FrozenRegion::import(&honest(fd, "frozen")).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NotThatRegion, "{error}");
     }
     for fd in [&region as &dyn AsFdDyn, &unsealed, &passwords] {

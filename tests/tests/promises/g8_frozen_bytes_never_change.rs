@@ -79,3 +79,29 @@ fn g8_a_copy_of_a_frozen_region_is_this_process_own() {
     assert!(region.map().unwrap().iter().all(|byte| *byte == 1));
     assert!(region.map_copy().unwrap().iter().all(|byte| *byte == 1));
 }
+
+#[test]
+fn g8_memory_that_another_process_cut_while_it_was_filled_is_no_region() {
+    // The open door, before the seals are there: a read that lasts, and somebody who finds the memory in /proc meanwhile.
+    struct Cut(u8);
+    impl std::io::Read for Cut {
+        fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+            self.0 += 1;
+            if self.0 == 3 {
+                for (number, _) in heirloom_tests::open_regions() {
+                    let path = format!("/proc/self/fd/{number}");
+                    if std::fs::read_link(&path)?.to_str().is_some_and(|link| link.contains("heirloom:cut")) {
+                        std::fs::File::options().write(true).open(path)?.set_len(10)?;
+                    }
+                }
+                return Ok(0);
+            }
+            into.fill(1);
+            Ok(into.len())
+        }
+    }
+    let error = FrozenRegion::options().name("cut").from_reader(Cut(0)).unwrap_err();
+    assert!(error.to_string().contains("another process changed its size"), "{error}");
+    // The control: uncut.
+    assert_eq!(FrozenRegion::options().name("uncut").from_reader(Cut(1)).unwrap().size() % 10, 2);
+}
