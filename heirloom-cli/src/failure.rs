@@ -1,6 +1,7 @@
 //! How this command fails: one line, and a code that `env` would use.
 
 use std::fmt::Display;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use heirloom::ErrorKind;
@@ -24,8 +25,9 @@ impl Failure {
 
     pub fn report(self) -> ExitCode {
         // One line, whatever a file or a region is called.
-        let line: String = self.message.chars().flat_map(printable).collect();
-        eprintln!("heirloom: {line}");
+        let line = printable(&self.message);
+        // Where even that can't be told, the code still can.
+        let _ = writeln!(io::stderr(), "heirloom: {line}");
         ExitCode::from(self.code)
     }
 }
@@ -41,7 +43,14 @@ impl From<heirloom::Error> for Failure {
     }
 }
 
-/// A character as a terminal may be shown it.
-pub fn printable(character: char) -> Box<dyn Iterator<Item = char>> {
-    if character.is_control() { Box::new(character.escape_default()) } else { Box::new(std::iter::once(character)) }
+/// A text as a terminal may be shown it: what controls it, or turns its direction, is escaped.
+pub fn printable(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '\'' | '"' | '\\' => shown.push(character),
+            _ => shown.extend(character.escape_debug()),
+        }
+    }
+    shown
 }

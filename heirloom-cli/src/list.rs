@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::failure::{Failure, printable};
 use crate::options::Format;
-use crate::standard_output;
+use crate::standard;
 
 #[derive(Serialize)]
 struct Row {
@@ -25,14 +25,14 @@ pub fn list(format: &Format) -> Result<ExitCode, Failure> {
         missing: region.missing.map(|error| error.to_string()),
     });
     let rows: Vec<_> = rows.collect();
-    standard_output::write(|output| {
+    standard::write(|output| {
         if format.json {
             serde_json::to_writer_pretty(&mut *output, &rows)?;
             return writeln!(output);
         }
         writeln!(output, "{:>15}  {:<9}  NAME", "SIZE", "KIND")?;
         for row in &rows {
-            let name: String = row.name.chars().flat_map(printable).collect();
+            let name = printable(&row.name);
             write!(output, "{:>15}  {:<9}  {name}", row.size, row.kind)?;
             match &row.missing {
                 None => writeln!(output)?,

@@ -8,7 +8,7 @@ mod ps;
 mod regions;
 mod run;
 mod signals;
-mod standard_output;
+mod standard;
 
 use std::process::ExitCode;
 
@@ -23,11 +23,11 @@ fn main() -> ExitCode {
 }
 
 fn dispatch() -> Result<ExitCode, Failure> {
-    heirloom::claim()?;
     match options::parse()? {
-        Task::Run(options) => run::run(&options),
-        Task::Exec(options) => run::exec(&options),
-        Task::Ps(options) => ps::ps(&options),
-        Task::List(options) => list::list(&options),
+        Some(Task::Run(options)) => run::run(&options),
+        Some(Task::Exec(options)) => run::exec(&options),
+        Some(Task::Ps(options)) => ps::ps(&options),
+        Some(Task::List(options)) => list::list(&options),
+        None => Ok(ExitCode::SUCCESS),
     }
 }

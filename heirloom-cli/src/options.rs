@@ -11,6 +11,7 @@ use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
 
 use crate::failure::Failure;
+use crate::standard;
 
 /// Memory without a name that only the programs get which you start with it.
 #[derive(Parser)]
@@ -41,6 +42,8 @@ from 0, and {jobs} their count. Every other brace stays as it is.
 The size of a region is fixed, so a shell opens one for writing with 1<>{NAME}, not with >{NAME}, which truncates.
 
 A path into the environment: heirloom run --frozen key=secret.pem -- env KEY={key} program
+A program that writes a file through a mapping while heirloom reads it goes unnoticed; other changes are a failure.
+
 A program can't use such a path if it closes the descriptors that it inherits, resolves the path to another one, or
 wants a suffix such as .pem. A program that uses the library finds the regions by their names.
 
@@ -159,11 +162,14 @@ impl FromStr for Size {
     }
 }
 
-/// Reads the command line. Help and version are printed here, and end the process.
-pub fn parse() -> Result<Task, Failure> {
+/// Reads the command line. Help and version are printed here, and leave nothing to do.
+pub fn parse() -> Result<Option<Task>, Failure> {
     match Options::try_parse() {
-        Ok(options) => Ok(options.task),
-        Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => error.exit(),
+        Ok(options) => Ok(Some(options.task)),
+        Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
+            standard::write(|output| write!(output, "{}", error.render()))?;
+            Ok(None)
+        }
         Err(error) => Err(Failure::new(one_line(&error))),
     }
 }

@@ -1,17 +1,18 @@
 //! The regions that a command line asks for.
 
 use std::collections::HashSet;
-use std::fs::{File, Metadata};
+use std::fs::{self, File, Metadata, Permissions};
 use std::io::{self, IsTerminal, Write};
 use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
 use heirloom::{Command, FrozenRegion, Region};
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::failure::Failure;
+use crate::failure::{Failure, printable};
 use crate::options::{Place, Regions};
-use crate::standard_output;
+use crate::standard;
 
 /// What is read faster than a bar is drawn shows none, in bytes.
 const LONG: u64 = 64 << 20;
@@ -54,17 +55,12 @@ pub fn make(wanted: &Regions) -> Result<Vec<Named>, Failure> {
     }
     for frozen in &wanted.frozen {
         let region = match &frozen.value {
-            Place::Standard => fill(&frozen.name, &standard_input()?, None)?,
+            Place::Standard => fill(&frozen.name, &standard::input()?, None)?,
             Place::File(path) => fill_from(&frozen.name, path)?,
         };
         made.push(Named { name: frozen.name.clone(), memory: Memory::Frozen(region) });
     }
     Ok(made)
-}
-
-fn standard_input() -> Result<File, Failure> {
-    let input = io::stdin().as_fd().try_clone_to_owned();
-    Ok(input.map_err(|error| Failure::new(format_args!("cannot read standard input: {error}")))?.into())
 }
 
 fn fill_from(name: &str, path: &Path) -> Result<FrozenRegion, Failure> {
@@ -77,16 +73,16 @@ fn fill_from(name: &str, path: &Path) -> Result<FrozenRegion, Failure> {
     }
     let region = fill(name, &file, before.is_file().then_some(before.len()))?;
     let after = file.metadata().map_err(unreadable)?;
-    if before.is_file() && changed(&before, &after, region.size()) {
+    if before.is_file() && changed(&before, &after) {
         return Err(Failure::new(format_args!("{shown} changed while it was read")));
     }
     Ok(region)
 }
 
-fn changed(before: &Metadata, after: &Metadata, read: u64) -> bool {
-    // The files of /proc and kin call themselves empty, and are not.
-    let pretends = before.len() == 0 && after.len() == 0;
-    before.len() != after.len() || before.modified().ok() != after.modified().ok() || (read != after.len() && !pretends)
+fn changed(before: &Metadata, after: &Metadata) -> bool {
+    let stamp =
+        |status: &Metadata| (status.len(), status.mtime(), status.mtime_nsec(), status.ctime(), status.ctime_nsec());
+    stamp(before) != stamp(after)
 }
 
 fn fill(name: &str, file: &File, len: Option<u64>) -> Result<FrozenRegion, Failure> {
@@ -99,7 +95,7 @@ fn fill(name: &str, file: &File, len: Option<u64>) -> Result<FrozenRegion, Failu
         Some(len) => ProgressBar::new(len).with_style(style("{msg} {bar:40} {bytes}/{total_bytes} {eta}")),
         None => ProgressBar::no_length().with_style(style("{msg} {spinner} {bytes} {bytes_per_sec}")),
     };
-    bar.set_message(name.to_owned());
+    bar.set_message(printable(name));
     let region = options.from_reader(bar.wrap_read(file));
     bar.finish_and_clear();
     Ok(region?)
@@ -127,14 +123,29 @@ impl Named {
         Ok(())
     }
 
-    /// Writes all it holds.
+    /// Writes all it holds: into a new file that then takes the old one's place, so that a failure leaves the old one.
     pub fn save(&self, place: &Place) -> Result<(), Failure> {
         let path = match place {
-            Place::Standard => return standard_output::write(|output| self.write_to(output)),
+            Place::Standard => return standard::write(|output| self.write_to(output)),
             Place::File(path) => path,
         };
-        let saved = File::create(path).and_then(|mut file| self.write_to(&mut file));
-        saved.map_err(|error| Failure::new(format_args!("cannot save {:?} to {}: {error}", self.name, path.display())))
+        let failed = |error| Failure::new(format_args!("cannot save {:?} to {}: {error}", self.name, path.display()));
+        // Through a link, to what it names.
+        let path = path.canonicalize().unwrap_or_else(|_| path.clone());
+        let old = fs::metadata(&path).ok();
+        if old.as_ref().is_some_and(|old| !old.is_file()) {
+            // A device, a pipe: nothing can take its place.
+            let saved = File::options().write(true).open(&path).and_then(|mut file| self.write_to(&mut file));
+            return saved.map_err(failed);
+        }
+        let saved = || {
+            let permissions = old.map_or_else(|| Permissions::from_mode(0o666), |old| old.permissions());
+            let mut new = tempfile::Builder::new().permissions(permissions).tempfile_in(directory_of(&path))?;
+            self.write_to(new.as_file_mut())?;
+            new.persist(&path)?;
+            Ok(())
+        };
+        saved().map_err(failed)
     }
 
     fn write_to(&self, output: &mut dyn Write) -> io::Result<()> {
@@ -152,5 +163,13 @@ impl Named {
                 Ok(())
             }
         }
+    }
+}
+
+/// Where a file is, or would be.
+pub fn directory_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(directory) if directory != Path::new("") => directory,
+        _ => Path::new("."),
     }
 }

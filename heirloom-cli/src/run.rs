@@ -6,10 +6,10 @@ use std::process::{ExitCode, ExitStatus};
 use heirloom::{Child, Command, Stdio};
 
 use crate::failure::Failure;
-use crate::options::{Exec, Program, Run};
+use crate::options::{Exec, Place, Program, Run};
 use crate::placeholders::fill_in;
 use crate::regions::{self, Named};
-use crate::signals::{Event, Signals, pass_on};
+use crate::signals::{Event, Signals, in_own_group, pass_on};
 
 pub fn run(options: &Run) -> Result<ExitCode, Failure> {
     check_saves(options)?;
@@ -31,7 +31,9 @@ pub fn run(options: &Run) -> Result<ExitCode, Failure> {
             }
         }
     }
-    if let Some(failed) = wait(workers, &signals)? {
+    let failed = wait(workers, &signals)?;
+    signals.release()?;
+    if let Some(failed) = failed {
         return Ok(failed);
     }
     for save in &options.save {
@@ -48,14 +50,25 @@ pub fn exec(options: &Exec) -> Result<ExitCode, Failure> {
     Err(command.exec().into())
 }
 
-/// Finds a name that can't be saved before all the work was done in vain.
+/// Finds what can't be saved before all the work was done in vain.
 fn check_saves(options: &Run) -> Result<(), Failure> {
     let frozen = options.regions.frozen.iter().map(|frozen| &frozen.name);
     let names: Vec<_> = frozen.chain(options.regions.shared.iter().map(|shared| &shared.name)).collect();
-    match options.save.iter().find(|save| !names.contains(&&save.name)) {
-        None => Ok(()),
-        Some(save) => Err(Failure::new(format_args!("cannot save {:?}: the regions are {names:?}", save.name))),
+    for save in &options.save {
+        let refused = |why: String| Err(Failure::new(format_args!("cannot save {:?}: {why}", save.name)));
+        if !names.contains(&&save.name) {
+            return refused(format!("the regions are {names:?}"));
+        }
+        if let Place::File(path) = &save.value {
+            if path.is_dir() {
+                return refused(format!("{} is a directory", path.display()));
+            }
+            if !regions::directory_of(path).is_dir() {
+                return refused(format!("there is no directory for {}", path.display()));
+            }
+        }
     }
+    Ok(())
 }
 
 fn command<const N: usize>(
@@ -90,7 +103,13 @@ fn wait(mut workers: Vec<Child>, signals: &Signals) -> Result<Option<ExitCode>, 
                 workers = running;
             }
             Event::Sent(signal) => workers.iter().for_each(|worker| pass_on(signal, worker.id())),
-            Event::Elsewhere => {}
+            // The workers have it too, but for those that left.
+            Event::ToGroup(signal) => {
+                workers
+                    .iter()
+                    .filter(|worker| !in_own_group(worker.id()))
+                    .for_each(|worker| pass_on(signal, worker.id()));
+            }
         }
     }
     Ok(failed)

@@ -46,7 +46,7 @@ fn workers_read_one_frozen_file_by_its_path() {
     let told = good(&["run", "--frozen", &frozen, "--jobs", "3", "--", "sh", "-c", "wc -w < {text}"]);
     assert_eq!(told, "3\n3\n3\n");
     // Nobody can write it.
-    let output = heirloom(&["run", "--frozen", &frozen, "--", "sh", "-c", "echo no 1<>{text} >&1"]).output().unwrap();
+    let output = heirloom(&["run", "--frozen", &frozen, "--", "sh", "-c", "echo no 1<>{text}"]).output().unwrap();
     assert!(!output.status.success());
     assert_eq!(fs::read_to_string(&file).unwrap(), "one two three\n");
 }
@@ -167,6 +167,7 @@ fn its_own_failures_are_one_line_and_125() {
         (&["run", "--shared", "a=4K", "--save", "b=-", "--", "true"], "the regions are [\"a\"]"),
         (&["run", "--shared", "a=4K", "--save", "a=/dev/full", "--", "true"], "No space left"),
         (&["run", "--shared", "a=4K", "--save", "a=/nonexistent/a", "--", "true"], "/nonexistent/a"),
+        (&["run", "--shared", "a=4K", "--save", "a=/", "--", "nonexistent-program"], "is a directory"),
         (&["run", "--jobs", "0", "--", "true"], "--jobs"),
         (&["run", "--jobs", "many", "--", "true"], "--jobs"),
         (&["run"], "PROGRAM"),
@@ -178,7 +179,11 @@ fn its_own_failures_are_one_line_and_125() {
         let told = bad(args, 125);
         assert!(told.contains(says), "{args:?}: {told}");
     }
+    // Where it can't even be told, the code says it.
+    let full = || File::options().write(true).open("/dev/full").unwrap();
+    assert_eq!(heirloom(&["frobnicate"]).stderr(full()).output().unwrap().status.code(), Some(125));
     for task in ["run", "exec"] {
+        assert!(bad(&[task, "--", "/etc/passwd/program"], 126).contains("/etc/passwd/program"));
         let told = bad(&[task, "--", "nonexistent-program"], 127);
         assert!(told.contains("nonexistent-program"), "{told}");
         let told = bad(&[task, "--", "/etc/passwd"], 126);
@@ -190,12 +195,20 @@ fn its_own_failures_are_one_line_and_125() {
 fn help_and_version_are_no_failures() {
     assert!(good(&["--help"]).contains("run"));
     assert!(good(&["run", "--help"]).contains("/dev/fd/N"));
+    // Nor is a variable that is not theirs to read.
+    assert!(heirloom(&["--help"]).env("HEIRLOOM_REGIONS", "x").output().unwrap().status.success());
     assert_eq!(good(&["--version"]), concat!("heirloom ", env!("CARGO_PKG_VERSION"), "\n"));
 }
 
 #[test]
 fn a_closed_or_full_standard_output_is_a_failure() {
-    for args in [&["list"][..], &["ps"], &["run", "--shared", "a=4K", "--save", "a=-", "--", "true"]] {
+    for args in [
+        &["list"][..],
+        &["ps"],
+        &["--help"],
+        &["--version"],
+        &["run", "--shared", "a=4K", "--save", "a=-", "--", "true"],
+    ] {
         let mut closed = heirloom(args);
         // SAFETY: One system call between fork and exec.
         unsafe {
@@ -236,6 +249,113 @@ fn a_file_that_changes_while_it_is_read_is_a_failure() {
 }
 
 #[test]
+fn files_that_say_the_wrong_size_are_read_as_they_are() {
+    for file in ["/proc/self/status", "/sys/kernel/mm/transparent_hugepage/enabled"] {
+        if !Path::new(file).exists() {
+            println!("skipped: there is no {file} here");
+            continue;
+        }
+        assert!(!good(&["run", "--frozen", &format!("a={file}"), "--", "cat", "{a}"]).is_empty());
+    }
+}
+
+#[test]
+fn a_closed_standard_input_is_not_an_empty_one() {
+    let mut command = heirloom(&["run", "--frozen", "a=-", "--", "true"]);
+    // SAFETY: One system call between fork and exec.
+    unsafe {
+        command.pre_exec(|| {
+            libc::close(0);
+            Ok(())
+        });
+    }
+    assert!(complaint(&command.output().unwrap(), 125).contains("closed"));
+    assert_eq!(good(&["run", "--frozen", "a=-", "--", "cat", "{a}"]), "");
+}
+
+#[test]
+fn a_save_takes_the_place_of_the_old_file_as_it_was() {
+    use std::os::unix::fs::PermissionsExt;
+    let directory = tempfile::tempdir().unwrap();
+    let (file, link) = (directory.path().join("file"), directory.path().join("link"));
+    fs::write(&file, "old").unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
+    std::os::unix::fs::symlink(&file, &link).unwrap();
+    good(&["run", "--shared", "a=4K", "--save", &format!("a={}", link.display()), "--", "true"]);
+    assert_eq!(fs::read(&file).unwrap(), [0; 4096]);
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o640);
+    assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 2);
+}
+
+#[test]
+fn a_save_on_a_full_disk_leaves_the_old_file_and_nothing_else() {
+    let mount = tempfile::tempdir().unwrap();
+    let script = "mount -t tmpfs -o size=64k none \"$1\" && cd \"$1\" && echo precious > file || exit 3
+        \"$0\" run --shared a=1M --save a=file -- true; code=$?; ls; cat file; exit $code";
+    let mut command = Command::new("unshare");
+    let output = command.args(["-Urm", "sh", "-c", script, HEIRLOOM]).arg(mount.path()).output().unwrap();
+    if output.status.code() == Some(3) || output.stdout.is_empty() {
+        return println!("skipped: this machine lets no user mount a file system of its own: {output:?}");
+    }
+    assert!(complaint(&output, 125).contains("No space left"));
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), "file\nprecious\n");
+}
+
+#[test]
+fn a_limit_on_file_sizes_met_while_saving_is_a_failure_and_not_a_signal() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let mut command = heirloom(&["run", "--shared", "a=8K", "--save", "a=-", "--save", "a=-", "--", "true"]);
+    // SAFETY: One system call between fork and exec.
+    unsafe {
+        command.pre_exec(|| {
+            let limit = libc::rlimit { rlim_cur: 8 << 10, rlim_max: 8 << 10 };
+            libc::setrlimit(libc::RLIMIT_FSIZE, &raw const limit);
+            Ok(())
+        });
+    }
+    command.stdout(file.reopen().unwrap()).stderr(Stdio::piped());
+    let output = command.spawn().unwrap().wait_with_output().unwrap();
+    assert!(complaint(&output, 125).contains("File too large"));
+}
+
+#[test]
+fn after_the_workers_the_command_can_be_ended_as_any_other() {
+    let directory = tempfile::tempdir().unwrap();
+    let pipe = directory.path().join("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    // Nobody ever reads the pipe, so that saving waits for ever.
+    let save = format!("a={}", pipe.display());
+    let mut command = heirloom(&["run", "--shared", "a=4K", "--save", &save, "--", "echo", "here"]);
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+    BufReader::new(child.stdout.take().unwrap()).lines().next().unwrap().unwrap();
+    let blocked = || {
+        let status = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
+        let set = status.lines().find_map(|line| line.strip_prefix("SigBlk:\t")).unwrap();
+        u64::from_str_radix(set, 16).unwrap() & 1 << (libc::SIGTERM - 1) != 0
+    };
+    let start = std::time::Instant::now();
+    while blocked() {
+        assert!(start.elapsed().as_secs() < 60, "it keeps signals from ending it");
+        std::thread::yield_now();
+    }
+    // SAFETY: A child of this process that was not waited for.
+    unsafe { libc::kill(i32::try_from(child.id()).unwrap(), libc::SIGTERM) };
+    assert_eq!(child.wait().unwrap().signal(), Some(libc::SIGTERM));
+}
+
+#[test]
+fn an_interrupt_from_the_terminal_reaches_a_worker_that_left_the_group() {
+    let (mut user, path) = terminal();
+    let mut child =
+        on_terminal(&["run", "--", "setsid", "sh", "-c", "echo ready; exec sleep 1000"], &path).spawn().unwrap();
+    let mut lines = BufReader::new(user.try_clone().unwrap()).lines().map(|line| line.unwrap().trim().to_owned());
+    assert!(lines.any(|line| line == "ready"));
+    user.write_all(b"\x03").unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(128 + libc::SIGINT));
+}
+
+#[test]
 fn workers_are_ended_when_one_of_them_cannot_be_started() {
     // With one digit of `{job}` more, an argument is longer than the kernel takes: the eleventh can't be started.
     const LONGEST: usize = (128 << 10) - 1;
@@ -250,7 +370,7 @@ fn workers_are_ended_when_one_of_them_cannot_be_started() {
     assert_eq!(run("10", "true").status.code(), Some(0));
     // Their standard output is a pipe that this would wait on as long as any of them lives.
     let output = run("11", "exec sleep 1000");
-    assert!(complaint(&output, 125).contains("larger than the kernel takes"), "{output:?}");
+    assert!(complaint(&output, 126).contains("larger than the kernel takes"), "{output:?}");
 }
 
 #[test]
