@@ -10,7 +10,10 @@ use crate::{Error, ErrorKind, Result};
 /// How much passes through a buffer at once, in bytes: it stays in the processor's cache.
 const BUFFER: usize = 128 << 10;
 
-/// After how much it is looked whether memory is left, in bytes: a look costs a thousandth of filling that much.
+/// What is filled without a look whether memory is there, in bytes.
+const FIRST: u64 = 16 << 20;
+
+/// What is filled between two looks, in bytes: one costs a hundredth of that.
 const STEP: u64 = 64 << 20;
 
 /// Memory that grows by what is written to it.
@@ -19,13 +22,13 @@ pub(crate) struct Filler {
     size: u64,
     /// How large this process may make it.
     limit: u64,
-    /// Up to where memory was found to be there.
+    /// Up to which size memory was found to be there.
     assured: u64,
 }
 
 impl Filler {
     pub(crate) fn new(memory: OwnedFd) -> Self {
-        Self { memory: memory.into(), size: 0, limit: sys::size_limit(), assured: STEP }
+        Self { memory: memory.into(), size: 0, limit: sys::size_limit(), assured: FIRST }
     }
 
     pub(crate) fn finish(self) -> (OwnedFd, u64) {
@@ -37,9 +40,14 @@ impl Filler {
         if bytes.len() as u64 > self.room() {
             return Err(self.too_large());
         }
-        self.assure(bytes.len() as u64)?;
-        self.memory.write_all(bytes).map_err(|error| self.failed(error))?;
-        self.size += bytes.len() as u64;
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let part = usize::try_from(self.assured()?).map_or(rest.len(), |assured| assured.min(rest.len()));
+            let (now, later) = rest.split_at(part);
+            self.memory.write_all(now).map_err(|error| self.failed(error))?;
+            self.size += now.len() as u64;
+            rest = later;
+        }
         Ok(())
     }
 
@@ -59,8 +67,7 @@ impl Filler {
     /// Takes all that is left in `file`, inside the kernel where it can.
     pub(crate) fn take_from(&mut self, file: &File) -> Result<()> {
         while self.room() > 0 {
-            let part = self.room().min(STEP);
-            self.assure(part)?;
+            let part = self.room().min(self.assured()?);
             match sys::transfer(file.as_fd(), self.memory.as_fd(), part) {
                 Ok(0) => return Ok(()),
                 Ok(moved) => self.size += moved,
@@ -71,19 +78,20 @@ impl Filler {
         self.read_from(&mut &*file)
     }
 
-    /// Looks every now and then whether memory is left: nothing would refuse more, but the kernel end some process.
-    fn assure(&mut self, more: u64) -> Result<()> {
-        if self.size + more <= self.assured {
-            return Ok(());
+    /// How many bytes can be filled before it must be looked again whether memory is left: the kernel would not refuse
+    /// them, but end some process for them.
+    fn assured(&mut self) -> Result<u64> {
+        if self.size == self.assured {
+            // The half, since others want some meanwhile.
+            let available = sys::available_memory() / 2;
+            if available < FIRST {
+                let message =
+                    format!("cannot fill a frozen region beyond {} bytes: too little memory is left", self.size);
+                return Err(Error::new(ErrorKind::OutOfMemory, message));
+            }
+            self.assured += available.min(STEP);
         }
-        let wanted = more.max(STEP);
-        if sys::available_memory() < wanted {
-            let message =
-                format!("cannot fill a frozen region beyond {} bytes: too little memory is available", self.size);
-            return Err(Error::new(ErrorKind::OutOfMemory, message));
-        }
-        self.assured = self.size + wanted;
-        Ok(())
+        Ok(self.assured - self.size)
     }
 
     fn room(&self) -> u64 {

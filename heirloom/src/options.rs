@@ -146,7 +146,6 @@ impl RegionOptions {
 
     fn make_memory(&self, size: u64) -> Result<Object, Failure> {
         let fd = sys::create_memory(self.name.as_deref(), self.huge_pages)?;
-        sys::set_size(fd.as_fd(), size)?;
         sys::fix_size(fd.as_fd(), size)?;
         if self.huge_pages {
             sys::reserve_huge_pages(fd.as_fd(), size)?;

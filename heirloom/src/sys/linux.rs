@@ -166,22 +166,13 @@ pub(crate) fn available_memory() -> u64 {
     available
 }
 
-/// Seals the size, which must be as given.
+/// Gives memory its size for ever.
 pub(crate) fn fix_size(fd: BorrowedFd<'_>, size: u64) -> Result<()> {
-    add_seals(fd, SealFlags::SHRINK | SealFlags::GROW)?;
-    has_size(fd, size)
-}
-
-/// Before its size was sealed, another process of the same user may have found the memory in /proc, and cut it.
-fn has_size(fd: BorrowedFd<'_>, size: u64) -> Result<()> {
-    if u64::try_from(fs::fstat(fd)?.st_size) == Ok(size) {
-        return Ok(());
-    }
-    Err(Failure {
-        kind: ErrorKind::System,
-        os: Errno::STALE.into(),
-        hint: "another process changed its size before it was sealed: a shield() shuts them out",
-    })
+    // In this order, since another process of the same user may find the memory in /proc meanwhile: never can it make it
+    // shorter than `size`, and who made it longer before makes this fail.
+    add_seals(fd, SealFlags::SHRINK)?;
+    set_size(fd, size)?;
+    add_seals(fd, SealFlags::GROW)
 }
 
 /// Seals out every new writer.
@@ -189,10 +180,17 @@ pub(crate) fn publish(fd: BorrowedFd<'_>) -> Result<()> {
     add_seals(fd, SealFlags::FUTURE_WRITE)
 }
 
-/// Seals what was filled, which must have that size.
+/// Seals what was filled, which must have that size: before, another process of the same user may have found it in /proc.
 pub(crate) fn freeze_filled(fd: BorrowedFd<'_>, size: u64) -> Result<()> {
     freeze(fd)?;
-    has_size(fd, size)
+    if u64::try_from(fs::fstat(fd)?.st_size) == Ok(size) {
+        return Ok(());
+    }
+    Err(Failure {
+        kind: ErrorKind::System,
+        os: Errno::STALE.into(),
+        hint: "another process changed its size while it was filled: shield() shuts them out",
+    })
 }
 
 /// Seals out every writer, and every further seal.
