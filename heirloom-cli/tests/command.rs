@@ -224,7 +224,7 @@ fn a_closed_or_full_standard_output_is_a_failure() {
         let full = File::options().write(true).open("/dev/full").unwrap();
         let output = heirloom(args).stdout(full).stderr(Stdio::piped()).spawn().unwrap().wait_with_output().unwrap();
         assert!(complaint(&output, 125).contains("No space left"));
-        let (reader, writer) = std::io::pipe().unwrap();
+        let (reader, writer) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).unwrap();
         drop(reader);
         let output = heirloom(args).stdout(writer).stderr(Stdio::piped()).spawn().unwrap().wait_with_output().unwrap();
         assert!(complaint(&output, 125).contains("Broken pipe"));

@@ -201,10 +201,10 @@ fn frozen_regions_hold_just_what_they_were_given() {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(text).unwrap();
         io::Seek::rewind(&mut file).unwrap();
-        let (reader, mut writer) = io::pipe().unwrap();
+        let (reader, writer) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).unwrap();
         let piped = thread::scope(|scope| {
-            scope.spawn(move || writer.write_all(text).unwrap());
-            FrozenRegion::from_file(&File::from(OwnedFd::from(reader))).unwrap()
+            scope.spawn(move || File::from(writer).write_all(text).unwrap());
+            FrozenRegion::from_file(&File::from(reader)).unwrap()
         });
         for (way, region) in [
             ("bytes", FrozenRegion::from_bytes(text).unwrap()),

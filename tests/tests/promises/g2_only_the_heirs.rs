@@ -85,7 +85,7 @@ fn g2_a_claimed_region_is_gone_from_the_child_once_it_is_dropped() {
 #[test]
 fn g2_no_descriptor_of_the_callers_is_closed_in_the_child() {
     // Some programs find their own pipes by number.
-    let (reader, _writer) = std::io::pipe().unwrap();
+    let (reader, _writer) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).unwrap();
     let region = Region::create(4096).unwrap();
     rustix::io::fcntl_setfd(&reader, rustix::io::FdFlags::empty()).unwrap();
     let seen = output(child(&["descriptors"]).inherit("a", &region).unwrap());

@@ -40,7 +40,7 @@ fn g6_what_is_not_exactly_the_region_is_refused_and_nothing_is_touched() {
     document.as_file().set_len(4096).unwrap();
     let document = document.as_file();
     let directory = File::open("/").unwrap();
-    let (pipe, _pipe) = std::io::pipe().unwrap();
+    let (pipe, _pipe) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).unwrap();
     // Memory of the right shape, without seals or without those of its size.
     let half_sealed = memory(rustix::fs::SealFlags::WRITE | rustix::fs::SealFlags::SEAL);
     let unsealed = rustix::fs::memfd_create("unsealed", rustix::fs::MemfdFlags::CLOEXEC).unwrap();
