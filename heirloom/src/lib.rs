@@ -88,6 +88,7 @@
 //!   one until it has become its program.
 //! - Memory is used as it is touched, and a system that gives more than it has may end a process for it. `populate` takes it
 //!   all at once, where an error can still be told.
+//! - The size is fixed, so what opens a region by a path must not truncate it: in a shell `1<>`, not `>`.
 //! - A launcher in between may close descriptors: Python's `subprocess` does, unless told `pass_fds`. The error in the child
 //!   says so.
 //! - A region in a directory ([`RegionOptions::unsealed_file_in`]) keeps none of the promises that rest on seals.
@@ -97,7 +98,7 @@
 //!
 //! # Systems
 //! Linux. What each promise rests on there is in `SECURITY.md`; kernels before 6.3 can't refuse to execute a region, and
-//! before 5.1 can't publish one.
+//! before 5.1 can't publish one. With glibc, 2.29 or later.
 
 mod access;
 mod child;

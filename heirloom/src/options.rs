@@ -55,6 +55,9 @@ impl RegionOptions {
     /// Whether to use pages of 2 MiB. They are taken from the system's pool (`vm.nr_hugepages`) at `create`, which fails
     /// where too few are free. The size, and offsets of mappings, must be multiples of 2 MiB.
     ///
+    /// While it is writable, any holder can give pages back to the pool and use them up, and a touch of one then ends the
+    /// process: hand it down published or frozen to children that may turn hostile.
+    ///
     /// ```
     /// use heirloom::{ErrorKind, Region};
     ///
