@@ -2,7 +2,7 @@
 
 #![allow(unsafe_code)]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::env;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -79,10 +79,12 @@ impl Inheritance {
                 (Vec::new(), Some(error))
             }
         };
-        let numbers: Vec<_> = pairs.iter().map(|(_, string)| string.number).collect();
+        let mut listed: HashMap<_, u32> = HashMap::new();
+        for (_, string) in &pairs {
+            *listed.entry(string.number).or_default() += 1;
+        }
         let entries = pairs.into_iter().map(|(name, string)| {
-            let once = numbers.iter().filter(|number| **number == string.number).count() == 1;
-            let state = match claim_one(&name, string, once) {
+            let state = match claim_one(&name, string, listed[&string.number] == 1) {
                 Ok(object) => State::Waiting(Arc::new(object)),
                 Err(error) => State::Missing(error),
             };
@@ -99,7 +101,7 @@ fn claim_one(name: &str, string: ExportString, listed_once: bool) -> Result<Obje
         let message = format!("{tried}: {VARIABLE} lists descriptor {number} {why}");
         Err(Error::new(ErrorKind::NotThatRegion, message))
     };
-    if number <= 2 {
+    if sys::is_standard(number) {
         return refused("for it, which is standard input, output or error");
     }
     if !listed_once {

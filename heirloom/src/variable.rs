@@ -96,12 +96,13 @@ fn pairs(value: &str) -> impl Iterator<Item = (&str, Option<&str>)> {
 
 /// All pairs of a value that are well-formed, and an error if any is not.
 pub(crate) fn parse(value: &str) -> (Vec<(String, ExportString)>, Option<Error>) {
-    let mut good: Vec<(String, ExportString)> = Vec::new();
+    let (mut good, mut seen) = (Vec::new(), HashSet::new());
     let mut bad = None;
     for (encoded, string) in pairs(value) {
         let parsed = decode(encoded).zip(string.and_then(|string| string.parse().ok()));
         match parsed {
-            Some((name, string)) if good.iter().all(|(other, _)| *other != name) => good.push((name, string)),
+            // Each name has one encoding.
+            Some(pair) if seen.insert(encoded) => good.push(pair),
             _ => {
                 let shown: String = encoded.chars().take(128).collect();
                 let message = format!(
