@@ -220,16 +220,10 @@ fn candidates(launch: &Launch<'_>) -> Result<Vec<CString>> {
     let search = launch.search.unwrap_or(OsStr::new("/bin:/usr/bin")).as_bytes();
     let mut found = Vec::new();
     for directory in search.split(|byte| *byte == b':') {
-        let mut path = directory.to_vec();
-        if !path.is_empty() {
-            path.push(b'/');
-        }
-        path.extend_from_slice(program);
+        let directory = if directory.is_empty() { b"." } else { directory };
+        let path = [directory, b"/", program].concat();
         // An attempt costs a process, a look only a system call. What is relative depends on the child's directory.
-        if path[0] != b'/' || may_exist(&path) {
-            if directory.is_empty() {
-                path.splice(0..0, *b"./");
-            }
+        if directory[0] != b'/' || may_exist(&path) {
             found.push(without_nul(path)?);
         }
     }
