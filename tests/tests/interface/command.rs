@@ -43,7 +43,8 @@ fn programs_are_found_as_the_standard_library_finds_them() {
     let path = directory.path().to_str().unwrap();
     let name = "heirloom-test-program";
     std::os::unix::fs::symlink(CHILD, directory.path().join(name)).unwrap();
-    assert_eq!(Command::new(name).status().unwrap_err().kind(), ErrorKind::ProgramNotFound);
+    let error = Command::new(name).env("PATH", "/usr/bin:/bin").status().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ProgramNotFound);
     // In the child's PATH where that was changed, also behind places that are not there or hold no such program.
     for path in [path.to_owned(), format!("/nonexistent:/usr/bin:{path}"), format!("/etc/passwd:{path}")] {
         assert_eq!(output(Command::new(name).args(["print", "found"]).env("PATH", &path)), "found\n", "{path}");
@@ -88,6 +89,8 @@ fn what_cannot_be_started_is_an_error_and_leaves_nothing_behind() {
         (&script, ErrorKind::ProgramNotFound, libc::ENOENT),
     ] {
         let mut command = Command::new(program);
+        // A PATH with a place that this user may not look into would be remembered.
+        command.env("PATH", "/usr/bin:/bin");
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).inherit("a", &region).unwrap();
         let error = command.spawn().unwrap_err();
         assert_eq!((error.kind(), error.os_error()), (kind, Some(code)), "{program:?}: {error}");
