@@ -1,14 +1,13 @@
 //! What the command can be told.
 
 use std::ffi::OsString;
-use std::num::NonZeroUsize;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::error::ErrorKind;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::failure::Failure;
 use crate::standard;
@@ -58,8 +57,8 @@ pub struct Run {
     #[arg(long, value_name = "NAME=FILE|-", value_parser = place())]
     pub save: Vec<Assignment<Place>>,
     /// How many workers to start, all over the same memory; several have no standard input.
-    #[arg(long, value_name = "N", default_value = "1")]
-    pub jobs: NonZeroUsize,
+    #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u32).range(1..))]
+    pub jobs: u32,
     #[command(flatten)]
     pub program: Program,
 }
@@ -182,7 +181,10 @@ fn one_line(error: &clap::Error) -> String {
     let rendered = error.render().to_string();
     let message = rendered.strip_prefix("error: ").unwrap_or(&rendered);
     let lines = message.lines().map(str::trim).take_while(|line| !line.is_empty() && !line.starts_with("Usage:"));
-    format!("{} (see `heirloom --help`)", lines.collect::<Vec<_>>().join(" "))
+    let tasks = Options::command();
+    let task = std::env::args().nth(1).filter(|task| tasks.find_subcommand(task).is_some());
+    let help = task.map_or("heirloom --help".to_owned(), |task| format!("heirloom {task} --help"));
+    format!("{} (see `{help}`)", lines.collect::<Vec<_>>().join(" "))
 }
 
 #[cfg(test)]

@@ -12,13 +12,13 @@ pub fn fill_in(argument: &OsStr, values: &[(String, String)]) -> OsString {
             let behind = behind.strip_prefix(name.as_bytes())?.strip_prefix(b"}")?;
             (*first == b'{').then_some((value, behind))
         });
-        if let Some((value, behind)) = found {
+        rest = if let Some((value, behind)) = found {
             filled.extend_from_slice(value.as_bytes());
-            rest = behind;
+            behind
         } else {
             filled.push(*first);
-            rest = behind;
-        }
+            behind
+        };
     }
     OsString::from_vec(filled)
 }

@@ -14,7 +14,7 @@ use crate::signals::{Event, Signals, in_own_group, pass_on};
 pub fn run(options: &Run) -> Result<ExitCode, Failure> {
     check_saves(options)?;
     let regions = regions::make(&options.regions)?;
-    let jobs = options.jobs.get();
+    let jobs = options.jobs;
     let signals = Signals::gather()?;
     let mut workers = Vec::new();
     for job in 0..jobs {

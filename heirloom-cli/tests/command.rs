@@ -111,7 +111,7 @@ fn what_workers_write_is_saved_after_all_ended_well() {
 }
 
 #[test]
-fn exit_codes_are_the_first_failures() {
+fn exit_codes_are_those_of_what_failed() {
     let code = |args: &[&str]| heirloom(args).output().unwrap().status.code();
     assert_eq!(code(&["run", "--", "true"]), Some(0));
     assert_eq!(code(&["run", "--", "sh", "-c", "exit 42"]), Some(42));
@@ -155,7 +155,7 @@ fn its_own_failures_are_one_line_and_125() {
         (&["run", "--shared", "a=0", "--", "true"], "at least one byte"),
         (&["run", "--shared", "a=9000000000000000000T", "--", "true"], "more than a region can hold"),
         (&["run", "--shared", "a=16000000T", "--", "true"], "no address space holds that"),
-        (&["run", "--shared", "=4K", "--", "true"], "empty"),
+        (&["run", "--shared", "=4K", "--", "true"], "at least one byte"),
         (&["run", "--shared", "job=4K", "--", "true"], "meaning of its own"),
         (&["run", "--frozen", "jobs=/etc/passwd", "--", "true"], "meaning of its own"),
         (&["run", "--shared", "a=4K", "--frozen", "a=/etc/passwd", "--", "true"], "two regions"),
@@ -168,7 +168,7 @@ fn its_own_failures_are_one_line_and_125() {
         (&["run", "--shared", "a=4K", "--save", "a=/dev/full", "--", "true"], "No space left"),
         (&["run", "--shared", "a=4K", "--save", "a=/nonexistent/a", "--", "true"], "/nonexistent/a"),
         (&["run", "--shared", "a=4K", "--save", "a=/", "--", "nonexistent-program"], "is a directory"),
-        (&["run", "--jobs", "0", "--", "true"], "--jobs"),
+        (&["run", "--jobs", "0", "--", "true"], "heirloom run --help"),
         (&["run", "--jobs", "many", "--", "true"], "--jobs"),
         (&["run"], "PROGRAM"),
         (&["exec"], "PROGRAM"),

@@ -17,7 +17,7 @@ use crate::{Child, Error, ErrorKind, Heirloom, Result, Stdio, claim};
 /// A program to start, and the regions that it inherits.
 ///
 /// Its names and habits are those of [`std::process::Command`], with [`inherit`](Self::inherit) besides. It starts the
-/// program by `posix_spawn`, so a spawn costs the same in a parent of 8 GiB as in one of 8 MiB. No descriptor that the
+/// program by `posix_spawn`, so a spawn costs the same however much memory this process uses. No descriptor that the
 /// program opened is closed in the child; this process's own regions never arrive there unless they are named here.
 ///
 /// What needs code between `fork` and `exec` can't be had from it: another user id, limits, a `pre_exec`. A child can do
@@ -33,7 +33,7 @@ use crate::{Child, Error, ErrorKind, Heirloom, Result, Stdio, claim};
 /// }
 /// ```
 ///
-/// Or use [`CommandExt`](crate::CommandExt) on the standard library's, at the price of a `fork`.
+/// Or use [`InheritExt`](crate::InheritExt) on the standard library's, at the price of a `fork`.
 ///
 /// ```
 /// use heirloom::{Command, FrozenRegion};
@@ -93,6 +93,7 @@ impl Command {
     /// - [`ErrorKind::InvalidInput`]: a bad name; [`ErrorKind::NameInUse`]: a name that this command has already.
     /// - [`ErrorKind::TooMany`]: the names and strings no longer fit the 128 KiB of one environment variable, which is
     ///   some 2000 regions.
+    /// - [`ErrorKind::OutOfDescriptors`]: a second name for one region takes a second descriptor.
     /// - [`ErrorKind::Malformed`]: what this process itself inherited can't be claimed, see [`claim`](crate::claim()).
     ///
     /// ```
@@ -272,11 +273,12 @@ impl Command {
     /// The child starts with no signal blocked, and SIGPIPE at its default.
     ///
     /// # Errors
-    /// - [`ErrorKind::ProgramNotFound`], [`ErrorKind::ProgramNotRunnable`]: nothing was started.
+    /// - [`ErrorKind::ProgramNotFound`], [`ErrorKind::ProgramNotRunnable`] (also with arguments too long): nothing was
+    ///   started.
     /// - [`ErrorKind::InvalidInput`]: a NUL byte in an argument, a variable or the directory.
     /// - [`ErrorKind::OutOfDescriptors`]: for the pipes.
     /// - [`ErrorKind::Malformed`]: what this process itself inherited can't be claimed, see [`claim`](crate::claim()).
-    /// - [`ErrorKind::System`]: too many processes, a directory that isn't there, arguments too long.
+    /// - [`ErrorKind::System`]: too many processes, a directory that isn't there, a process group of another session.
     ///
     /// ```
     /// let mut child = heirloom::Command::new("true").spawn()?;

@@ -116,7 +116,8 @@ impl FromStr for ExportString {
     fn from_str(string: &str) -> Result<Self> {
         parse(string).ok_or_else(|| {
             let shown: String = string.chars().take(128).collect();
-            Error::new(ErrorKind::Malformed, format!("{shown:?} is no export string of a region"))
+            let form = "descriptor:protection:version:kind:size:device:inode";
+            Error::new(ErrorKind::Malformed, format!("cannot import {shown:?}: it is no export string ({form})"))
         })
     }
 }
@@ -214,19 +215,20 @@ fn export_over(duplicate: io::Result<OwnedFd>, object: &Object, kind: Kind) -> R
     Ok(exported)
 }
 
-/// The string, if it names a kind of region that the caller accepts.
-fn read(string: &str, accepts: fn(Kind) -> bool) -> Result<ExportString> {
+/// The string, if it names a region of that type.
+fn read(string: &str, wanted: &str) -> Result<ExportString> {
     let named: ExportString = string.parse()?;
-    if accepts(named.kind) {
+    let has = named.kind.type_name();
+    if has == wanted {
         return Ok(named);
     }
-    let message = format!("cannot import {string:?} as another kind of region: it names a {} one", named.kind);
+    let message = format!("cannot import {string:?} as a {wanted}: it is {}; {has}::import takes it", named.kind);
     Err(Error::new(ErrorKind::WrongKind, message))
 }
 
-pub(crate) fn import(string: &str, accepts: fn(Kind) -> bool) -> Result<Arc<Object>> {
+pub(crate) fn import(string: &str, wanted: &str) -> Result<Arc<Object>> {
     inheritance::claim_quietly();
-    let named = read(string, accepts)?;
+    let named = read(string, wanted)?;
     let refused = |mismatch| named.refused(&format!("cannot import the region {string:?}"), mismatch);
     let object = named.duplicate().map_err(refused)?;
     if !is_exported(named.number) {
@@ -237,9 +239,9 @@ pub(crate) fn import(string: &str, accepts: fn(Kind) -> bool) -> Result<Arc<Obje
 
 /// # Safety
 /// Nothing else in this process owns the descriptor of that number.
-pub(crate) unsafe fn import_owned(string: &str, accepts: fn(Kind) -> bool) -> Result<Arc<Object>> {
+pub(crate) unsafe fn import_owned(string: &str, wanted: &str) -> Result<Arc<Object>> {
     inheritance::claim_quietly();
-    let named = read(string, accepts)?;
+    let named = read(string, wanted)?;
     // SAFETY: By the caller.
     let object = unsafe { named.take_over() };
     let refused = |mismatch| named.refused(&format!("cannot import the region {string:?}"), mismatch);

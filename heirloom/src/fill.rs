@@ -13,7 +13,7 @@ const BUFFER: usize = 128 << 10;
 /// What is filled without a look whether memory is there, in bytes.
 const FIRST: u64 = 16 << 20;
 
-/// What is filled between two looks, in bytes: one costs a hundredth of that.
+/// What is filled between two looks, in bytes: much more than one costs.
 const STEP: u64 = 64 << 20;
 
 /// Memory that grows by what is written to it.

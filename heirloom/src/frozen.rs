@@ -113,10 +113,6 @@ impl FrozenRegion {
     pub fn kind(&self) -> Kind {
         Kind::Frozen
     }
-
-    fn accepts(kind: Kind) -> bool {
-        kind == Kind::Frozen
-    }
 }
 
 /// How a [`FrozenRegion`] is to be made; from [`FrozenRegion::options`].

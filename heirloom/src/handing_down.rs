@@ -28,17 +28,17 @@ pub(crate) fn hand_down(variable: &mut Variable, name: &str, region: &impl Heirl
 /// `as_std_mut`).
 ///
 /// The price, beside [`heirloom::Command`](crate::Command): the standard library then starts the program by `fork`, whose
-/// cost grows with the parent's memory (some 40 ms for each GiB in use).
+/// cost grows with the memory that this process uses; `cargo bench` shows how much.
 ///
 /// ```
-/// use heirloom::{CommandExt, Region};
+/// use heirloom::{InheritExt, Region};
 ///
 /// let frames = Region::create(4096)?;
 /// let status = std::process::Command::new("true").inherit("frames", &frames)?.status()?;
 /// assert!(status.success());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub trait CommandExt {
+pub trait InheritExt {
     /// Hands `region` down to what this command starts, under `name`.
     ///
     /// The names travel in the command's environment: `env_clear` afterwards loses them, and the child then can't find
@@ -48,7 +48,7 @@ pub trait CommandExt {
     /// As for [`Command::inherit`](crate::Command::inherit).
     ///
     /// ```
-    /// use heirloom::{CommandExt, Region};
+    /// use heirloom::{InheritExt, Region};
     ///
     /// let region = Region::create(4096)?;
     /// let mut command = std::process::Command::new("worker");
@@ -58,7 +58,7 @@ pub trait CommandExt {
     fn inherit(&mut self, name: &str, region: &impl Heirloom) -> Result<&mut Self>;
 }
 
-impl CommandExt for std::process::Command {
+impl InheritExt for std::process::Command {
     fn inherit(&mut self, name: &str, region: &impl Heirloom) -> Result<&mut Self> {
         let listed = self.get_envs().find(|(key, _)| *key == VARIABLE);
         let listed = listed.and_then(|(_, value)| value?.to_str());

@@ -10,7 +10,7 @@ macro_rules! handle {
             #[doc = concat!("Maps it all, as a [`", stringify!($mapping), "`](crate::", stringify!($mapping), ").")]
             ///
             /// # Errors
-            /// - [`ErrorKind::Sealed`](crate::ErrorKind::Sealed): it is to be written, and somebody published or froze it.
+            /// - [`ErrorKind::Sealed`](crate::ErrorKind::Sealed): a `Region` that somebody published or froze meanwhile.
             /// - [`ErrorKind::OutOfMemory`](crate::ErrorKind::OutOfMemory): the address space is full.
             ///
             /// ```
@@ -28,7 +28,8 @@ macro_rules! handle {
             ///
             /// # Errors
             /// As for `map`, and
-            /// - [`ErrorKind::Misaligned`](crate::ErrorKind::Misaligned): `offset` is no multiple of the page size.
+            /// - [`ErrorKind::Misaligned`](crate::ErrorKind::Misaligned): `offset` is no multiple of the page size (2 MiB with huge
+            ///   pages).
             /// - [`ErrorKind::OutOfBounds`](crate::ErrorKind::OutOfBounds): the part passes the end.
             /// - [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput): a part of no bytes.
             ///
@@ -113,7 +114,7 @@ macro_rules! handle {
             /// # Ok::<(), Error>(())
             /// ```
             pub fn inherited(name: &str) -> $crate::Result<Self> {
-                Ok(Self(crate::inheritance::take(name, Self::accepts)?))
+                Ok(Self(crate::inheritance::take(name, stringify!($region))?))
             }
 
             #[doc = concat!("The `", stringify!($region), "` that an export string names, over a descriptor of its own.")]
@@ -137,7 +138,7 @@ macro_rules! handle {
             /// # Ok::<(), Error>(())
             /// ```
             pub fn import(string: &str) -> $crate::Result<Self> {
-                Ok(Self(crate::export::import(string, Self::accepts)?))
+                Ok(Self(crate::export::import(string, stringify!($region))?))
             }
 
             #[doc = concat!("Takes over the very descriptor that an export string names, as a `", stringify!($region), "`.")]
@@ -164,25 +165,37 @@ macro_rules! handle {
             #[allow(unsafe_code)]
             pub unsafe fn import_owned(string: &str) -> $crate::Result<Self> {
                 // SAFETY: By the caller.
-                Ok(Self(unsafe { crate::export::import_owned(string, Self::accepts) }?))
+                Ok(Self(unsafe { crate::export::import_owned(string, stringify!($region)) }?))
             }
 
             /// The string by which a child that is started in some other way can import this region, and a descriptor for
             /// it to inherit.
             ///
-            /// The descriptor is close-on-exec: the launcher clears that in the child alone, as `posix_spawn`'s
-            /// `adddup2` of a number onto itself does. After a plain `fork` it is there as it is.
+            /// The descriptor is close-on-exec: the launcher clears that in the child alone, as below, or as `posix_spawn`'s
+            /// `adddup2` of a number onto itself does. After a plain `fork` it is there as it is. Where that is too much
+            /// to ask of the launcher, there is `export_inheritable`.
             ///
             /// # Errors
             /// [`ErrorKind::OutOfDescriptors`](crate::ErrorKind::OutOfDescriptors).
             ///
             /// ```
             /// # use heirloom::*;
+            /// use std::os::fd::{AsFd, AsRawFd};
+            /// use std::os::unix::process::CommandExt;
+            ///
             #[doc = concat!("let region = ", $fresh, ";")]
             /// let exported = region.export()?;
-            /// let mut command = std::process::Command::new("worker");
+            /// let number = exported.as_fd().as_raw_fd();
+            /// let mut command = std::process::Command::new("true");
             /// command.env("REGION", exported.as_str());
-            /// // ... and clear close-on-exec of `exported.as_fd()` in the child.
+            /// // SAFETY: One system call between fork and exec, on a descriptor that lives until then.
+            /// unsafe {
+            ///     command.pre_exec(move || match libc::fcntl(number, libc::F_SETFD, 0) {
+            ///         0 => Ok(()),
+            ///         _ => Err(std::io::Error::last_os_error()),
+            ///     });
+            /// }
+            /// assert!(command.status().is_ok_and(|status| status.success()));
             /// # Ok::<(), Error>(())
             /// ```
             pub fn export(&self) -> $crate::Result<$crate::Export> {

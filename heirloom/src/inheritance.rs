@@ -136,8 +136,8 @@ fn claim_one(name: &str, string: ExportString, listed_once: bool) -> Result<Obje
     })
 }
 
-/// Takes the region of that name.
-pub(crate) fn take(name: &str, accepts: fn(Kind) -> bool) -> Result<Arc<Object>> {
+/// Takes the region of that name, if it is of that type.
+pub(crate) fn take(name: &str, wanted: &str) -> Result<Arc<Object>> {
     let mut entries = claimed()?.entries.lock().unwrap_or_else(PoisonError::into_inner);
     let tried = format!("cannot inherit the region {name:?}");
     let Some(entry) = entries.get_mut(name) else {
@@ -150,8 +150,9 @@ pub(crate) fn take(name: &str, accepts: fn(Kind) -> bool) -> Result<Arc<Object>>
         };
         return Err(Error::new(ErrorKind::NotInherited, format!("{tried}: {why}")));
     };
-    if !accepts(entry.string.kind) {
-        let message = format!("{tried} as that kind: a {} one was handed down", entry.string.kind);
+    let (kind, has) = (entry.string.kind, entry.string.kind.type_name());
+    if has != wanted {
+        let message = format!("{tried} as a {wanted}: it is {kind}; {has}::inherited takes it");
         return Err(Error::new(ErrorKind::WrongKind, message));
     }
     match std::mem::replace(&mut entry.state, State::Taken) {

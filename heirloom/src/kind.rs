@@ -34,6 +34,15 @@ impl Kind {
         }
     }
 
+    /// The type that takes it.
+    pub(crate) const fn type_name(self) -> &'static str {
+        match self {
+            Self::Writable | Self::Unsealed => "Region",
+            Self::Published => "ReadOnlyRegion",
+            Self::Frozen => "FrozenRegion",
+        }
+    }
+
     pub(crate) fn from_word(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.as_str() == word)
     }

@@ -53,7 +53,7 @@
 //!
 //! # Starting programs
 //! [`Command`] has the names and habits of [`std::process::Command`], and starts a program by `posix_spawn`: at the same
-//! cost in a parent of 8 GiB as in one of 8 MiB. [`CommandExt`] adds the same `inherit` to the standard library's, and so
+//! cost however much memory the parent uses. [`InheritExt`] adds the same `inherit` to the standard library's, and so
 //! to tokio's, at the price of a `fork`.
 //!
 //! # Claiming
@@ -68,6 +68,7 @@
 //!
 //! - [`read_at`](ReadOnlyBytes::read_at) and [`write_at`](SharedBytes::write_at), and values of plain types with the
 //!   feature `zerocopy`, copy. A copy may mix bytes from before and after another's write, and orders nothing.
+//!   A sequence lock puts a fence of [`std::sync::atomic`] on each side of its copies, as `examples/publish.rs` does.
 //! - [`SharedU32`] and [`SharedU64`] are numbers that are always read and written whole. `load` acquires, `store` releases,
 //!   everything else is sequentially consistent: so what one process copied in before a `store`, another finds after a
 //!   `load` that saw it.
@@ -129,7 +130,7 @@ pub use command::Command;
 pub use error::{Error, ErrorKind, Refused, Result};
 pub use export::Export;
 pub use frozen::{FrozenOptions, FrozenRegion};
-pub use handing_down::CommandExt;
+pub use handing_down::InheritExt;
 pub use heirloom::Heirloom;
 pub use inheritance::{Inherited, claim, inherited};
 pub use kind::Kind;
@@ -141,5 +142,5 @@ pub use stdio::Stdio;
 
 /// The examples of the README are tried too.
 #[cfg(doctest)]
-#[doc = include_str!("../../README.md")]
+#[doc = include_str!("../README.md")]
 struct Readme;

@@ -124,6 +124,7 @@ macro_rules! mapping {
 /// assert_eq!(&word, b"hello");
 /// # Ok::<(), heirloom::Error>(())
 /// ```
+#[must_use = "the view ends when it is dropped"]
 pub struct Mapping(pub(crate) Pages);
 
 mapping!(Mapping);
@@ -147,6 +148,7 @@ impl Deref for Mapping {
 /// assert_eq!(reader.load_u64(8)?, 7);
 /// # Ok::<(), heirloom::Error>(())
 /// ```
+#[must_use = "the view ends when it is dropped"]
 pub struct ReadOnlyMapping(pub(crate) Pages);
 
 mapping!(ReadOnlyMapping);
@@ -175,6 +177,7 @@ impl Deref for ReadOnlyMapping {
 /// text[0] = b'F';
 /// # Ok::<(), heirloom::Error>(())
 /// ```
+#[must_use = "the view ends when it is dropped"]
 pub struct FrozenMapping(pub(crate) Pages);
 
 mapping!(FrozenMapping);
@@ -212,6 +215,7 @@ impl AsRef<[u8]> for FrozenMapping {
 /// assert_eq!(seen, [0; 4]);
 /// # Ok::<(), heirloom::Error>(())
 /// ```
+#[must_use = "the view ends when it is dropped"]
 pub struct CopyMapping(pub(crate) Pages);
 
 mapping!(CopyMapping);
@@ -235,6 +239,7 @@ impl Deref for CopyMapping {
 /// assert_eq!(&*region.map()?, b"draft");
 /// # Ok::<(), heirloom::Error>(())
 /// ```
+#[must_use = "the view ends when it is dropped"]
 pub struct FrozenCopyMapping(pub(crate) Pages);
 
 mapping!(FrozenCopyMapping);

@@ -6,16 +6,16 @@ use crate::{Error, ErrorKind, Result};
 const LONGEST: usize = 240;
 
 pub(crate) fn check(name: &str) -> Result<()> {
-    let wrong = if name.is_empty() {
-        "a name can't be empty".to_owned()
+    let why = if name.is_empty() {
+        "a name has at least one byte".to_owned()
     } else if name.contains('\0') {
-        format!("the name {name:?} holds a NUL byte")
+        "it holds a NUL byte".to_owned()
     } else if name.len() > LONGEST {
-        format!("a name of {} bytes is too long: {LONGEST} bytes at the most", name.len())
+        format!("a name has at most {LONGEST} bytes, not {}", name.len())
     } else {
         return Ok(());
     };
-    Err(Error::new(ErrorKind::InvalidInput, wrong))
+    Err(Error::new(ErrorKind::InvalidInput, format!("cannot name a region {name:?}: {why}")))
 }
 
 #[cfg(test)]

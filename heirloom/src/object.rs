@@ -186,7 +186,7 @@ impl fmt::Display for Object {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match sys::debug_name(self.as_fd()) {
             Some(name) => write!(f, "region {name:?} of {} bytes", self.size),
-            None => write!(f, "an unnamed region of {} bytes", self.size),
+            None => write!(f, "a region of {} bytes", self.size),
         }
     }
 }

@@ -62,10 +62,6 @@ impl ReadOnlyRegion {
     pub fn kind(&self) -> Kind {
         Kind::Published
     }
-
-    fn accepts(kind: Kind) -> bool {
-        kind == Kind::Published
-    }
 }
 
 /// For a region that somebody else published, or froze: the kernel is asked, and the region comes back where nobody did.

@@ -57,7 +57,10 @@ impl Region {
     }
 
     /// Ends the making of writers: from now on nobody, in any process, can make a new writable mapping or write by any
-    /// other call. Mappings from before stay writable; the one that is returned is among them.
+    /// other call.
+    ///
+    /// Returns the region for the readers, and the mapping through which this process goes on writing. Keep that: once it
+    /// is dropped, nobody can ever write again. Other mappings from before stay writable too.
     ///
     /// Published before it is handed down, a region has one writer: the holder of that mapping. What else was mapped
     /// before, even for reading only, or pinned, can still write: see `SECURITY.md`, and `F_SEAL_FUTURE_WRITE` in
@@ -122,9 +125,5 @@ impl Region {
     #[must_use]
     pub fn kind(&self) -> Kind {
         if self.0.unsealed { Kind::Unsealed } else { Kind::Writable }
-    }
-
-    fn accepts(kind: Kind) -> bool {
-        matches!(kind, Kind::Writable | Kind::Unsealed)
     }
 }

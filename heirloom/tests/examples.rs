@@ -36,6 +36,11 @@ fn count_words() {
 }
 
 #[test]
+fn publish() {
+    assert_eq!(told(&mut example("publish")), "3 readers saw only pairs that belong together\n");
+}
+
+#[test]
 fn secret() {
     assert_eq!(told(&mut example("secret")), "the child has a key of 28 bytes\n");
 }

@@ -68,7 +68,7 @@ pub const ATTEMPTS: &[Attempt] = &[
 ];
 
 /// How large the memory is that they are tried on, in bytes.
-pub const SIZE: usize = 16 << 12;
+pub const SIZE: usize = 64 << 10;
 
 const EVIL: &[u8] = b"evil";
 
@@ -196,9 +196,8 @@ fn link(fd: RawFd) -> io::Result<()> {
     // SAFETY: Whole strings.
     unsafe {
         let flags = libc::AT_SYMLINK_FOLLOW;
-        let answer = check(libc::linkat(libc::AT_FDCWD, old.as_ptr(), libc::AT_FDCWD, new.as_ptr(), flags));
-        libc::unlink(new.as_ptr());
-        answer
+        check(libc::linkat(libc::AT_FDCWD, old.as_ptr(), libc::AT_FDCWD, new.as_ptr(), flags))?;
+        check(libc::unlink(new.as_ptr()))
     }
 }
 
@@ -227,7 +226,11 @@ fn in_a_fork(exec: impl FnOnce()) -> io::Result<()> {
     }
 }
 
-fn execute(fd: RawFd) -> io::Result<()> {
+/// Executes what a descriptor names.
+///
+/// # Errors
+/// What the system answers.
+pub fn execute(fd: RawFd) -> io::Result<()> {
     let args = [c"true".as_ptr(), ptr::null()];
     in_a_fork(|| {
         // SAFETY: Whole strings, and a list that ends with its null.
@@ -292,7 +295,8 @@ fn seal(fd: RawFd) -> io::Result<()> {
     check(unsafe { libc::fcntl(fd, libc::F_ADD_SEALS, libc::F_SEAL_GROW) })
 }
 
-/// Memory that nobody sealed, holding a program that can be run: here every attempt must succeed.
+/// Memory that nobody sealed, holding a program that can be run: here every attempt must succeed but `linkat`, whose control
+/// is [`linkable`].
 ///
 /// # Errors
 /// What the system answers.
@@ -310,7 +314,6 @@ pub fn control() -> io::Result<OwnedFd> {
     }
     // Writing goes on at the start, as with a region.
     io::Seek::rewind(&mut file)?;
-    drop(open_again(fd, libc::O_RDONLY)?);
     Ok(file.into())
 }
 

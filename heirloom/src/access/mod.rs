@@ -20,6 +20,9 @@
 //! | `swap`, `compare_exchange`, `update`, `fetch_…` | yes | sequentially consistent |
 //! | `read_at`, `write_at`, values | no: a copy may mix bytes from before and after another's write | none |
 //!
+//! Copies order nothing by themselves, and the fences of [`std::sync::atomic`] order them as they order atomics: see the
+//! sequence lock in `examples/publish.rs`.
+//!
 //! A value that another process may write at any time is only data: check it after it was copied out, never before.
 
 #![allow(unsafe_code)]
@@ -405,8 +408,6 @@ macro_rules! shared_number {
         // SAFETY: As above.
         unsafe impl Sync for $shared<'_> {}
 
-        // SAFETY (of every call into `arch`): `SharedBytes` checked bounds and alignment when it made this.
-        #[allow(clippy::undocumented_unsafe_blocks)]
         impl $shared<'_> {
             /// The value; acquire.
             ///
@@ -419,6 +420,7 @@ macro_rules! shared_number {
             #[must_use]
             #[inline]
             pub fn load(self) -> $number {
+                // SAFETY: `SharedBytes` checked bounds and alignment when it made this.
                 unsafe { arch::$number::load(self.0) }
             }
 
@@ -433,6 +435,7 @@ macro_rules! shared_number {
             /// ```
             #[inline]
             pub fn store(self, value: $number) {
+                // SAFETY: `SharedBytes` checked bounds and alignment when it made this.
                 unsafe { arch::$number::store(self.0, value) };
             }
 
@@ -447,6 +450,7 @@ macro_rules! shared_number {
             /// ```
             #[inline]
             pub fn swap(self, value: $number) -> $number {
+                // SAFETY: `SharedBytes` checked bounds and alignment when it made this.
                 unsafe { arch::$number::swap(self.0, value) }
             }
 
@@ -464,6 +468,7 @@ macro_rules! shared_number {
             /// ```
             #[inline]
             pub fn compare_exchange(self, current: $number, new: $number) -> Result<$number, $number> {
+                // SAFETY: `SharedBytes` checked bounds and alignment when it made this.
                 unsafe { arch::$number::compare_exchange(self.0, current, new) }
             }
 
@@ -478,6 +483,7 @@ macro_rules! shared_number {
             /// ```
             #[inline]
             pub fn fetch_add(self, value: $number) -> $number {
+                // SAFETY: `SharedBytes` checked bounds and alignment when it made this.
                 unsafe { arch::$number::fetch_add(self.0, value) }
             }
 

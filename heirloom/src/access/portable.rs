@@ -28,6 +28,7 @@ unsafe fn words(address: *const u8, len: usize, mut each: impl FnMut(&AtomicU64,
     let mut done = 0;
     while done < len {
         // SAFETY: The byte is one of the caller's.
+        // SAFETY: By the caller.
         let (word, offset) = unsafe { word(address.add(done)) };
         let part = (WORD - offset).min(len - done);
         each(word, offset, done, part);
@@ -69,33 +70,36 @@ pub(super) unsafe fn copy_in(from: *const u8, to: *mut u8, len: usize) {
 }
 
 /// Each function's `# Safety`: the address is aligned to 8 bytes and can be read, and written by those that write.
-#[allow(clippy::undocumented_unsafe_blocks, clippy::missing_safety_doc)]
 pub(super) mod u64 {
     use super::*;
 
     pub(in super::super) unsafe fn load(at: *const u64) -> u64 {
+        // SAFETY: By the caller.
         load_acquire(unsafe { word(at.cast()) }.0)
     }
 
     pub(in super::super) unsafe fn store(at: *mut u64, value: u64) {
+        // SAFETY: By the caller.
         unsafe { word(at.cast()) }.0.store(value, Release);
     }
 
     pub(in super::super) unsafe fn swap(at: *mut u64, value: u64) -> u64 {
+        // SAFETY: By the caller.
         unsafe { word(at.cast()) }.0.swap(value, SeqCst)
     }
 
     pub(in super::super) unsafe fn compare_exchange(at: *mut u64, current: u64, new: u64) -> Result<u64, u64> {
+        // SAFETY: By the caller.
         unsafe { word(at.cast()) }.0.compare_exchange(current, new, SeqCst, SeqCst)
     }
 
     pub(in super::super) unsafe fn fetch_add(at: *mut u64, value: u64) -> u64 {
+        // SAFETY: By the caller.
         unsafe { word(at.cast()) }.0.fetch_add(value, SeqCst)
     }
 }
 
 /// Each function's `# Safety`: the address is aligned to 4 bytes and can be read, and written by those that write.
-#[allow(clippy::undocumented_unsafe_blocks, clippy::missing_safety_doc)]
 pub(super) mod u32 {
     use super::*;
 
@@ -115,21 +119,25 @@ pub(super) mod u32 {
 
     /// Sets what `update` makes of the value, unless that is nothing; gives the value before.
     unsafe fn update(at: *mut u32, mut update: impl FnMut(u32) -> Option<u32>) -> Result<u32, u32> {
+        // SAFETY: By the caller.
         let (word, offset) = unsafe { word(at.cast()) };
         let done = word.fetch_update(SeqCst, SeqCst, |before| Some(put(before, offset, update(get(before, offset))?)));
         done.map(|before| get(before, offset)).map_err(|now| get(now, offset))
     }
 
     pub(in super::super) unsafe fn load(at: *const u32) -> u32 {
+        // SAFETY: By the caller.
         let (word, offset) = unsafe { word(at.cast()) };
         get(load_acquire(word), offset)
     }
 
     pub(in super::super) unsafe fn store(at: *mut u32, value: u32) {
+        // SAFETY: By the caller.
         unsafe { swap(at, value) };
     }
 
     pub(in super::super) unsafe fn swap(at: *mut u32, value: u32) -> u32 {
+        // SAFETY: By the caller.
         let (Ok(before) | Err(before)) = unsafe { update(at, |_| Some(value)) };
         before
     }
@@ -139,6 +147,7 @@ pub(super) mod u32 {
     }
 
     pub(in super::super) unsafe fn fetch_add(at: *mut u32, value: u32) -> u32 {
+        // SAFETY: By the caller.
         let (Ok(before) | Err(before)) = unsafe { update(at, |before| Some(before.wrapping_add(value))) };
         before
     }

@@ -136,6 +136,10 @@ fn main() -> ExitCode {
         ["exec-grep-signals"] => {
             println!("{}", Command::new("grep").args(["-E", "SigIgn|SigBlk", "/proc/self/status"]).exec());
         }
+        ["make-and-execute"] => {
+            let region = Region::create(4096).unwrap();
+            println!("{}", hostile::execute(region.as_fd().as_raw_fd()).unwrap_err().raw_os_error().unwrap());
+        }
         ["exec-in-group", group] => {
             println!("{:?}", Command::new("true").process_group(group.parse().unwrap()).exec().kind());
         }

@@ -2,7 +2,7 @@
 
 #![allow(unsafe_code)]
 
-use heirloom::{Command, CommandExt, Region};
+use heirloom::{Command, InheritExt, Region};
 use tokio::io::unix::AsyncFd;
 use tokio::runtime::Builder;
 

@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 
-use heirloom::{CommandExt, Region};
+use heirloom::{InheritExt, Region};
 
 use crate::CHILD;
 

@@ -90,7 +90,7 @@ fn an_export_of_this_process_stays_its_own_whatever_the_variable_or_an_import_sa
 }
 
 #[test]
-fn the_start_of_the_string_is_what_the_original_nspr_reads() {
+fn the_string_begins_with_descriptor_and_protection_as_nsprs_does() {
     let region = Region::create(4096).unwrap();
     let exported = region.export().unwrap();
     assert!(exported.as_str().starts_with(&format!("{}:1:", exported.as_fd().as_raw_fd())));

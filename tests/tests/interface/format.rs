@@ -4,6 +4,8 @@ use std::fs;
 
 use heirloom::{Command, ErrorKind, FrozenRegion, Region};
 
+use crate::CHILD;
+
 const FORMAT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/format.md");
 
 /// The recipe, and lines of the test's own behind it; nothing where there is no Python.
@@ -47,24 +49,52 @@ print("HEIRLOOM_REGIONS" in os.environ)
 }
 
 #[test]
-fn the_recipe_in_python_refuses_what_is_not_the_region() {
+fn the_recipe_in_python_refuses_what_the_library_refuses() {
     let region = Region::create(4096).unwrap();
+    let frozen = FrozenRegion::from_bytes([0; 4096]).unwrap();
     let lines = r#"
-name, string = os.environ["HEIRLOOM_REGIONS"].split("=")
+strings = dict(pair.split("=") for pair in os.environ["HEIRLOOM_REGIONS"].split(","))
+string = strings["a"]
 fields = string.split(":")
-def with_field(index, value):
-    return ":".join(fields[:index] + [value] + fields[index + 1:])
-bad = [with_field(0, "0"), with_field(0, "999"), with_field(2, "2"), with_field(3, "frozen"), with_field(3, "published"),
-       with_field(4, "8192"), with_field(6, "1"), string + ":", "7:1"]
-refused = 0
+def with_fields(replaced):
+    return ":".join(replaced.get(index, field) for index, field in enumerate(fields))
+number = fields[0]
+bad = [with_fields(replaced) for replaced in (
+    {0: "0"}, {0: "999"}, {0: "+" + number}, {0: "0" + number}, {0: " " + number}, {0: number + "_0"}, {0: strings["b"].split(":")[0]},
+    {1: "0"}, {1: "7"}, {2: "2"}, {2: "01"}, {3: "unsealed"}, {3: "bogus"}, {3: "Writable"}, {1: "0", 3: "frozen"},
+    {1: "0", 3: "published"}, {4: "8192"}, {4: "-1"}, {6: "1"}, {6: fields[6] + "\n"})]
+bad += [string + ":", string + " ", number + ":1", ""]
+accepted = []
 for each in bad:
     try:
         import_region(each)
+        accepted.append(each)
     except (ValueError, OSError):
-        refused += 1
-print(refused, len(bad), len(import_region(string)))
+        pass
+print(accepted)
+
+# One bad pair keeps nobody else's region from being claimed.
+os.environ["HEIRLOOM_REGIONS"] = "x=1:1:1:writable:4096:1:1," + "%41=" + strings["b"] + ",a=" + string + ",a=" + string
+regions = inherited()
+print(sorted(name for name, region in regions.items() if isinstance(region, Exception)), os.get_inheritable(int(number)))
+print(len(import_region(string)))
 "#;
     let Some(mut command) = python(lines) else { return };
-    let output = command.inherit("a", &region).unwrap().output().unwrap();
-    assert_eq!(String::from_utf8(output.stdout).unwrap(), "9 9 4096\n", "{}", String::from_utf8_lossy(&output.stderr));
+    let output = command.inherit("a", &region).unwrap().inherit("b", &frozen).unwrap().output().unwrap();
+    let told = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(told, "[]\n['A', 'a', 'x'] False\n4096\n", "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn the_parent_in_python_hands_down_to_a_child_of_the_library() {
+    let page = fs::read_to_string(FORMAT).unwrap();
+    let (_, parent) = page.split_once("## A parent in Python").unwrap();
+    let (_, parent) = parent.split_once("```python\n").unwrap();
+    let (parent, _) = parent.split_once("```").unwrap();
+    let parent = parent.replace("[\"./worker\"]", &format!("[{CHILD:?}, \"write\", \"frames\", \"from a child\"]"));
+    let script = format!("{parent}\nprint(os.pread(number, 12, 0))");
+    match Command::new("python3").args(["-c", &script]).output() {
+        Err(error) if error.kind() == ErrorKind::ProgramNotFound => println!("skipped: there is no python3 here"),
+        output => assert_eq!(output.unwrap().stdout, b"b'from a child'\n"),
+    }
 }

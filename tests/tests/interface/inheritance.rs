@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use heirloom::{CommandExt, ErrorKind, FrozenRegion, Region, Stdio};
+use heirloom::{ErrorKind, FrozenRegion, InheritExt, Region, Stdio};
 
 use crate::{CHILD, child, output};
 
@@ -40,7 +40,7 @@ fn bad_names_and_names_in_use_are_refused_at_the_call() {
     command.inherit("a", &region).unwrap();
     let mut of_std = std::process::Command::new(CHILD);
     of_std.arg("list");
-    CommandExt::inherit(&mut of_std, "a", &region).unwrap();
+    InheritExt::inherit(&mut of_std, "a", &region).unwrap();
     for (name, kind) in [
         ("", ErrorKind::InvalidInput),
         ("a\0", ErrorKind::InvalidInput),
@@ -48,7 +48,7 @@ fn bad_names_and_names_in_use_are_refused_at_the_call() {
         ("a", ErrorKind::NameInUse),
     ] {
         assert_eq!(command.inherit(name, &region).unwrap_err().kind(), kind, "{name:?}");
-        assert_eq!(CommandExt::inherit(&mut of_std, name, &region).unwrap_err().kind(), kind, "{name:?}");
+        assert_eq!(InheritExt::inherit(&mut of_std, name, &region).unwrap_err().kind(), kind, "{name:?}");
     }
     // What was refused changed nothing.
     assert_eq!(output(&mut command), "\"a\" writable 1 there\n");

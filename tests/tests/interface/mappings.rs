@@ -101,7 +101,7 @@ fn values_of_plain_types_come_out_as_they_went_in() {
 }
 
 #[test]
-fn secrets_can_be_kept_out_of_core_dumps() {
+fn no_dump_marks_the_pages_of_a_view() {
     let secret = FrozenRegion::options().name("undumped").from_bytes([1; PAGE]).unwrap();
     let view = secret.map().unwrap();
     let flags = || {

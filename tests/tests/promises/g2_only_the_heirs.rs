@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
 
-use heirloom::{CommandExt, FrozenRegion, Region};
+use heirloom::{FrozenRegion, InheritExt, Region};
 
 use crate::{CHILD, child, output};
 

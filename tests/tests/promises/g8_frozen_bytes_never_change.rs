@@ -62,7 +62,7 @@ fn g8_a_child_believes_the_kernel_and_not_its_parent() {
     let lie = exported.as_str().replace(":1:1:writable:", ":0:1:frozen:");
     let mut command = std::process::Command::new(crate::CHILD);
     command.args(["take", "frozen:a"]);
-    heirloom::CommandExt::inherit(&mut command, "truth", &region).unwrap();
+    heirloom::InheritExt::inherit(&mut command, "truth", &region).unwrap();
     let number = exported.as_str().split(':').next().unwrap();
     let given = command.get_envs().find_map(|(_, value)| value?.to_str()?.strip_prefix("truth=").map(str::to_owned));
     let given_number = given.unwrap().split(':').next().unwrap().to_owned();
@@ -81,7 +81,7 @@ fn g8_a_copy_of_a_frozen_region_is_this_process_own() {
 }
 
 #[test]
-fn g8_memory_that_another_process_cut_while_it_was_filled_is_no_region() {
+fn g8_memory_that_was_cut_through_proc_while_it_was_filled_is_no_region() {
     // The open door, before the seals are there: a read that lasts, and somebody who finds the memory in /proc meanwhile.
     struct Cut(u8);
     impl std::io::Read for Cut {

@@ -1,4 +1,4 @@
-//! The ten promises, each by its number; those that need more than one machine can bear in a test are elsewhere.
+//! The promises of `SECURITY.md`, each test named for its promise. G7, G9 and G10 have none here yet.
 
 mod g1_no_name;
 mod g2_only_the_heirs;
