@@ -53,6 +53,22 @@ fn main() -> ExitCode {
         }
         ["take", wanted @ ..] => wanted.iter().for_each(|wanted| take(wanted)),
         ["import", variables @ ..] => variables.iter().for_each(|variable| import(variable)),
+        ["import-owned", variable] => {
+            let string = env::var(variable).unwrap();
+            // SAFETY: It was inherited for just this, and this program knows of no other owner.
+            let wrong = unsafe { FrozenRegion::import_owned(&string) }.unwrap_err();
+            // SAFETY: As above.
+            let shrunk = unsafe { Region::import_owned(&string.replace(":4096:", ":4095:")) }.unwrap_err();
+            println!("{:?} {:?} {}", wrong.kind(), shrunk.kind(), open_regions().len());
+            // SAFETY: As above.
+            let region = unsafe { Region::import_owned(&string) }.unwrap();
+            let number = region.as_fd().as_raw_fd();
+            println!("{}", string.starts_with(&format!("{number}:")));
+            // SAFETY: A plain number.
+            println!("{}", unsafe { libc::fcntl(number, libc::F_GETFD) });
+            drop(region);
+            println!("{}", open_regions().len());
+        }
         ["write", name, text] => write(&Region::inherited(name).unwrap(), text),
         ["import-and-write", variable, text] => write(&Region::import(&env::var(variable).unwrap()).unwrap(), text),
         ["add", name, times] => {

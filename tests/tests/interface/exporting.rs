@@ -75,6 +75,15 @@ fn an_export_waits_for_the_launcher_to_make_it_inheritable_in_the_child_alone() 
 }
 
 #[test]
+fn the_descriptor_itself_can_be_taken_over_and_is_left_open_where_it_is_refused() {
+    let region = Region::create(4096).unwrap();
+    let exported = region.export_inheritable().unwrap();
+    let told = told(Command::new(CHILD).args(["import-owned", "FRAMES"]).env("FRAMES", exported.as_str()));
+    // Two refusals, and still open; then under its own number, close-on-exec; and gone with its one handle.
+    assert_eq!(told, "WrongKind NotThatRegion 1\ntrue\n1\n0\n");
+}
+
+#[test]
 fn a_plain_fork_imports_too() {
     assert_eq!(told(Command::new(CHILD).arg("fork-and-import")), "0 from the fork\n");
 }
