@@ -14,15 +14,18 @@ use crate::signals::{Event, Signals, in_own_group, pass_on};
 pub fn run(options: &Run) -> Result<ExitCode, Failure> {
     check_saves(options)?;
     let regions = regions::make(&options.regions)?;
-    let jobs = options.jobs;
-    let signals = Signals::gather()?;
-    let mut workers = Vec::new();
-    for job in 0..jobs {
-        let own = [("job".to_owned(), job.to_string()), ("jobs".to_owned(), jobs.to_string())];
+    let mut commands = Vec::new();
+    for job in 0..options.jobs {
+        let own = [("job".to_owned(), job.to_string()), ("jobs".to_owned(), options.jobs.to_string())];
         let mut command = command(&options.program, &regions, own)?;
-        if jobs > 1 {
+        if options.jobs > 1 {
             command.stdin(Stdio::null());
         }
+        commands.push(command);
+    }
+    let signals = Signals::gather()?;
+    let mut workers = Vec::new();
+    for mut command in commands {
         match command.spawn() {
             Ok(worker) => workers.push(worker),
             Err(error) => {
