@@ -182,8 +182,8 @@ fn one_line(error: &clap::Error) -> String {
     let message = rendered.strip_prefix("error: ").unwrap_or(&rendered);
     let lines = message.lines().map(str::trim).take_while(|line| !line.is_empty() && !line.starts_with("Usage:"));
     let tasks = Options::command();
-    let task = std::env::args().nth(1).filter(|task| tasks.find_subcommand(task).is_some());
-    let help = task.map_or("heirloom --help".to_owned(), |task| format!("heirloom {task} --help"));
+    let task = std::env::args_os().nth(1).and_then(|task| tasks.find_subcommand(task));
+    let help = task.map_or("heirloom --help".to_owned(), |task| format!("heirloom {} --help", task.get_name()));
     format!("{} (see `{help}`)", lines.collect::<Vec<_>>().join(" "))
 }
 

@@ -4,6 +4,7 @@
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -179,6 +180,8 @@ fn its_own_failures_are_one_line_and_125() {
         let told = bad(args, 125);
         assert!(told.contains(says), "{args:?}: {told}");
     }
+    let odd = std::ffi::OsStr::from_bytes(b"\xff");
+    complaint(&Command::new(HEIRLOOM).arg(odd).arg0(odd).output().unwrap(), 125);
     // Where it can't even be told, the code says it.
     let full = || File::options().write(true).open("/dev/full").unwrap();
     assert_eq!(heirloom(&["frobnicate"]).stderr(full()).output().unwrap().status.code(), Some(125));

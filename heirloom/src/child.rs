@@ -111,19 +111,18 @@ impl Child {
 
     /// Whether its number is still its own.
     fn waitable(&self, tried: &str) -> Result<()> {
-        let why = match self.state {
+        let (kind, why) = match self.state {
             State::Waitable => return Ok(()),
-            State::Ended(_) => "it was waited for already",
-            State::Lost => "somebody else waited for it, and its number may be another process's",
+            State::Ended(_) => (ErrorKind::InvalidInput, "it was waited for already"),
+            State::Lost => (ErrorKind::System, "somebody else waited for it, and its number may be another process's"),
         };
-        let message = format!("cannot {tried} process {}: {why}", self.id());
-        Err(Error::new(ErrorKind::InvalidInput, message))
+        Err(Error::new(kind, format!("cannot {tried} process {}: {why}", self.id())))
     }
 
     /// Ends it at once (SIGKILL). It must still be waited for. One that was waited for already is left alone.
     ///
     /// # Errors
-    /// [`ErrorKind::System`]: it runs as another user by now. [`ErrorKind::InvalidInput`]: somebody else waited for it.
+    /// [`ErrorKind::System`]: it runs as another user by now, or somebody else waited for it.
     ///
     /// ```
     /// let mut child = heirloom::Command::new("sleep").arg("1000").spawn()?;

@@ -83,6 +83,8 @@ impl ExportString {
         self.set_close_on_exec()?;
         // SAFETY: It is open, as was just checked, and that nothing else owns it is the caller's word.
         let fd = unsafe { sys::take_over(self.number) };
+        // An export that was forgotten owns it no more.
+        forget_export(self.number);
         Ok(Object::received(fd, self.kind, &status))
     }
 
@@ -157,6 +159,10 @@ pub struct Export {
 /// The numbers of all exports that live, which an import must leave as they are.
 static EXPORTED: Mutex<Vec<RawFd>> = Mutex::new(Vec::new());
 
+fn forget_export(number: RawFd) {
+    EXPORTED.lock().unwrap_or_else(PoisonError::into_inner).retain(|other| *other != number);
+}
+
 /// Whether a descriptor belongs to an [`Export`] of this process.
 fn is_exported(number: RawFd) -> bool {
     EXPORTED.lock().unwrap_or_else(PoisonError::into_inner).contains(&number)
@@ -178,8 +184,7 @@ impl Export {
 
 impl Drop for Export {
     fn drop(&mut self) {
-        let number = self.fd.as_raw_fd();
-        EXPORTED.lock().unwrap_or_else(PoisonError::into_inner).retain(|other| *other != number);
+        forget_export(self.fd.as_raw_fd());
     }
 }
 
@@ -240,12 +245,14 @@ pub(crate) fn import(string: &str, wanted: &str) -> Result<Arc<Object>> {
 /// # Safety
 /// Nothing else in this process owns the descriptor of that number.
 pub(crate) unsafe fn import_owned(string: &str, wanted: &str) -> Result<Arc<Object>> {
-    inheritance::claim_quietly();
     let named = read(string, wanted)?;
-    // SAFETY: By the caller.
-    let object = unsafe { named.take_over() };
     let refused = |mismatch| named.refused(&format!("cannot import the region {string:?}"), mismatch);
-    Ok(Arc::new(object.map_err(refused)?))
+    named.check().map_err(refused)?;
+    // Before the claim, which duplicates what is close-on-exec: it must not take this number for itself.
+    named.set_close_on_exec().map_err(refused)?;
+    inheritance::claim_quietly();
+    // SAFETY: By the caller.
+    Ok(Arc::new(unsafe { named.take_over() }.map_err(refused)?))
 }
 
 #[cfg(test)]

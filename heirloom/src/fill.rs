@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 
+use crate::object::Object;
 use crate::sys;
 use crate::{Error, ErrorKind, Result};
 
@@ -62,6 +63,24 @@ impl Filler {
                 Err(error) => return Err(self.failed(error)),
             }
         }
+    }
+
+    /// Takes all that a region holds, whose other holders may do to it meanwhile what they can.
+    pub(crate) fn copy_from(&mut self, object: &Object) -> Result<()> {
+        let mut buffer = vec![0; BUFFER];
+        // By reading, not through a mapping: where somebody cuts it, that is an error and no signal.
+        while self.size < object.size() {
+            match sys::read_at(object.as_fd(), self.size, &mut buffer) {
+                Ok(0) => {
+                    let message =
+                        format!("cannot copy {object}: a holder made it shorter than {} bytes", self.size + 1);
+                    return Err(Error::new(ErrorKind::NotThatRegion, message));
+                }
+                Ok(read) => self.write(&buffer[..read])?,
+                Err(failure) => return Err(object.failed("copy", failure)),
+            }
+        }
+        Ok(())
     }
 
     /// Takes all that is left in `file`, inside the kernel where it can.

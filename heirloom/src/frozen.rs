@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::fill::Filler;
 use crate::handle::handle;
 use crate::object::Object;
-use crate::sys::{self, Protection};
+use crate::sys;
 use crate::{Error, Heirloom, Kind, Result, inheritance, name};
 
 /// Memory that nobody can change, ever: the kernel refuses every write, by every holder.
@@ -209,8 +209,7 @@ impl FrozenOptions {
     /// # Ok::<(), heirloom::Error>(())
     /// ```
     pub fn copy_of(&self, region: &impl Heirloom) -> Result<FrozenRegion> {
-        let pages = region.object().map(Protection::ReadOnly)?;
-        self.fill(|filler| filler.read_from(&mut pages.reader()))
+        self.fill(|filler| filler.copy_from(region.object()))
     }
 
     fn fill(&self, fill: impl FnOnce(&mut Filler) -> Result<()>) -> Result<FrozenRegion> {

@@ -38,11 +38,14 @@ pub(crate) fn hand_down(variable: &mut Variable, name: &str, region: &impl Heirl
 /// assert!(status.success());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub trait InheritExt {
+pub trait InheritExt: Sealed {
     /// Hands `region` down to what this command starts, under `name`.
     ///
     /// The names travel in the command's environment: `env_clear` afterwards loses them, and the child then can't find
     /// what it inherits. Nobody else's child gets the region. The handle may be dropped before the spawn.
+    ///
+    /// With the standard library's `exec`, which becomes the program, a failure leaves the region open to every child of
+    /// this process: [`Command::exec`](crate::Command::exec) doesn't.
     ///
     /// # Errors
     /// As for [`Command::inherit`](crate::Command::inherit).
@@ -57,6 +60,10 @@ pub trait InheritExt {
     /// ```
     fn inherit(&mut self, name: &str, region: &impl Heirloom) -> Result<&mut Self>;
 }
+
+pub trait Sealed {}
+
+impl Sealed for std::process::Command {}
 
 impl InheritExt for std::process::Command {
     fn inherit(&mut self, name: &str, region: &impl Heirloom) -> Result<&mut Self> {

@@ -228,7 +228,10 @@ macro_rules! handle {
             }
         }
 
-        /// Checks the descriptor as an import does, and gives it back where it is no such region.
+        /// Takes a descriptor from elsewhere, if the kernel says that it is memory of that kind, with its seals; makes it
+        /// close-on-exec. Otherwise it comes back: [`ErrorKind::NotThatRegion`](crate::ErrorKind::NotThatRegion), or
+        /// [`ErrorKind::WrongKind`](crate::ErrorKind::WrongKind) for a `Region` that was published or frozen. A file in a
+        /// directory is never taken.
         impl TryFrom<std::os::fd::OwnedFd> for $region {
             type Error = $crate::Refused<std::os::fd::OwnedFd>;
 

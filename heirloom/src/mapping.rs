@@ -3,7 +3,6 @@
 #![allow(unsafe_code)]
 
 use std::fmt;
-use std::io;
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
 use std::slice;
@@ -36,11 +35,6 @@ impl Pages {
         self.bytes.start()
     }
 
-    /// Reads from the first byte to the last.
-    pub(crate) fn reader(&self) -> Reader<'_> {
-        Reader { bytes: &self.bytes, at: 0 }
-    }
-
     fn no_dump(&self) -> Result<()> {
         if self.mapped == 0 {
             return Ok(());
@@ -57,21 +51,6 @@ impl Drop for Pages {
             // SAFETY: These pages are this object's, and every reference into them borrows it.
             unsafe { sys::unmap(self.start(), self.mapped) };
         }
-    }
-}
-
-/// A place in a mapping, from which a copy is read.
-pub(crate) struct Reader<'a> {
-    bytes: &'a ReadOnlyBytes,
-    at: usize,
-}
-
-impl io::Read for Reader<'_> {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let len = into.len().min(self.bytes.len() - self.at);
-        self.bytes.read_at(self.at, &mut into[..len])?;
-        self.at += len;
-        Ok(len)
     }
 }
 

@@ -127,7 +127,6 @@ impl Object {
 
 /// Makes an object of a descriptor from elsewhere, or gives it back.
 pub(crate) fn receive(fd: OwnedFd, kind: Kind) -> Result<Object, Refused<OwnedFd>> {
-    inheritance::claim_quietly();
     let tried = "cannot take a descriptor for a region";
     let refused = match sys::status(fd.as_fd()) {
         Err(failure) => Error::system(tried, failure),
@@ -138,7 +137,11 @@ pub(crate) fn receive(fd: OwnedFd, kind: Kind) -> Result<Object, Refused<OwnedFd
                 Error::new(ErrorKind::WrongKind, format!("{tried}: {why}"))
             }
             None => match sys::set_close_on_exec(fd.as_fd(), true) {
-                Ok(()) => return Ok(Object::received(fd, kind, &status)),
+                Ok(()) => {
+                    // Only now: the claim duplicates what is close-on-exec, and so leaves this one to its owner.
+                    inheritance::claim_quietly();
+                    return Ok(Object::received(fd, kind, &status));
+                }
                 Err(error) => Error::system(tried, error.into()),
             },
         },

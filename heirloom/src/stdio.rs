@@ -1,4 +1,8 @@
+use std::fs::File;
+use std::net::TcpStream;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::process::{ChildStderr, ChildStdin, ChildStdout};
 
 use crate::sys;
 
@@ -107,9 +111,15 @@ impl Stdio {
     }
 }
 
-/// Anything that owns a descriptor: a file, a socket, another child's pipe.
-impl<T: Into<OwnedFd>> From<T> for Stdio {
-    fn from(owner: T) -> Self {
-        Self(Choice::Descriptor(owner.into()))
-    }
+/// What owns a descriptor becomes a child's stream.
+macro_rules! from_owner {
+    ($($owner:ty),*) => {$(
+        impl From<$owner> for Stdio {
+            fn from(owner: $owner) -> Self {
+                Self(Choice::Descriptor(owner.into()))
+            }
+        }
+    )*};
 }
+
+from_owner!(OwnedFd, File, ChildStdin, ChildStdout, ChildStderr, TcpStream, UnixStream);

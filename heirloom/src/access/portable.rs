@@ -28,7 +28,6 @@ unsafe fn words(address: *const u8, len: usize, mut each: impl FnMut(&AtomicU64,
     let mut done = 0;
     while done < len {
         // SAFETY: The byte is one of the caller's.
-        // SAFETY: By the caller.
         let (word, offset) = unsafe { word(address.add(done)) };
         let part = (WORD - offset).min(len - done);
         each(word, offset, done, part);
@@ -71,7 +70,7 @@ pub(super) unsafe fn copy_in(from: *const u8, to: *mut u8, len: usize) {
 
 /// Each function's `# Safety`: the address is aligned to 8 bytes and can be read, and written by those that write.
 pub(super) mod u64 {
-    use super::*;
+    use super::{Release, SeqCst, load_acquire, word};
 
     pub(in super::super) unsafe fn load(at: *const u64) -> u64 {
         // SAFETY: By the caller.
@@ -101,7 +100,7 @@ pub(super) mod u64 {
 
 /// Each function's `# Safety`: the address is aligned to 4 bytes and can be read, and written by those that write.
 pub(super) mod u32 {
-    use super::*;
+    use super::{SeqCst, load_acquire, word};
 
     const HALF: usize = size_of::<u32>();
 
@@ -143,6 +142,7 @@ pub(super) mod u32 {
     }
 
     pub(in super::super) unsafe fn compare_exchange(at: *mut u32, current: u32, new: u32) -> Result<u32, u32> {
+        // SAFETY: By the caller.
         unsafe { update(at, |before| (before == current).then_some(new)) }
     }
 

@@ -159,11 +159,23 @@ pub(crate) fn available_memory() -> u64 {
         for group in group.ancestors().take_while(|group| group.starts_with(root)) {
             // Where there is no limit, the file says so in a word.
             if let (Some(most), Some(used)) = (number(&group.join(most)), number(&group.join(used))) {
+                let used = used.saturating_sub(file_cache(group));
                 available = available.min(most.saturating_sub(used));
             }
         }
     }
     available
+}
+
+/// How much of a cgroup's memory is copies of files, which the kernel gives up before it kills anybody.
+fn file_cache(group: &Path) -> u64 {
+    let stat = std::fs::read_to_string(group.join("memory.stat")).unwrap_or_default();
+    let fields = stat.lines().filter_map(|line| line.split_once(' '));
+    // The second version counts what is below in each field, the first in fields of its own.
+    let cached = |field: &str| matches!(field.trim_start_matches("total_"), "active_file" | "inactive_file");
+    let totals = stat.contains("\ntotal_");
+    let counted = fields.filter(|(field, _)| cached(field) && field.starts_with("total_") == totals);
+    counted.filter_map(|(_, bytes)| bytes.parse::<u64>().ok()).sum()
 }
 
 /// Gives memory its size for ever.

@@ -7,6 +7,9 @@ use std::io;
 
 use crate::ErrorKind;
 
+#[cfg(not(target_os = "linux"))]
+compile_error!("heirloom runs on Linux only, so far");
+
 #[cfg(target_os = "linux")]
 mod linux;
 #[cfg(unix)]

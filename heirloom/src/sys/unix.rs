@@ -50,6 +50,11 @@ impl From<io::Error> for Failure {
     }
 }
 
+/// What the C library's last call that failed in this thread failed for.
+fn last_errno() -> Errno {
+    Errno::from_io_error(&io::Error::last_os_error()).unwrap_or(Errno::IO)
+}
+
 /// Does again what a signal interrupted.
 pub(super) fn retry<T>(mut call: impl FnMut() -> rustix::io::Result<T>) -> rustix::io::Result<T> {
     loop {
@@ -248,12 +253,12 @@ pub(crate) fn spawn(launch: &Launch<'_>) -> Result<Pid> {
     let mut actions = FileActions::new()?;
     for (number, fd) in (0..).zip(launch.standard) {
         if let Some(fd) = fd {
-            actions.duplicate(fd.as_raw_fd(), number)?;
+            actions.duplicate(fd.as_raw_fd(), number).map_err(|errno| cannot_run(launch, errno))?;
         }
     }
     for fd in launch.pass {
         // Onto itself: posix_spawn clears close-on-exec then, in the child alone.
-        actions.duplicate(fd.as_raw_fd(), fd.as_raw_fd())?;
+        actions.duplicate(fd.as_raw_fd(), fd.as_raw_fd()).map_err(|errno| cannot_run(launch, errno))?;
     }
     if let Some(directory) = &prepared.directory {
         actions.change_directory(directory)?;
@@ -293,7 +298,7 @@ fn try_exec(launch: &Launch<'_>) -> Result<std::convert::Infallible> {
     if let Some(group) = launch.process_group {
         // SAFETY: Plain numbers.
         if unsafe { libc::setpgid(0, group) } < 0 {
-            return Err(cannot_run(launch, Errno::from_io_error(&io::Error::last_os_error()).unwrap_or(Errno::INVAL)));
+            return Err(cannot_run(launch, last_errno()));
         }
     }
     for (number, fd) in (0..).zip(launch.standard) {
@@ -312,8 +317,7 @@ fn try_exec(launch: &Launch<'_>) -> Result<std::convert::Infallible> {
     let errno = prepared.try_each(|program| {
         // SAFETY: Every string and list ends with its null and lives until the call returns.
         unsafe { libc::execve(program.as_ptr(), args.as_ptr().cast(), environment.as_ptr().cast()) };
-        let error = io::Error::last_os_error();
-        Err::<std::convert::Infallible, _>(Errno::from_io_error(&error).unwrap_or(Errno::NOENT))
+        Err::<std::convert::Infallible, _>(last_errno())
     });
     drop((inheritable, signals));
     errno.map_err(|errno| cannot_run(launch, errno))
@@ -433,17 +437,9 @@ impl FileActions {
         Ok(Self(this))
     }
 
-    fn duplicate(&mut self, from: RawFd, to: RawFd) -> Result<()> {
+    fn duplicate(&mut self, from: RawFd, to: RawFd) -> std::result::Result<(), Errno> {
         // SAFETY: `new` initialized it.
-        let code = unsafe { libc::posix_spawn_file_actions_adddup2(self.0.as_mut_ptr(), from, to) };
-        match answer(code) {
-            Err(Errno::BADF) => Err(Failure {
-                kind: ErrorKind::OutOfDescriptors,
-                os: Errno::BADF.into(),
-                hint: "the number of a descriptor that it should inherit is beyond this process's limit (ulimit -n)",
-            }),
-            answer => Ok(answer?),
-        }
+        answer(unsafe { libc::posix_spawn_file_actions_adddup2(self.0.as_mut_ptr(), from, to) })
     }
 
     fn change_directory(&mut self, directory: &CStr) -> Result<()> {
@@ -509,6 +505,11 @@ pub(crate) fn wait(pid: Pid, block: bool) -> Result<Option<ExitStatus>> {
         errno => errno.into(),
     })?;
     Ok(waited.map(|(_, status)| ExitStatus::from_raw(status.as_raw())))
+}
+
+/// Reads what there is at an offset, without moving the position that all holders share.
+pub(crate) fn read_at(fd: BorrowedFd<'_>, offset: u64, into: &mut [u8]) -> Result<usize> {
+    Ok(retry(|| rustix::io::pread(fd, &mut *into, offset))?)
 }
 
 /// Reads two streams to their ends, both at once: a child may wait for ever with one of them full.

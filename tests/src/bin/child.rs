@@ -53,6 +53,25 @@ fn main() -> ExitCode {
         }
         ["take", wanted @ ..] => wanted.iter().for_each(|wanted| take(wanted)),
         ["import", variables @ ..] => variables.iter().for_each(|variable| import(variable)),
+        ["import-owned-and-inherit", variable] => {
+            let string = env::var(variable).unwrap();
+            // SAFETY: It was inherited for just this, and this program knows of no other owner.
+            let owned = unsafe { Region::import_owned(&string) }.unwrap();
+            let inherited = Region::inherited("a").unwrap();
+            println!("{}", owned.as_fd().as_raw_fd() != inherited.as_fd().as_raw_fd());
+            drop(owned);
+            println!("{}", inherited.map().is_ok());
+        }
+        ["receive-and-inherit"] => {
+            let (number, _) = open_regions().pop_first().unwrap();
+            // SAFETY: It was inherited, and nothing claimed it yet.
+            let owned = unsafe { <std::os::fd::OwnedFd as std::os::fd::FromRawFd>::from_raw_fd(number) };
+            let owned = Region::try_from(owned).unwrap();
+            let inherited = Region::inherited("a").unwrap();
+            println!("{}", owned.as_fd().as_raw_fd() != inherited.as_fd().as_raw_fd());
+            drop(owned);
+            println!("{}", inherited.map().is_ok());
+        }
         ["import-owned", variable] => {
             let string = env::var(variable).unwrap();
             // SAFETY: It was inherited for just this, and this program knows of no other owner.

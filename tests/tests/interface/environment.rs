@@ -116,6 +116,17 @@ fn somebody_elses_descriptor_is_neither_taken_nor_changed() {
 }
 
 #[test]
+fn what_the_program_took_over_itself_is_not_claimed_as_well() {
+    let region = Region::create(4096).unwrap();
+    let good = string(&region);
+    // Both own one each, and the one goes without the other.
+    assert_eq!(told(&region, Some(&format!("a={good}")), &["receive-and-inherit"]), "true\ntrue\n");
+    let mut command = Command::new(CHILD);
+    command.args(["import-owned-and-inherit", "FRAMES"]).env("FRAMES", &good).inherit("a", &region).unwrap();
+    assert_eq!(String::from_utf8(command.output().unwrap().stdout).unwrap(), "true\ntrue\n");
+}
+
+#[test]
 fn what_somebody_else_in_the_process_claimed_is_duplicated() {
     let region = Region::create(4096).unwrap();
     let good = format!("a={}", string(&region));

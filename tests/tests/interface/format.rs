@@ -60,7 +60,7 @@ def with_fields(replaced):
     return ":".join(replaced.get(index, field) for index, field in enumerate(fields))
 number = fields[0]
 bad = [with_fields(replaced) for replaced in (
-    {0: "0"}, {0: "999"}, {0: "+" + number}, {0: "0" + number}, {0: " " + number}, {0: number + "_0"}, {0: strings["b"].split(":")[0]},
+    {0: "0"}, {0: "999"}, {0: "9" * 20}, {0: "+" + number}, {0: "0" + number}, {0: " " + number}, {0: number + "_0"}, {0: strings["b"].split(":")[0]},
     {1: "0"}, {1: "7"}, {2: "2"}, {2: "01"}, {3: "unsealed"}, {3: "bogus"}, {3: "Writable"}, {1: "0", 3: "frozen"},
     {1: "0", 3: "published"}, {4: "8192"}, {4: "-1"}, {6: "1"}, {6: fields[6] + "\n"})]
 bad += [string + ":", string + " ", number + ":1", ""]
@@ -69,12 +69,12 @@ for each in bad:
     try:
         import_region(each)
         accepted.append(each)
-    except (ValueError, OSError):
+    except (OSError, OverflowError, ValueError):
         pass
 print(accepted)
 
 # One bad pair keeps nobody else's region from being claimed.
-os.environ["HEIRLOOM_REGIONS"] = "x=1:1:1:writable:4096:1:1," + "%41=" + strings["b"] + ",a=" + string + ",a=" + string
+os.environ["HEIRLOOM_REGIONS"] = "x=1:1:1:writable:4096:1:1,y=" + with_fields({0: "9" * 20}) + ",=" + strings["b"] + ",%00=" + strings["b"] + "," + "%41=" + strings["b"] + ",a=" + string + ",a=" + string
 regions = inherited()
 print(sorted(name for name, region in regions.items() if isinstance(region, Exception)), os.get_inheritable(int(number)))
 print(len(import_region(string)))
@@ -82,7 +82,12 @@ print(len(import_region(string)))
     let Some(mut command) = python(lines) else { return };
     let output = command.inherit("a", &region).unwrap().inherit("b", &frozen).unwrap().output().unwrap();
     let told = String::from_utf8(output.stdout).unwrap();
-    assert_eq!(told, "[]\n['A', 'a', 'x'] False\n4096\n", "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(
+        told,
+        "[]\n['', '\\x00', 'A', 'a', 'x', 'y'] False\n4096\n",
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
 }
 
 #[test]

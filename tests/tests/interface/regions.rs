@@ -119,6 +119,12 @@ fn a_directory_backs_a_region_whose_space_is_reserved() {
     assert!(told.starts_with("ok 1048576\nWrongKind: "), "{told}");
     assert_eq!(Region::import(region.export().unwrap().as_str()).unwrap().kind(), Kind::Unsealed);
 
+    // A holder that cuts it ends nobody who copies it.
+    let cut = Region::options().unsealed_file_in(directory.path()).create(1 << 20).unwrap();
+    assert_eq!(FrozenRegion::copy_of(&cut).unwrap().size(), 1 << 20);
+    rustix::fs::ftruncate(&cut, 10).unwrap();
+    assert_eq!(FrozenRegion::copy_of(&cut).unwrap_err().kind(), ErrorKind::NotThatRegion);
+
     // What it can't promise, it refuses.
     let refused = region.publish().unwrap_err();
     assert!(matches!(refused.error.kind(), ErrorKind::Unsupported | ErrorKind::Sealed), "{refused}");
