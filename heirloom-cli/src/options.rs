@@ -81,6 +81,13 @@ pub struct Regions {
     pub shared: Vec<Assignment<Size>>,
 }
 
+impl Regions {
+    /// The names of them all.
+    pub fn names(&self) -> impl Iterator<Item = &String> {
+        self.frozen.iter().map(|frozen| &frozen.name).chain(self.shared.iter().map(|shared| &shared.name))
+    }
+}
+
 #[derive(Args)]
 pub struct Program {
     /// The program.

@@ -32,9 +32,8 @@ pub enum Memory {
 
 /// Makes them all, after the cheap mistakes were looked for.
 pub fn make(wanted: &Regions) -> Result<Vec<Named>, Failure> {
-    let names = wanted.frozen.iter().map(|frozen| &frozen.name).chain(wanted.shared.iter().map(|shared| &shared.name));
     let mut seen = HashSet::new();
-    for name in names {
+    for name in wanted.names() {
         if name == "job" || name == "jobs" {
             return Err(Failure::new(format_args!(
                 "a region can't be named {name:?}: {{{name}}} has a meaning of its own"

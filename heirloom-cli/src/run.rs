@@ -55,8 +55,7 @@ pub fn exec(options: &Exec) -> Result<ExitCode, Failure> {
 
 /// Finds what can't be saved before all the work was done in vain.
 fn check_saves(options: &Run) -> Result<(), Failure> {
-    let frozen = options.regions.frozen.iter().map(|frozen| &frozen.name);
-    let names: Vec<_> = frozen.chain(options.regions.shared.iter().map(|shared| &shared.name)).collect();
+    let names: Vec<_> = options.regions.names().collect();
     for save in &options.save {
         let refused = |why: String| Err(Failure::new(format_args!("cannot save {:?}: {why}", save.name)));
         if !names.contains(&&save.name) {

@@ -59,7 +59,7 @@ impl ExportString {
     }
 
     /// Whether what is open under its number is exactly that region. Does nothing to it.
-    pub(crate) fn check(self) -> Result<Status, Mismatch> {
+    fn check(self) -> Result<Status, Mismatch> {
         sys::look_at(self.number, |fd| Ok(self.describes(fd))).map_err(|_| Mismatch::Closed)?
     }
 
@@ -73,19 +73,23 @@ impl ExportString {
         Ok(Object::received(fd, self.kind, &status))
     }
 
+    /// Makes the descriptor close-on-exec, if it is exactly that region: from then on no claim takes it over.
+    pub(crate) fn reserve(self) -> Result<Status, Mismatch> {
+        let status = self.check()?;
+        self.set_close_on_exec()?;
+        Ok(status)
+    }
+
     /// The region, over the descriptor that its number names.
     ///
     /// # Safety
-    /// Nothing else in this process owns the descriptor of that number.
-    pub(crate) unsafe fn take_over(self) -> Result<Object, Mismatch> {
-        let status = self.check()?;
-        // First: what fails must leave the descriptor open.
-        self.set_close_on_exec()?;
-        // SAFETY: It is open, as was just checked, and that nothing else owns it is the caller's word.
+    /// `status` is from `reserve`, and nothing else in this process owns the descriptor of that number.
+    pub(crate) unsafe fn take_over(self, status: &Status) -> Object {
+        // SAFETY: It was open when it was reserved, and that nothing else owns it is the caller's word.
         let fd = unsafe { sys::take_over(self.number) };
         // An export that was forgotten owns it no more.
         forget_export(self.number);
-        Ok(Object::received(fd, self.kind, &status))
+        Object::received(fd, self.kind, status)
     }
 
     fn set_close_on_exec(self) -> Result<(), Mismatch> {
@@ -247,12 +251,11 @@ pub(crate) fn import(string: &str, wanted: &str) -> Result<Arc<Object>> {
 pub(crate) unsafe fn import_owned(string: &str, wanted: &str) -> Result<Arc<Object>> {
     let named = read(string, wanted)?;
     let refused = |mismatch| named.refused(&format!("cannot import the region {string:?}"), mismatch);
-    named.check().map_err(refused)?;
     // Before the claim, which duplicates what is close-on-exec: it must not take this number for itself.
-    named.set_close_on_exec().map_err(refused)?;
+    let status = named.reserve().map_err(refused)?;
     inheritance::claim_quietly();
-    // SAFETY: By the caller.
-    Ok(Arc::new(unsafe { named.take_over() }.map_err(refused)?))
+    // SAFETY: Reserved just now; the rest is the caller's word.
+    Ok(Arc::new(unsafe { named.take_over(&status) }))
 }
 
 #[cfg(test)]

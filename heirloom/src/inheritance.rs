@@ -111,10 +111,12 @@ fn claim_one(name: &str, string: ExportString, listed_once: bool) -> Result<Obje
     let claimed = if sys::look_at(number, sys::is_close_on_exec).unwrap_or(false) {
         string.duplicate()
     } else {
-        // SAFETY: It was inherited under the number that the variable names for just this, and is exactly the region that
-        // was handed down. Nobody made it close-on-exec, as an owner would have; and every call of this library that
-        // brings a region in claims first, so no handle of its own can have that number.
-        unsafe { string.take_over() }
+        string.reserve().map(|status| {
+            // SAFETY: Reserved just now. It was inherited under the number that the variable names for just this, and is
+            // exactly the region that was handed down. Nobody made it close-on-exec, as an owner would have; and every
+            // call of this library that brings a region in claims first, so no handle of its own can have that number.
+            unsafe { string.take_over(&status) }
+        })
     };
     claimed.map_err(|mismatch| match mismatch {
         Mismatch::Closed if sys::parent_passes(number, string.identity) => Error::new(

@@ -9,6 +9,7 @@ use std::fs;
 use std::io;
 use std::os::fd::RawFd;
 use std::os::unix::fs::MetadataExt;
+use std::process::Output;
 
 use heirloom::Command;
 
@@ -55,8 +56,16 @@ pub fn descriptors() -> BTreeMap<RawFd, String> {
 /// # Panics
 /// Where it didn't.
 pub fn output(command: &mut Command) -> String {
-    let output = command.output().unwrap();
-    assert!(output.status.success(), "{command:?}: {output:?}");
+    text(command.output().unwrap())
+}
+
+/// The same of a program that was started in some other way.
+///
+/// # Panics
+/// Where it didn't end well.
+#[must_use]
+pub fn text(output: Output) -> String {
+    assert!(output.status.success(), "{output:?}");
     String::from_utf8(output.stdout).unwrap()
 }
 

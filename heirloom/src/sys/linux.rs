@@ -142,11 +142,8 @@ fn allocate(fd: BorrowedFd<'_>, size: u64, granule: u64) -> rustix::io::Result<(
 pub(crate) fn available_memory() -> u64 {
     let number = |path: &Path| -> Option<u64> { std::fs::read_to_string(path).ok()?.trim().parse().ok() };
     let meminfo = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let field = |name: &str| -> Option<u64> {
-        let line = meminfo.lines().find_map(|line| line.strip_prefix(name))?;
-        Some(line.trim().strip_suffix(" kB")?.parse::<u64>().ok()? << 10)
-    };
-    let mut available = field("MemAvailable:").map_or(u64::MAX, |memory| memory + field("SwapFree:").unwrap_or(0));
+    let swap = field(&meminfo, "SwapFree:").unwrap_or(0);
+    let mut available = field(&meminfo, "MemAvailable:").map_or(u64::MAX, |memory| (memory + swap) << 10);
     for line in std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default().lines() {
         let mut fields = line.splitn(3, ':').skip(1);
         let (root, most, used) = match fields.next() {
@@ -170,12 +167,19 @@ pub(crate) fn available_memory() -> u64 {
 /// How much of a cgroup's memory is copies of files, which the kernel gives up before it kills anybody.
 fn file_cache(group: &Path) -> u64 {
     let stat = std::fs::read_to_string(group.join("memory.stat")).unwrap_or_default();
-    let fields = stat.lines().filter_map(|line| line.split_once(' '));
     // The second version counts what is below in each field, the first in fields of its own.
-    let cached = |field: &str| matches!(field.trim_start_matches("total_"), "active_file" | "inactive_file");
-    let totals = stat.contains("\ntotal_");
-    let counted = fields.filter(|(field, _)| cached(field) && field.starts_with("total_") == totals);
-    counted.filter_map(|(_, bytes)| bytes.parse::<u64>().ok()).sum()
+    let names = if stat.contains("\ntotal_") {
+        ["total_active_file", "total_inactive_file"]
+    } else {
+        ["active_file", "inactive_file"]
+    };
+    names.iter().filter_map(|name| field(&stat, name)).sum()
+}
+
+/// The number in the line that begins with that word.
+fn field(text: &str, name: &str) -> Option<u64> {
+    let mut lines = text.lines().map(str::split_ascii_whitespace);
+    lines.find_map(|mut words| (words.next() == Some(name)).then(|| words.next()?.parse().ok())?)
 }
 
 /// Gives memory its size for ever.

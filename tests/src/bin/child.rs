@@ -3,11 +3,11 @@
 #![allow(unsafe_code)]
 
 use std::env;
-use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::process::ExitCode;
 
 use heirloom::{Command, Error, FrozenRegion, ReadOnlyRegion, Region};
-use heirloom_tests::{descriptors, hostile, open_regions};
+use heirloom_tests::{descriptors, hostile, open_regions, output, text};
 use rustix::process::{Resource, Rlimit, setrlimit};
 
 #[allow(clippy::too_many_lines)] // A list of small programs.
@@ -65,7 +65,7 @@ fn main() -> ExitCode {
         ["receive-and-inherit"] => {
             let (number, _) = open_regions().pop_first().unwrap();
             // SAFETY: It was inherited, and nothing claimed it yet.
-            let owned = unsafe { <std::os::fd::OwnedFd as std::os::fd::FromRawFd>::from_raw_fd(number) };
+            let owned = unsafe { OwnedFd::from_raw_fd(number) };
             let owned = Region::try_from(owned).unwrap();
             let inherited = Region::inherited("a").unwrap();
             println!("{}", owned.as_fd().as_raw_fd() != inherited.as_fd().as_raw_fd());
@@ -113,9 +113,9 @@ fn main() -> ExitCode {
                 )
             );
         }
-        ["spawn-environment"] => print!("{}", text(Command::new(own_path()).arg("environment").output().unwrap())),
+        ["spawn-environment"] => print!("{}", output(Command::new(own_path()).arg("environment"))),
         // Starts a child before it asked for anything, by our command or the standard library's.
-        ["spawn", "ours"] => println!("{}", text(Command::new(own_path()).arg("regions").output().unwrap())),
+        ["spawn", "ours"] => println!("{}", output(Command::new(own_path()).arg("regions"))),
         ["spawn", "std"] => {
             println!("{}", text(std::process::Command::new(own_path()).arg("regions").output().unwrap()));
         }
@@ -209,11 +209,6 @@ fn own_path() -> std::path::PathBuf {
     env::current_exe().unwrap()
 }
 
-fn text(output: std::process::Output) -> String {
-    assert!(output.status.success(), "{output:?}");
-    String::from_utf8(output.stdout).unwrap()
-}
-
 fn told(answer: Result<String, Error>) -> String {
     match answer {
         Ok(answer) => format!("ok {answer}"),
@@ -267,17 +262,14 @@ fn watch_published(name: &str) {
 
 /// Prints what became of each attempt, and of its control.
 fn try_all(name: &str) {
-    let owned;
-    let fd: RawFd = if let Ok(region) = FrozenRegion::inherited(name) {
-        owned = std::os::fd::OwnedFd::try_from(region).unwrap();
-        owned.as_raw_fd()
+    let fd: OwnedFd = if let Ok(region) = FrozenRegion::inherited(name) {
+        region.try_into()
     } else if let Ok(region) = ReadOnlyRegion::inherited(name) {
-        owned = std::os::fd::OwnedFd::try_from(region).unwrap();
-        owned.as_raw_fd()
+        region.try_into()
     } else {
-        owned = std::os::fd::OwnedFd::try_from(Region::inherited(name).unwrap()).unwrap();
-        owned.as_raw_fd()
-    };
+        Region::inherited(name).unwrap().try_into()
+    }
+    .unwrap();
     let code = |answer: std::io::Result<()>| match answer {
         Ok(()) => hostile::DONE,
         Err(error) => error.raw_os_error().unwrap_or(-1),
@@ -285,7 +277,7 @@ fn try_all(name: &str) {
     for attempt in hostile::ATTEMPTS {
         let control = if attempt.name.starts_with("linkat") { hostile::linkable() } else { hostile::control() };
         let control = code((attempt.act)(control.unwrap().as_raw_fd()));
-        println!("{}\t{}\t{control}", attempt.name, code((attempt.act)(fd)));
+        println!("{}\t{}\t{control}", attempt.name, code((attempt.act)(fd.as_raw_fd())));
     }
 }
 

@@ -7,6 +7,7 @@ use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 
 use heirloom::{InheritExt, Region};
+use heirloom_tests::text;
 
 use crate::CHILD;
 
@@ -18,9 +19,7 @@ fn told(region: &Region, variable: Option<&str>, args: &[&str]) -> String {
         Some(value) => command.env("HEIRLOOM_REGIONS", value),
         None => command.env_remove("HEIRLOOM_REGIONS"),
     };
-    let output = command.output().unwrap();
-    assert!(output.status.success(), "{output:?}");
-    String::from_utf8(output.stdout).unwrap()
+    text(command.output().unwrap())
 }
 
 /// The descriptors that are the same in two runs of a program.
@@ -107,7 +106,7 @@ fn somebody_elses_descriptor_is_neither_taken_nor_changed() {
         command.args(what).env("HEIRLOOM_REGIONS", variable);
         // SAFETY: One system call between fork and exec.
         unsafe { command.pre_exec(move || heirloom_tests::check(libc::fcntl(number, libc::F_SETFD, 0))) };
-        String::from_utf8(command.output().unwrap().stdout).unwrap()
+        text(command.output().unwrap())
     };
     let taken = told(&["take", "region:a"]);
     assert!(taken.starts_with("NotThatRegion: ") && taken.contains("seals"), "{taken}");
@@ -123,7 +122,7 @@ fn what_the_program_took_over_itself_is_not_claimed_as_well() {
     assert_eq!(told(&region, Some(&format!("a={good}")), &["receive-and-inherit"]), "true\ntrue\n");
     let mut command = Command::new(CHILD);
     command.args(["import-owned-and-inherit", "FRAMES"]).env("FRAMES", &good).inherit("a", &region).unwrap();
-    assert_eq!(String::from_utf8(command.output().unwrap().stdout).unwrap(), "true\ntrue\n");
+    assert_eq!(text(command.output().unwrap()), "true\ntrue\n");
 }
 
 #[test]

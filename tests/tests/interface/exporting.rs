@@ -7,13 +7,12 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 use heirloom::{FrozenRegion, Region};
+use heirloom_tests::text;
 
 use crate::CHILD;
 
 fn told(command: &mut Command) -> String {
-    let output = command.output().unwrap();
-    assert!(output.status.success(), "{output:?}");
-    String::from_utf8(output.stdout).unwrap()
+    text(command.output().unwrap())
 }
 
 #[test]

@@ -2,26 +2,25 @@
 
 use std::fs;
 
-use heirloom::{Command, ErrorKind, FrozenRegion, Region};
+use heirloom::{Command, FrozenRegion, Region};
+use heirloom_tests::output;
 
-use crate::CHILD;
+use crate::{CHILD, python};
 
 const FORMAT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/format.md");
 
-/// The recipe, and lines of the test's own behind it; nothing where there is no Python.
-fn python(lines: &str) -> Option<Command> {
+/// The code that stands under a heading.
+fn code(heading: &str) -> String {
     let page = fs::read_to_string(FORMAT).unwrap();
-    let (_, recipe) = page.split_once("```python\n").unwrap();
-    let (recipe, _) = recipe.split_once("```").unwrap();
-    match Command::new("python3").arg("--version").output() {
-        Err(error) if error.kind() == ErrorKind::ProgramNotFound => {
-            println!("skipped: there is no python3 here");
-            return None;
-        }
-        found => assert!(found.unwrap().status.success()),
-    }
-    let mut command = Command::new("python3");
-    command.args(["-c", &format!("{recipe}\n{lines}")]);
+    let (_, section) = page.split_once(heading).unwrap();
+    let (_, code) = section.split_once("```python\n").unwrap();
+    code.split_once("```").unwrap().0.to_owned()
+}
+
+/// The recipe of a child, and lines of the test's own behind it; nothing where there is no Python.
+fn recipe(lines: &str) -> Option<Command> {
+    let mut command = python()?;
+    command.args(["-c", &format!("{}\n{lines}", code("## A child in Python"))]);
     Some(command)
 }
 
@@ -38,7 +37,7 @@ regions["results, all"][0:5] = b"hello"
 print(bytes(regions["text"]), bytes(regions["📰"][0:4]), len(regions["empty"]))
 print("HEIRLOOM_REGIONS" in os.environ)
 "#;
-    let Some(mut command) = python(lines) else { return };
+    let Some(mut command) = recipe(lines) else { return };
     command.inherit("results, all", &region).unwrap().inherit("📰", &published).unwrap();
     command.inherit("text", &frozen).unwrap().inherit("empty", &empty).unwrap();
     let output = command.output().unwrap();
@@ -79,7 +78,7 @@ regions = inherited()
 print(sorted(name for name, region in regions.items() if isinstance(region, Exception)), os.get_inheritable(int(number)))
 print(len(import_region(string)))
 "#;
-    let Some(mut command) = python(lines) else { return };
+    let Some(mut command) = recipe(lines) else { return };
     let output = command.inherit("a", &region).unwrap().inherit("b", &frozen).unwrap().output().unwrap();
     let told = String::from_utf8(output.stdout).unwrap();
     assert_eq!(
@@ -92,14 +91,9 @@ print(len(import_region(string)))
 
 #[test]
 fn the_parent_in_python_hands_down_to_a_child_of_the_library() {
-    let page = fs::read_to_string(FORMAT).unwrap();
-    let (_, parent) = page.split_once("## A parent in Python").unwrap();
-    let (_, parent) = parent.split_once("```python\n").unwrap();
-    let (parent, _) = parent.split_once("```").unwrap();
-    let parent = parent.replace("[\"./worker\"]", &format!("[{CHILD:?}, \"write\", \"frames\", \"from a child\"]"));
-    let script = format!("{parent}\nprint(os.pread(number, 12, 0))");
-    match Command::new("python3").args(["-c", &script]).output() {
-        Err(error) if error.kind() == ErrorKind::ProgramNotFound => println!("skipped: there is no python3 here"),
-        output => assert_eq!(output.unwrap().stdout, b"b'from a child'\n"),
-    }
+    let child = format!("[{CHILD:?}, \"write\", \"frames\", \"from a child\"]");
+    let parent = code("## A parent in Python").replace("[\"./worker\"]", &child);
+    let Some(mut command) = python() else { return };
+    command.args(["-c", &format!("{parent}\nprint(os.pread(number, 12, 0))")]);
+    assert_eq!(output(&mut command), "b'from a child'\n");
 }

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use heirloom::{ErrorKind, FrozenRegion, InheritExt, Region, Stdio};
 
-use crate::{CHILD, child, output};
+use crate::{CHILD, child, output, python};
 
 #[test]
 fn every_kind_arrives_under_every_name_and_can_be_taken_once() {
@@ -144,14 +144,9 @@ fn a_child_of_a_child_gets_only_what_its_own_parent_names() {
 #[test]
 fn a_launcher_that_closes_descriptors_is_named_in_the_error() {
     let region = Region::create(4096).unwrap();
-    let mut command = heirloom::Command::new("python3");
+    let Some(mut command) = python() else { return };
     command.args(["-c", "import subprocess, sys; subprocess.run(sys.argv[1:])", CHILD, "take", "region:a"]);
-    let told = match command.inherit("a", &region).unwrap().output() {
-        Err(error) if error.kind() == ErrorKind::ProgramNotFound => {
-            return println!("skipped: there is no python3 here");
-        }
-        output => String::from_utf8(output.unwrap().stdout).unwrap(),
-    };
+    let told = output(command.inherit("a", &region).unwrap());
     assert!(told.starts_with("NotThatRegion: ") && told.contains("a launcher closed its descriptor"), "{told}");
     assert!(told.contains("pass_fds"), "{told}");
 }
