@@ -56,6 +56,7 @@ pub struct Command {
     changes: BTreeMap<OsString, Option<OsString>>,
     directory: Option<PathBuf>,
     process_group: Option<i32>,
+    keep_signals: bool,
     standard: [Option<Stdio>; 3],
     variable: Variable,
     regions: Vec<Arc<Object>>,
@@ -79,6 +80,7 @@ impl Command {
             changes: BTreeMap::new(),
             directory: None,
             process_group: None,
+            keep_signals: false,
             standard: [None, None, None],
             variable: Variable::default(),
             regions: Vec::new(),
@@ -267,10 +269,23 @@ impl Command {
         self
     }
 
+    /// Whether the child starts with the signals blocked that this thread blocks, and those ignored that this process
+    /// ignores. Without it no signal is blocked, and SIGPIPE, which Rust programs ignore, is at its default.
+    ///
+    /// ```
+    /// // As nohup(1) would have it.
+    /// let status = heirloom::Command::new("true").keep_signals(true).status()?;
+    /// assert!(status.success());
+    /// # Ok::<(), heirloom::Error>(())
+    /// ```
+    pub fn keep_signals(&mut self, keep: bool) -> &mut Self {
+        self.keep_signals = keep;
+        self
+    }
+
     /// Starts it.
     ///
     /// Everything that this process inherited itself is claimed first, so that the child gets only what was named here.
-    /// The child starts with no signal blocked, and SIGPIPE at its default.
     ///
     /// # Errors
     /// - [`ErrorKind::ProgramNotFound`], [`ErrorKind::ProgramNotRunnable`] (also with arguments too long): nothing was
@@ -380,6 +395,7 @@ impl Command {
             search: search.map(|(_, value)| value.as_os_str()),
             directory: self.directory.as_deref(),
             process_group: self.process_group,
+            keep_signals: self.keep_signals,
             standard: [stdin, stdout, stderr].map(|ends| ends.theirs.as_ref().map(AsFd::as_fd)),
             pass: &pass,
         })

@@ -20,6 +20,8 @@ const VERSION: u32 = 1;
 pub(crate) struct ExportString {
     pub(crate) number: RawFd,
     pub(crate) kind: Kind,
+    /// It is to be mapped copy-on-write.
+    pub(crate) for_copies: bool,
     /// Bytes.
     pub(crate) size: u64,
     pub(crate) identity: Identity,
@@ -34,14 +36,22 @@ pub(crate) enum Mismatch {
 }
 
 impl ExportString {
-    /// `fd` is a descriptor of the region of that kind and size.
-    pub(crate) fn new(fd: BorrowedFd<'_>, kind: Kind, size: u64) -> Result<Self, Failure> {
-        Ok(Self { number: fd.as_raw_fd(), kind, size, identity: sys::identity(fd)? })
+    /// `fd` is a descriptor of the object, which is of that kind.
+    pub(crate) fn new(fd: BorrowedFd<'_>, object: &Object, kind: Kind) -> Result<Self, Failure> {
+        let (for_copies, size) = (object.for_copies, object.size());
+        Ok(Self { number: fd.as_raw_fd(), kind, for_copies, size, identity: sys::identity(fd)? })
     }
 
-    /// What NSPR would call it: 0 is `PR_PROT_READONLY`, 1 is `PR_PROT_READWRITE`.
+    /// What NSPR would call it: 0 is `PR_PROT_READONLY`, 1 is `PR_PROT_READWRITE`, 2 is `PR_PROT_WRITECOPY`.
     fn protection(self) -> u8 {
-        u8::from(matches!(self.kind, Kind::Writable | Kind::Unsealed))
+        if self.for_copies { 2 } else { u8::from(matches!(self.kind, Kind::Writable | Kind::Unsealed)) }
+    }
+
+    /// The region that it names, over that descriptor.
+    fn object(self, fd: OwnedFd, status: &Status) -> Object {
+        let mut object = Object::received(fd, self.kind, status);
+        object.for_copies = self.for_copies;
+        object
     }
 
     /// Whether a descriptor is exactly that region.
@@ -70,7 +80,7 @@ impl ExportString {
         let fd = sys::look_at(self.number, |fd| Ok(sys::duplicate(fd)?)).map_err(Mismatch::System)?;
         // Again: another thread may have put another file there meanwhile.
         let status = self.describes(fd.as_fd())?;
-        Ok(Object::received(fd, self.kind, &status))
+        Ok(self.object(fd, &status))
     }
 
     /// Makes the descriptor close-on-exec, if it is exactly that region: from then on no claim takes it over.
@@ -89,7 +99,7 @@ impl ExportString {
         let fd = unsafe { sys::take_over(self.number) };
         // An export that was forgotten owns it no more.
         forget_export(self.number);
-        Object::received(fd, self.kind, status)
+        self.object(fd, status)
     }
 
     fn set_close_on_exec(self) -> Result<(), Mismatch> {
@@ -131,16 +141,18 @@ impl FromStr for ExportString {
 fn parse(string: &str) -> Option<ExportString> {
     let mut fields = string.split(':');
     let number = fields.next()?.parse().ok()?;
-    let _protection = fields.next()?;
+    let for_copies = fields.next()? == "2";
     let _version = fields.next()?;
     let parsed = ExportString {
         number,
         kind: Kind::from_word(fields.next()?)?,
+        for_copies,
         size: fields.next()?.parse().ok()?,
         identity: Identity { device: fields.next()?.parse().ok()?, inode: fields.next()?.parse().ok()? },
     };
     // One string for each region: no other version or protection, no `+7`, no `007`, nothing behind.
-    (number >= 0 && parsed.to_string() == string).then_some(parsed)
+    let sound = number >= 0 && (parsed.kind == Kind::Frozen || !for_copies);
+    (sound && parsed.to_string() == string).then_some(parsed)
 }
 
 /// A region as a string, and the descriptor that the string names; from `export` or `export_inheritable` of a region.
@@ -215,7 +227,7 @@ pub(crate) fn export_inheritable(object: &Object, kind: Kind) -> Result<Export> 
 
 fn export_over(duplicate: io::Result<OwnedFd>, object: &Object, kind: Kind) -> Result<Export> {
     let exported = duplicate.map_err(Failure::from).and_then(|fd| {
-        let string = ExportString::new(fd.as_fd(), kind, object.size())?.to_string();
+        let string = ExportString::new(fd.as_fd(), object, kind)?.to_string();
         Ok(Export { fd, string })
     });
     let exported = exported.map_err(|failure| object.failed("export", failure))?;
@@ -265,6 +277,7 @@ mod tests {
     const LARGEST: ExportString = ExportString {
         number: i32::MAX,
         kind: Kind::Published,
+        for_copies: false,
         size: u64::MAX,
         identity: Identity { device: u64::MAX, inode: u64::MAX },
     };
@@ -275,6 +288,8 @@ mod tests {
             let string = ExportString { kind, ..LARGEST };
             assert_eq!(string.to_string().parse::<ExportString>().unwrap(), string);
         }
+        let copies = ExportString { kind: Kind::Frozen, for_copies: true, ..LARGEST };
+        assert_eq!(copies.to_string().parse::<ExportString>().unwrap(), copies);
     }
 
     #[test]
@@ -309,6 +324,8 @@ mod tests {
             "5:1:1:Writable:4096:1:42",
             "5:1:1::4096:1:42",
             "5:1:1:frozen:4096:1:42",
+            "5:3:1:frozen:4096:1:42",
+            "5:2:1:published:4096:1:42",
             "5:1:1:writable:-1:1:42",
             "5:1:1:writable:0x10:1:42",
             "5:1:1:writable:18446744073709551616:1:42",

@@ -102,6 +102,43 @@ impl FrozenRegion {
         FrozenOptions::default()
     }
 
+    /// Another handle of it, whose child is to map it copy-on-write.
+    ///
+    /// That is for a child in C: its `PR_MemMap` then gives it bytes of its own to write (`PR_PROT_WRITECOPY`), from these
+    /// on. A child in Rust maps as it likes, and finds the wish by [`is_for_copies`](Self::is_for_copies).
+    ///
+    /// # Errors
+    /// [`ErrorKind::OutOfDescriptors`](crate::ErrorKind::OutOfDescriptors).
+    ///
+    /// ```
+    /// use heirloom::{Command, FrozenRegion};
+    ///
+    /// let template = FrozenRegion::from_bytes(b"what every worker begins with")?.for_copies()?;
+    /// let mut command = Command::new("worker");
+    /// command.inherit("state", &template)?;
+    /// # Ok::<(), heirloom::Error>(())
+    /// ```
+    pub fn for_copies(&self) -> Result<Self> {
+        let mut object = self.0.another()?;
+        object.for_copies = true;
+        Ok(Self(object.into()))
+    }
+
+    /// Whether it was handed down to be mapped copy-on-write, as [`map_copy`](Self::map_copy) does.
+    ///
+    /// ```
+    /// use heirloom::FrozenRegion;
+    ///
+    /// let template = FrozenRegion::from_bytes(b"draft")?;
+    /// assert!(!template.is_for_copies());
+    /// assert!(template.for_copies()?.is_for_copies());
+    /// # Ok::<(), heirloom::Error>(())
+    /// ```
+    #[must_use]
+    pub fn is_for_copies(&self) -> bool {
+        self.0.for_copies
+    }
+
     /// Always [`Kind::Frozen`].
     ///
     /// ```

@@ -18,7 +18,7 @@ pub(crate) fn hand_down(variable: &mut Variable, name: &str, region: &impl Heirl
     if sys::is_standard(number) || variable.lists(number) {
         object = Arc::new(object.another()?);
     }
-    let string = ExportString::new(object.as_fd(), region.kind(), object.size())
+    let string = ExportString::new(object.as_fd(), &object, region.kind())
         .map_err(|failure| Error::system(format_args!("cannot hand down {object}"), failure))?;
     variable.push(name, string)?;
     Ok(object)

@@ -19,17 +19,19 @@ pub struct Object {
     pub(crate) unsealed: bool,
     /// Each mapping of it faults all its pages in at once.
     pub(crate) populate: bool,
+    /// Who it is handed down to is to map it copy-on-write.
+    pub(crate) for_copies: bool,
 }
 
 impl Object {
     /// What was made a moment ago with that size.
     pub(crate) fn created(fd: OwnedFd, size: u64, granule: u64) -> Self {
-        Self { fd, size, granule, unsealed: false, populate: false }
+        Self { fd, size, granule, unsealed: false, populate: false, for_copies: false }
     }
 
     /// What somebody else made, and [`flaw`] found to be a region of that kind.
     pub(crate) fn received(fd: OwnedFd, kind: Kind, status: &Status) -> Self {
-        Self { fd, size: status.size, granule: status.granule, unsealed: kind == Kind::Unsealed, populate: false }
+        Self { unsealed: kind == Kind::Unsealed, ..Self::created(fd, status.size, status.granule) }
     }
 
     pub(crate) fn size(&self) -> u64 {

@@ -123,7 +123,13 @@ mod tests {
     use crate::sys::Identity;
 
     fn string(number: i32) -> ExportString {
-        ExportString { number, kind: Kind::Frozen, size: 7, identity: Identity { device: 1, inode: 2 } }
+        ExportString {
+            number,
+            kind: Kind::Frozen,
+            for_copies: false,
+            size: 7,
+            identity: Identity { device: 1, inode: 2 },
+        }
     }
 
     #[test]

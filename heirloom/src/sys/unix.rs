@@ -156,6 +156,8 @@ pub(crate) struct Launch<'a> {
     pub(crate) search: Option<&'a OsStr>,
     pub(crate) directory: Option<&'a Path>,
     pub(crate) process_group: Option<i32>,
+    /// Leaves blocked and ignored signals as they are.
+    pub(crate) keep_signals: bool,
     /// What becomes its standard input, output and error; `None` is this process's own.
     pub(crate) standard: [Option<BorrowedFd<'a>>; 3],
     /// What it inherits besides, under the same numbers.
@@ -263,7 +265,7 @@ pub(crate) fn spawn(launch: &Launch<'_>) -> Result<Pid> {
     if let Some(directory) = &prepared.directory {
         actions.change_directory(directory)?;
     }
-    let attributes = Attributes::new(launch.process_group)?;
+    let attributes = Attributes::new(launch)?;
     let pid = prepared.try_each(|program| {
         let mut pid = 0;
         // SAFETY: Every string and list ends with its null and lives until the call returns, and both objects were
@@ -313,7 +315,7 @@ fn try_exec(launch: &Launch<'_>) -> Result<std::convert::Infallible> {
         std::env::set_current_dir(directory)?;
     }
     let inheritable = Inheritable::new(launch.pass)?;
-    let signals = DefaultSignals::new();
+    let signals = (!launch.keep_signals).then(DefaultSignals::new);
     let errno = prepared.try_each(|program| {
         // SAFETY: Every string and list ends with its null and lives until the call returns.
         unsafe { libc::execve(program.as_ptr(), args.as_ptr().cast(), environment.as_ptr().cast()) };
@@ -456,24 +458,27 @@ impl Drop for FileActions {
     }
 }
 
-/// How the child begins: no signal blocked, SIGPIPE at its default, as `std` has it.
+/// How the child begins: unless signals are kept, no signal blocked and SIGPIPE at its default, as `std` has it.
 struct Attributes(Box<MaybeUninit<libc::posix_spawnattr_t>>);
 
 impl Attributes {
-    fn new(process_group: Option<i32>) -> Result<Self> {
+    fn new(launch: &Launch<'_>) -> Result<Self> {
         let mut raw = Box::new(MaybeUninit::uninit());
         // SAFETY: `init` initializes what it is given.
         answer(unsafe { libc::posix_spawnattr_init(raw.as_mut_ptr()) })?;
         let mut this = Self(raw);
         let attributes = this.0.as_mut_ptr();
-        let mut flags = libc::POSIX_SPAWN_SETSIGMASK | libc::POSIX_SPAWN_SETSIGDEF;
+        let mut flags = 0;
         let mut pipe = no_signals();
         // SAFETY: The attributes and both sets are initialized, and each call copies its set.
         unsafe {
-            libc::sigaddset(&raw mut pipe, libc::SIGPIPE);
-            answer(libc::posix_spawnattr_setsigmask(attributes, &no_signals()))?;
-            answer(libc::posix_spawnattr_setsigdefault(attributes, &raw const pipe))?;
-            if let Some(group) = process_group {
+            if !launch.keep_signals {
+                flags |= libc::POSIX_SPAWN_SETSIGMASK | libc::POSIX_SPAWN_SETSIGDEF;
+                libc::sigaddset(&raw mut pipe, libc::SIGPIPE);
+                answer(libc::posix_spawnattr_setsigmask(attributes, &no_signals()))?;
+                answer(libc::posix_spawnattr_setsigdefault(attributes, &raw const pipe))?;
+            }
+            if let Some(group) = launch.process_group {
                 flags |= libc::POSIX_SPAWN_SETPGROUP;
                 answer(libc::posix_spawnattr_setpgroup(attributes, group))?;
             }

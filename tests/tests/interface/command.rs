@@ -237,6 +237,7 @@ fn the_child_starts_with_signals_as_a_program_expects_them() {
     }));
     assert!(!ignored(&output(Command::new("grep").args(ask))));
     assert!(!ignored(&output(&mut child(&["exec-grep-signals"]))));
+    assert!(ignored(&output(Command::new("grep").args(ask).keep_signals(true))));
 }
 
 #[test]

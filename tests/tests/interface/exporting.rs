@@ -102,7 +102,12 @@ fn the_string_begins_with_descriptor_and_protection_as_nsprs_does() {
     let region = Region::create(4096).unwrap();
     let exported = region.export().unwrap();
     assert!(exported.as_str().starts_with(&format!("{}:1:", exported.as_fd().as_raw_fd())));
-    let frozen = FrozenRegion::from_bytes("x").unwrap().export().unwrap();
+    let region = FrozenRegion::from_bytes("x").unwrap();
+    let frozen = region.export().unwrap();
     assert!(frozen.as_str().starts_with(&format!("{}:0:", frozen.as_fd().as_raw_fd())));
+    let template = region.for_copies().unwrap().export().unwrap();
+    assert!(template.as_str().starts_with(&format!("{}:2:", template.as_fd().as_raw_fd())));
+    let imported = [&frozen, &template].map(|export| FrozenRegion::import(export.as_str()).unwrap().is_for_copies());
+    assert_eq!(imported, [false, true]);
     assert!(exported.as_str().len() < 128);
 }

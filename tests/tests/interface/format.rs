@@ -36,15 +36,24 @@ regions = inherited()
 regions["results, all"][0:5] = b"hello"
 print(bytes(regions["text"]), bytes(regions["📰"][0:4]), len(regions["empty"]))
 print("HEIRLOOM_REGIONS" in os.environ)
+regions["template"][0:1] = b"A"
+print(bytes(regions["template"]))
 "#;
     let Some(mut command) = recipe(lines) else { return };
     command.inherit("results, all", &region).unwrap().inherit("📰", &published).unwrap();
     command.inherit("text", &frozen).unwrap().inherit("empty", &empty).unwrap();
+    command.inherit("template", &frozen.for_copies().unwrap()).unwrap();
     let output = command.output().unwrap();
-    assert_eq!(String::from_utf8(output.stdout).unwrap(), "b'a text' b'news' 0\nFalse\n", "{:?}", output.stderr);
+    assert_eq!(
+        String::from_utf8(output.stdout).unwrap(),
+        "b'a text' b'news' 0\nFalse\nb'A text'\n",
+        "{:?}",
+        output.stderr
+    );
     let mut seen = [0; 5];
     region.map().unwrap().read_at(0, &mut seen).unwrap();
     assert_eq!(&seen, b"hello");
+    assert_eq!(&*frozen.map().unwrap(), b"a text");
 }
 
 #[test]
@@ -60,7 +69,7 @@ def with_fields(replaced):
 number = fields[0]
 bad = [with_fields(replaced) for replaced in (
     {0: "0"}, {0: "999"}, {0: "9" * 20}, {0: "+" + number}, {0: "0" + number}, {0: " " + number}, {0: number + "_0"}, {0: strings["b"].split(":")[0]},
-    {1: "0"}, {1: "7"}, {2: "2"}, {2: "01"}, {3: "unsealed"}, {3: "bogus"}, {3: "Writable"}, {1: "0", 3: "frozen"},
+    {1: "0"}, {1: "2"}, {1: "7"}, {2: "2"}, {2: "01"}, {3: "unsealed"}, {3: "bogus"}, {3: "Writable"}, {1: "0", 3: "frozen"},
     {1: "0", 3: "published"}, {4: "8192"}, {4: "-1"}, {6: "1"}, {6: fields[6] + "\n"})]
 bad += [string + ":", string + " ", number + ":1", ""]
 accepted = []
