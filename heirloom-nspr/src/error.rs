@@ -1,0 +1,256 @@
+//! Errors as NSPR has them: a code, the system's own number, and a text, for each thread.
+
+#![allow(unsafe_code, non_snake_case)]
+
+use std::borrow::Cow;
+use std::cell::{Cell, UnsafeCell};
+use std::ffi::{CString, c_char};
+use std::panic::{self, AssertUnwindSafe};
+
+use heirloom::{Error, ErrorKind};
+use rustix::io::Errno;
+
+use crate::nspr;
+
+/// NSPR's codes, as many as are used here, see [prerr.h](https://firefox-source-docs.mozilla.org/nspr/reference/nspr_error_handling.html).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(i32)]
+pub(crate) enum Code {
+    OutOfMemory = -6000,
+    BadDescriptor = -5999,
+    Unknown = -5994,
+    InvalidArgument = -5987,
+    InsufficientResources = -5974,
+    ProcDescTableFull = -5971,
+    SysDescTableFull = -5970,
+    NoAccessRights = -5966,
+    OperationNotSupported = -5965,
+    BufferOverflow = -5962,
+    FileTooBig = -5957,
+    NoDeviceSpace = -5956,
+    Loop = -5952,
+    NameTooLong = -5951,
+    FileNotFound = -5950,
+    NotDirectory = -5949,
+    FileExists = -5943,
+    FileIsBusy = -5936,
+    InvalidState = -5931,
+}
+
+/// Why a function failed.
+#[derive(Clone, Debug)]
+pub(crate) struct Failure {
+    code: Code,
+    /// The system's own number; 0 where no system call failed.
+    os: i32,
+    text: Cow<'static, str>,
+}
+
+pub(crate) type Result<T> = std::result::Result<T, Failure>;
+
+impl Failure {
+    pub(crate) fn new(code: Code, text: impl Into<Cow<'static, str>>) -> Self {
+        Self { code, os: 0, text: text.into() }
+    }
+
+    /// What a system call failed for.
+    pub(crate) fn system(tried: &str, errno: Errno) -> Self {
+        Self { code: code_of(errno), os: errno.raw_os_error(), text: format!("{tried}: {errno}").into() }
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        let errno = error.os_error().map(Errno::from_raw_os_error);
+        let code = match error.kind() {
+            ErrorKind::InvalidInput
+            | ErrorKind::OutOfBounds
+            | ErrorKind::Misaligned
+            | ErrorKind::WrongKind
+            | ErrorKind::Malformed => Code::InvalidArgument,
+            ErrorKind::TooLarge => Code::FileTooBig,
+            ErrorKind::NameInUse => Code::FileExists,
+            ErrorKind::TooMany => Code::InsufficientResources,
+            ErrorKind::NotInherited | ErrorKind::ProgramNotFound => Code::FileNotFound,
+            ErrorKind::AlreadyTaken => Code::InvalidState,
+            ErrorKind::NotThatRegion => Code::BadDescriptor,
+            ErrorKind::StillWritable => Code::FileIsBusy,
+            ErrorKind::Sealed => Code::NoAccessRights,
+            ErrorKind::Unsupported => Code::OperationNotSupported,
+            ErrorKind::ProgramNotRunnable => match errno.map(code_of) {
+                // Too long a list of arguments, or no program at all.
+                None | Some(Code::Unknown) => Code::InvalidArgument,
+                Some(code) => code,
+            },
+            ErrorKind::OutOfMemory => errno.map_or(Code::OutOfMemory, code_of),
+            ErrorKind::OutOfDescriptors => errno.map_or(Code::ProcDescTableFull, code_of),
+            _ => errno.map_or(Code::Unknown, code_of),
+        };
+        Self { code, os: error.os_error().unwrap_or(0), text: error.to_string().into() }
+    }
+}
+
+fn code_of(errno: Errno) -> Code {
+    match errno {
+        Errno::PERM | Errno::ACCESS => Code::NoAccessRights,
+        Errno::NOENT => Code::FileNotFound,
+        Errno::NOTDIR => Code::NotDirectory,
+        Errno::LOOP => Code::Loop,
+        Errno::NAMETOOLONG => Code::NameTooLong,
+        Errno::BADF => Code::BadDescriptor,
+        Errno::NOMEM => Code::OutOfMemory,
+        Errno::NOSPC | Errno::DQUOT => Code::NoDeviceSpace,
+        Errno::AGAIN => Code::InsufficientResources,
+        Errno::MFILE => Code::ProcDescTableFull,
+        Errno::NFILE => Code::SysDescTableFull,
+        Errno::INVAL => Code::InvalidArgument,
+        Errno::TXTBSY | Errno::BUSY => Code::FileIsBusy,
+        _ => Code::Unknown,
+    }
+}
+
+/// Runs the body of a function that C calls; `failed` is what the function returns where that fails.
+pub(crate) fn answer<T>(failed: T, body: impl FnOnce() -> Result<T>) -> T {
+    let failure = match panic::catch_unwind(AssertUnwindSafe(body)) {
+        Ok(Ok(answer)) => return answer,
+        Ok(Err(failure)) => failure,
+        Err(_) => Failure::new(Code::Unknown, "heirloom has a bug, which it wrote to standard error: please report it"),
+    };
+    set(&failure);
+    failed
+}
+
+/// How many bytes of text are kept, with the NUL behind them.
+const LONGEST: usize = 1024;
+
+/// What a thread keeps where there is no NSPR to keep it. Nothing in it is ever allocated.
+struct Kept {
+    code: Cell<i32>,
+    os: Cell<i32>,
+    text: UnsafeCell<[u8; LONGEST]>,
+    len: Cell<usize>,
+}
+
+thread_local! {
+    static KEPT: Kept = const {
+        Kept { code: Cell::new(0), os: Cell::new(0), text: UnsafeCell::new([0; LONGEST]), len: Cell::new(0) }
+    };
+}
+
+fn set(failure: &Failure) {
+    // At the end of a character, with room for the NUL.
+    let mut end = failure.text.len().min(LONGEST - 1);
+    while !failure.text.is_char_boundary(end) {
+        end -= 1;
+    }
+    let text = &failure.text[..end];
+    if let Some(nspr) = nspr::find() {
+        nspr.set_error(failure.code as i32, failure.os);
+        if let (Ok(len), Ok(text)) = (i32::try_from(text.len()), CString::new(text)) {
+            nspr.set_error_text(len, &text);
+        }
+        return;
+    }
+    KEPT.with(|kept| kept.set(failure.code as i32, failure.os, text));
+}
+
+/// Sets an error as a signal handler may: no lock, no memory, no text.
+pub(crate) fn set_code(code: Code, os: i32) {
+    match nspr::found() {
+        Some(nspr) => nspr.set_error(code as i32, os),
+        None => KEPT.with(|kept| kept.set(code as i32, os, "")),
+    }
+}
+
+impl Kept {
+    fn set(&self, code: i32, os: i32, text: &str) {
+        self.code.set(code);
+        self.os.set(os);
+        // A signal handler that sets an error of its own in between leaves a text to nobody.
+        self.len.set(0);
+        // SAFETY: It is this thread's alone, and nobody keeps a reference to it.
+        let kept = unsafe { &mut *self.text.get() };
+        kept[..text.len()].copy_from_slice(text.as_bytes());
+        self.len.set(text.len());
+    }
+}
+
+/// The code of this thread's last error.
+#[unsafe(no_mangle)]
+pub extern "C" fn PR_GetError() -> i32 {
+    nspr::find().map_or_else(|| KEPT.with(|kept| kept.code.get()), nspr::Nspr::error)
+}
+
+/// The system's own number of this thread's last error.
+#[unsafe(no_mangle)]
+pub extern "C" fn PR_GetOSError() -> i32 {
+    nspr::find().map_or_else(|| KEPT.with(|kept| kept.os.get()), nspr::Nspr::os_error)
+}
+
+/// Sets this thread's last error, without a text.
+#[unsafe(no_mangle)]
+pub extern "C" fn PR_SetError(code: i32, os: i32) {
+    match nspr::find() {
+        Some(nspr) => nspr.set_error(code, os),
+        None => KEPT.with(|kept| kept.set(code, os, "")),
+    }
+}
+
+/// How many bytes the text of this thread's last error has, without the NUL.
+#[unsafe(no_mangle)]
+pub extern "C" fn PR_GetErrorTextLength() -> i32 {
+    match nspr::find() {
+        Some(nspr) => nspr.error_text_length(),
+        None => KEPT.with(|kept| i32::try_from(kept.len.get()).unwrap_or(0)),
+    }
+}
+
+/// Copies the text of this thread's last error and a NUL; nothing where there is none.
+///
+/// # Safety
+/// `text` is null or has room for one byte more than `PR_GetErrorTextLength` says.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn PR_GetErrorText(text: *mut c_char) -> i32 {
+    if text.is_null() {
+        return 0;
+    }
+    if let Some(nspr) = nspr::find() {
+        // SAFETY: By the caller.
+        return unsafe { nspr.error_text(text) };
+    }
+    KEPT.with(|kept| {
+        let len = kept.len.get();
+        if len == 0 {
+            return 0;
+        }
+        // SAFETY: The source is this thread's own, `len` bytes of it; the room is the caller's word.
+        unsafe {
+            std::ptr::copy_nonoverlapping(kept.text.get().cast::<c_char>(), text, len);
+            text.add(len).write(0);
+        }
+        i32::try_from(len).unwrap_or(0)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_longer_than_what_is_kept_is_cut_between_characters() {
+        set(&Failure::new(Code::Unknown, "é".repeat(LONGEST)));
+        let mut text = [1; LONGEST];
+        // SAFETY: There is room.
+        let len = unsafe { PR_GetErrorText(text.as_mut_ptr()) };
+        assert_eq!((len, PR_GetErrorTextLength()), (1022, 1022));
+        assert_eq!(text[1022], 0);
+    }
+
+    #[test]
+    fn a_panic_becomes_an_error() {
+        assert_eq!(answer(7, || panic!("on purpose")), 7);
+        assert_eq!(PR_GetError(), Code::Unknown as i32);
+        // The control: what doesn't panic is passed on.
+        assert_eq!(answer(7, || Ok(8)), 8);
+    }
+}
