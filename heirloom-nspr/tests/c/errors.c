@@ -1,0 +1,250 @@
+/*
+ * Every bad input that docs/nspr.md lists, with the error that came. The test
+ * compares what this prints with the table there.
+ */
+#include "check.h"
+
+static const struct {
+    PRErrorCode code;
+    const char *name;
+} codes[] = {
+    {PR_OUT_OF_MEMORY_ERROR, "PR_OUT_OF_MEMORY_ERROR"},
+    {PR_BAD_DESCRIPTOR_ERROR, "PR_BAD_DESCRIPTOR_ERROR"},
+    {PR_UNKNOWN_ERROR, "PR_UNKNOWN_ERROR"},
+    {PR_INVALID_ARGUMENT_ERROR, "PR_INVALID_ARGUMENT_ERROR"},
+    {PR_NO_ACCESS_RIGHTS_ERROR, "PR_NO_ACCESS_RIGHTS_ERROR"},
+    {PR_OPERATION_NOT_SUPPORTED_ERROR, "PR_OPERATION_NOT_SUPPORTED_ERROR"},
+    {PR_BUFFER_OVERFLOW_ERROR, "PR_BUFFER_OVERFLOW_ERROR"},
+    {PR_FILE_TOO_BIG_ERROR, "PR_FILE_TOO_BIG_ERROR"},
+    {PR_FILE_NOT_FOUND_ERROR, "PR_FILE_NOT_FOUND_ERROR"},
+    {PR_NOT_DIRECTORY_ERROR, "PR_NOT_DIRECTORY_ERROR"},
+    {PR_FILE_EXISTS_ERROR, "PR_FILE_EXISTS_ERROR"},
+    {PR_FILE_IS_BUSY_ERROR, "PR_FILE_IS_BUSY_ERROR"},
+    {PR_INVALID_STATE_ERROR, "PR_INVALID_STATE_ERROR"},
+};
+
+/* Tells which error a call that failed left behind, and makes sure that it says why. */
+static void tell(int failed, const char *function, const char *input)
+{
+    const char *name = "another error";
+    char text[1024] = "";
+    size_t i;
+
+    if (!failed) {
+        printf("| `%s` | %s | none |\n", function, input);
+        return;
+    }
+    for (i = 0; i < sizeof codes / sizeof *codes; i++)
+        if (codes[i].code == PR_GetError())
+            name = codes[i].name;
+    printf("| `%s` | %s | `%s` |\n", function, input, name);
+    CHECK(PR_GetErrorTextLength() < (PRInt32)sizeof text);
+    /* A signal handler may call it, so it has no text to give. */
+    if (strcmp(function, "PR_KillProcess") != 0) {
+        CHECK(PR_GetErrorTextLength() > 10);
+        CHECK(PR_GetErrorText(text) == (PRInt32)strlen(text));
+    }
+    PR_SetError(0, 0);
+    CHECK(PR_GetError() == 0 && PR_GetOSError() == 0 && PR_GetErrorTextLength() == 0);
+}
+
+#define NO_MAP(call, input) tell((call) == NULL, function, input)
+#define FAILS(call, input) tell((call) == PR_FAILURE, function, input)
+
+/* For a function that returns nothing. */
+#define TELLS(call, input) (PR_SetError(0, 0), (call), tell(PR_GetError() != 0, function, input))
+
+int main(void)
+{
+    char small[16], big[PR_FILEMAP_STRING_BUFSIZE + 1], mine[PR_FILEMAP_STRING_BUFSIZE];
+    char longest[242];
+    char no_utf8[] = "\xff";
+    char *true_args[] = {(char *)"true", NULL};
+    const char *function;
+    int outside = 0;
+    PRFileMap *fm = opened(10000, PR_PROT_READWRITE), *closed = opened(4096, PR_PROT_READWRITE);
+#if defined(HEIRLOOM_WITH_NSPR)
+    PRFileDesc *file = PR_Open("/proc/self/exe", PR_RDONLY, 0);
+    PRFileMap *theirs = PR_CreateFileMap(file, 0, PR_PROT_READONLY);
+#else
+    PRFileMap *theirs = (PRFileMap *)&outside;
+#endif
+    PRProcessAttr *attr = PR_NewProcessAttr(), *destroyed = PR_NewProcessAttr();
+    PRProcess *process, *detached;
+    PRInt32 code, page = PR_GetMemMapAlignment();
+    char *addr;
+
+    CHECK(theirs != NULL && attr != NULL && destroyed != NULL && page > 0);
+    CHECK(PR_CloseFileMap(closed) == PR_SUCCESS);
+    PR_DestroyProcessAttr(destroyed);
+
+    function = "PR_OpenAnonFileMap";
+    NO_MAP(PR_OpenAnonFileMap(NULL, 0, PR_PROT_READWRITE), "a size of 0");
+    NO_MAP(PR_OpenAnonFileMap(NULL, (PRSize)-1, PR_PROT_READWRITE), "a size that no address space holds");
+    NO_MAP(PR_OpenAnonFileMap(NULL, 4096, (PRFileMapProtect)77), "a `prot` of 77");
+
+    function = "PR_MemMap";
+    NO_MAP(PR_MemMap(NULL, 0, 4096), "NULL");
+    NO_MAP(PR_MemMap(closed, 0, 4096), "a closed file map");
+#if !defined(HEIRLOOM_WITH_NSPR)
+    NO_MAP(PR_MemMap(theirs, 0, 4096), "a pointer to something else, where there is no NSPR");
+#endif
+    NO_MAP(PR_MemMap(fm, 0, 0), "a length of 0");
+    NO_MAP(PR_MemMap(fm, 0, (PRUint32)(4 * page)), "a length past the last page");
+    NO_MAP(PR_MemMap(fm, (PRInt64)(3 * page), (PRUint32)page), "an offset past the end");
+    NO_MAP(PR_MemMap(fm, 100, 100), "an offset that is no multiple of the alignment");
+    NO_MAP(PR_MemMap(fm, -4096, 4096), "a negative offset");
+
+    function = "PR_MemUnmap";
+    addr = mapped(fm, 10000);
+    FAILS(PR_MemUnmap(NULL, 4096), "NULL");
+    FAILS(PR_MemUnmap(addr, 0), "a length of 0");
+    FAILS(PR_MemUnmap(addr + 1, 4096), "an address within a page");
+    FAILS(PR_MemUnmap(fm, 4096), "a file map");
+
+    function = "PR_CloseFileMap";
+    FAILS(PR_CloseFileMap(NULL), "NULL");
+    FAILS(PR_CloseFileMap(closed), "a closed file map");
+#if !defined(HEIRLOOM_WITH_NSPR)
+    FAILS(PR_CloseFileMap(theirs), "a pointer to something else, where there is no NSPR");
+#endif
+
+    function = "PR_ExportFileMapAsString";
+    FAILS(PR_ExportFileMapAsString(NULL, sizeof big, big), "NULL");
+    FAILS(PR_ExportFileMapAsString(closed, sizeof big, big), "a closed file map");
+    FAILS(PR_ExportFileMapAsString(theirs, sizeof big, big), "a file map that `PR_CreateFileMap` made");
+    FAILS(PR_ExportFileMapAsString(fm, sizeof big, NULL), "a buffer that is NULL");
+    FAILS(PR_ExportFileMapAsString(fm, sizeof small, small), "a buffer that is too small");
+
+    function = "PR_ImportFileMapFromString";
+    CHECK(PR_ExportFileMapAsString(fm, sizeof mine, mine) == PR_SUCCESS);
+    snprintf(big, sizeof big, "%s0", mine);
+    NO_MAP(PR_ImportFileMapFromString(NULL), "NULL");
+    NO_MAP(PR_ImportFileMapFromString(""), "an empty string");
+    NO_MAP(PR_ImportFileMapFromString("5:1"), "a string of NSPR's own");
+    NO_MAP(PR_ImportFileMapFromString(no_utf8), "a string that is not UTF-8");
+    NO_MAP(PR_ImportFileMapFromString("999:1:1:writable:4096:1:1"), "a descriptor that isn't open");
+    NO_MAP(PR_ImportFileMapFromString("0:1:1:writable:4096:1:1"), "a descriptor of another file");
+    NO_MAP(PR_ImportFileMapFromString(big), "another region than the descriptor's");
+
+    function = "PR_ProcessAttrSetInheritableFileMap";
+    memset(longest, 'x', sizeof longest - 1);
+    longest[sizeof longest - 1] = 0;
+    FAILS(PR_ProcessAttrSetInheritableFileMap(NULL, fm, "name"), "attributes that are NULL");
+    FAILS(PR_ProcessAttrSetInheritableFileMap(destroyed, fm, "name"), "destroyed attributes");
+    FAILS(PR_ProcessAttrSetInheritableFileMap(attr, NULL, "name"), "a file map that is NULL");
+    FAILS(PR_ProcessAttrSetInheritableFileMap(attr, closed, "name"), "a closed file map");
+    FAILS(PR_ProcessAttrSetInheritableFileMap(attr, fm, NULL), "a name that is NULL");
+    FAILS(PR_ProcessAttrSetInheritableFileMap(attr, fm, ""), "an empty name");
+    FAILS(PR_ProcessAttrSetInheritableFileMap(attr, fm, no_utf8), "a name that is not UTF-8");
+    FAILS(PR_ProcessAttrSetInheritableFileMap(attr, fm, longest), "a name of more than 240 bytes");
+    CHECK(PR_ProcessAttrSetInheritableFileMap(attr, fm, longest + 1) == PR_SUCCESS);
+    FAILS(PR_ProcessAttrSetInheritableFileMap(attr, fm, longest + 1), "a name used twice");
+
+    function = "PR_GetInheritedFileMap";
+    NO_MAP(PR_GetInheritedFileMap(NULL), "NULL");
+    NO_MAP(PR_GetInheritedFileMap("never given"), "a name never given");
+
+    function = "PR_ResetProcessAttr";
+    TELLS(PR_ResetProcessAttr(NULL), "NULL");
+    TELLS(PR_ResetProcessAttr(destroyed), "destroyed attributes");
+
+    function = "PR_DestroyProcessAttr";
+    TELLS(PR_DestroyProcessAttr(NULL), "NULL");
+    TELLS(PR_DestroyProcessAttr(destroyed), "destroyed attributes");
+
+    function = "PR_ProcessAttrSetStdioRedirect";
+    TELLS(PR_ProcessAttrSetStdioRedirect(NULL, PR_StandardInput, NULL), "attributes that are NULL");
+    TELLS(PR_ProcessAttrSetStdioRedirect(attr, (PRSpecialFD)3, NULL), "a stream of 3");
+    function = "PR_CreateProcess";
+    NO_MAP(PR_CreateProcess("/bin/true", true_args, NULL, attr), "attributes with such a redirection");
+    PR_ResetProcessAttr(attr);
+#if !defined(HEIRLOOM_WITH_NSPR)
+    function = "PR_ProcessAttrSetStdioRedirect";
+    TELLS(PR_ProcessAttrSetStdioRedirect(attr, PR_StandardInput, (PRFileDesc *)&outside), "a file, where there is no NSPR");
+    function = "PR_CreateProcess";
+    NO_MAP(PR_CreateProcess("/bin/true", true_args, NULL, attr), "attributes with that redirection");
+    PR_ResetProcessAttr(attr);
+    function = "PR_ProcessAttrSetInheritableFD";
+    FAILS(PR_ProcessAttrSetInheritableFD(attr, (PRFileDesc *)&outside, "name"), "a file, where there is no NSPR");
+#else
+    function = "PR_ProcessAttrSetInheritableFD";
+    FAILS(PR_ProcessAttrSetInheritableFD(attr, NULL, "name"), "a file that is NULL");
+    {
+        PRFileDesc *pipes[2], *layer;
+        CHECK(PR_CreatePipe(&pipes[0], &pipes[1]) == PR_SUCCESS);
+        CHECK(PR_SetFDInheritable(pipes[0], PR_FALSE) == PR_SUCCESS);
+        FAILS(PR_ProcessAttrSetInheritableFD(attr, pipes[0], "name"), "a file that is not inheritable");
+        CHECK(PR_SetFDInheritable(pipes[0], PR_TRUE) == PR_SUCCESS);
+        FAILS(PR_ProcessAttrSetInheritableFD(attr, pipes[0], NULL), "a name that is NULL");
+        FAILS(PR_ProcessAttrSetInheritableFD(attr, pipes[0], "a:b"), "a name with a colon");
+        layer = PR_CreateIOLayerStub(PR_GetUniqueIdentity("layer"), PR_GetDefaultIOMethods());
+        CHECK(PR_PushIOLayer(pipes[0], PR_NSPR_IO_LAYER, layer) == PR_SUCCESS);
+        FAILS(PR_ProcessAttrSetInheritableFD(attr, pipes[0], "name"), "a layered file");
+        /* The control: the layer off, it works. */
+        PR_PopIOLayer(pipes[0], PR_GetLayersIdentity(pipes[0]));
+        CHECK(PR_ProcessAttrSetInheritableFD(attr, pipes[0], "name") == PR_SUCCESS);
+        CHECK(PR_Close(pipes[0]) == PR_SUCCESS && PR_Close(pipes[1]) == PR_SUCCESS);
+        PR_ResetProcessAttr(attr);
+    }
+#endif
+
+    function = "PR_ProcessAttrSetCurrentDirectory";
+    FAILS(PR_ProcessAttrSetCurrentDirectory(attr, NULL), "NULL");
+
+    function = "PR_CreateProcess";
+    NO_MAP(PR_CreateProcess(NULL, true_args, NULL, NULL), "a path that is NULL");
+    NO_MAP(PR_CreateProcess("/bin/true", NULL, NULL, NULL), "arguments that are NULL");
+    NO_MAP(PR_CreateProcess("/bin/true", true_args, NULL, destroyed), "destroyed attributes");
+    NO_MAP(PR_CreateProcess("/nowhere", true_args, NULL, NULL), "a program that isn't there");
+    NO_MAP(PR_CreateProcess("true", true_args, NULL, NULL), "a program that is in the PATH alone");
+    NO_MAP(PR_CreateProcess("/etc/passwd", true_args, NULL, NULL), "a file that may not be run");
+    CHECK(PR_ProcessAttrSetCurrentDirectory(attr, "/nowhere") == PR_SUCCESS);
+    NO_MAP(PR_CreateProcess("/bin/true", true_args, NULL, attr), "a directory that isn't there");
+    CHECK(PR_ProcessAttrSetCurrentDirectory(attr, "/etc/passwd") == PR_SUCCESS);
+    NO_MAP(PR_CreateProcess("/bin/true", true_args, NULL, attr), "a directory that is a file");
+    PR_ResetProcessAttr(attr);
+
+    function = "PR_CreateProcessDetached";
+    FAILS(PR_CreateProcessDetached("/nowhere", true_args, NULL, NULL), "a program that isn't there");
+
+    process = PR_CreateProcess("/bin/true", true_args, NULL, attr);
+    CHECK(process != NULL && PR_WaitProcess(process, &code) == PR_SUCCESS && code == 0);
+    detached = PR_CreateProcess("/bin/true", true_args, NULL, NULL);
+    CHECK(detached != NULL && PR_DetachProcess(detached) == PR_SUCCESS);
+    function = "PR_WaitProcess";
+    FAILS(PR_WaitProcess(NULL, &code), "NULL");
+    FAILS(PR_WaitProcess((PRProcess *)&outside, &code), "a pointer to something else");
+    FAILS(PR_WaitProcess(process, &code), "a process that was waited for");
+    FAILS(PR_WaitProcess(detached, &code), "a detached process");
+    process = PR_CreateProcess("/bin/true", true_args, NULL, NULL);
+    CHECK(process != NULL && waitpid(*(pid_t *)process, NULL, 0) == *(pid_t *)process);
+    FAILS(PR_WaitProcess(process, &code), "a process that the program waited for by `waitpid`");
+
+    function = "PR_DetachProcess";
+    FAILS(PR_DetachProcess(NULL), "NULL");
+    FAILS(PR_DetachProcess(process), "a process that was waited for");
+
+    function = "PR_KillProcess";
+    FAILS(PR_KillProcess(NULL), "NULL");
+    FAILS(PR_KillProcess(process), "a process that was waited for");
+    FAILS(PR_KillProcess(detached), "a detached process");
+
+    function = "heirloom_publish";
+    FAILS(heirloom_publish(NULL), "NULL");
+    FAILS(heirloom_publish(theirs), "a file map that `PR_CreateFileMap` made");
+    FAILS(heirloom_publish(closed), "a closed file map");
+
+    function = "heirloom_freeze";
+    FAILS(heirloom_freeze(NULL), "NULL");
+    FAILS(heirloom_freeze(fm), "a file map that somebody maps for writing");
+    CHECK(PR_MemUnmap(addr, 10000) == PR_SUCCESS);
+
+    PR_DestroyProcessAttr(attr);
+    CHECK(PR_CloseFileMap(fm) == PR_SUCCESS);
+#if defined(HEIRLOOM_WITH_NSPR)
+    CHECK(PR_CloseFileMap(theirs) == PR_SUCCESS && PR_Close(file) == PR_SUCCESS);
+#endif
+    CHECK(open_regions() == 0);
+    return 0;
+}

@@ -1,0 +1,216 @@
+/* Both protocols, with every kind of file map: this program is parent, child and grandchild. */
+#include "check.h"
+
+static char self[4096];
+
+/* What a child exited with, started by PR_CreateProcess. */
+static int run(const PRProcessAttr *attr, char *mode, char *string)
+{
+    char *args[4];
+    PRProcess *process;
+    PRInt32 code;
+    args[0] = self;
+    args[1] = mode;
+    args[2] = string;
+    args[3] = NULL;
+    process = PR_CreateProcess(self, args, NULL, attr);
+    CHECK(process != NULL && PR_WaitProcess(process, &code) == PR_SUCCESS);
+    return code;
+}
+
+/* The same, started by the program's own means. */
+static int run_by_fork(char *mode, char *string)
+{
+    int status;
+    pid_t pid = fork();
+    if (pid == 0) {
+        execl(self, self, mode, string, (char *)NULL);
+        _exit(127);
+    }
+    CHECK(pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+/* A file map with a text in it. */
+static PRFileMap *written(const char *text)
+{
+    PRFileMap *fm = opened(4096, PR_PROT_READWRITE);
+    char *addr = mapped(fm, 4096);
+    strcpy(addr, text);
+    CHECK(PR_MemUnmap(addr, 4096) == PR_SUCCESS);
+    return fm;
+}
+
+static void closed(PRFileMap *fm)
+{
+    CHECK(PR_CloseFileMap(fm) == PR_SUCCESS);
+}
+
+/* The child of protocol one. */
+static int inherits(void)
+{
+    PRFileMap *shared, *again, *frozen, *published, *copied;
+    char *addr, *other;
+
+    /* Before it asks for anything, its own child gets nothing. */
+    CHECK(open_regions() == 4);
+    CHECK(run(NULL, "count", "") == 0);
+
+    shared = PR_GetInheritedFileMap("shared");
+    CHECK(shared != NULL);
+    again = PR_GetInheritedFileMap("shared");
+    CHECK(again != NULL && again != shared);
+    CHECK(run_by_fork("count", "") == 0);
+    addr = mapped(shared, 4096);
+    CHECK(strcmp(addr, "from the parent") == 0);
+    closed(shared);
+    other = mapped(again, 4096);
+    strcpy(other, "from the child");
+    CHECK(strcmp(addr, "from the child") == 0);
+    closed(again);
+    CHECK(open_regions() == 3);
+    CHECK(PR_GetInheritedFileMap("shared") == NULL && PR_GetError() == PR_INVALID_STATE_ERROR);
+
+    frozen = PR_GetInheritedFileMap("frozen, of course: %=");
+    CHECK(frozen != NULL);
+    addr = mapped(frozen, 4096);
+    CHECK(strcmp(addr, "for ever") == 0 && write_faults(addr));
+    published = PR_GetInheritedFileMap("published");
+    CHECK(published != NULL);
+    addr = mapped(published, 4096);
+    CHECK(strcmp(addr, "old") == 0 && write_faults(addr));
+    copied = PR_GetInheritedFileMap("copied");
+    CHECK(copied != NULL);
+    addr = mapped(copied, 4096);
+    other = mapped(copied, 4096);
+    strcpy(addr, "my own");
+    CHECK(other[0] == 0);
+    CHECK(PR_GetInheritedFileMap("never given") == NULL && PR_GetError() == PR_FILE_NOT_FOUND_ERROR);
+    closed(frozen);
+    closed(published);
+    closed(copied);
+    CHECK(open_regions() == 0);
+    return 42;
+}
+
+static void by_inheritance(void)
+{
+    PRFileMap *shared = written("from the parent"), *frozen = written("for ever");
+    PRFileMap *published = opened(4096, PR_PROT_READWRITE), *copied = opened(4096, PR_PROT_WRITECOPY);
+    char *writer = mapped(published, 4096), *addr;
+    PRProcessAttr *attr = PR_NewProcessAttr();
+
+    CHECK(attr != NULL);
+    strcpy(writer, "old");
+    CHECK(heirloom_publish(published) == PR_SUCCESS && heirloom_freeze(frozen) == PR_SUCCESS);
+    CHECK(PR_ProcessAttrSetInheritableFileMap(attr, shared, "shared") == PR_SUCCESS);
+    CHECK(PR_ProcessAttrSetInheritableFileMap(attr, frozen, "frozen, of course: %=") == PR_SUCCESS);
+    CHECK(PR_ProcessAttrSetInheritableFileMap(attr, published, "published") == PR_SUCCESS);
+    CHECK(PR_ProcessAttrSetInheritableFileMap(attr, copied, "copied") == PR_SUCCESS);
+    /* Closed before the start, it is there all the same; what nobody named is not. */
+    closed(frozen);
+    CHECK(run(attr, "inherit", "") == 42);
+    CHECK(run(NULL, "count", "") == 0 && run_by_fork("count", "") == 0);
+    addr = mapped(shared, 4096);
+    CHECK(strcmp(addr, "from the child") == 0);
+    CHECK(PR_MemUnmap(addr, 4096) == PR_SUCCESS && PR_MemUnmap(writer, 4096) == PR_SUCCESS);
+    /* Reset, they name nothing any more. */
+    PR_ResetProcessAttr(attr);
+    CHECK(run(attr, "count", "") == 0);
+    PR_DestroyProcessAttr(attr);
+    closed(shared);
+    closed(published);
+    closed(copied);
+    CHECK(open_regions() == 0);
+}
+
+/* The child of protocol two. */
+static int imports(char *string, int expected)
+{
+    PRFileMap *fm, *again;
+    char *addr;
+
+    CHECK(open_regions() == 1);
+    fm = PR_ImportFileMapFromString(string);
+    CHECK(fm != NULL);
+    again = PR_ImportFileMapFromString(string);
+    CHECK(again != NULL && again != fm);
+    /* They share one descriptor, which this process's children don't get. */
+    CHECK(open_regions() == 1 && run_by_fork("count", "") == 0);
+    closed(fm);
+    CHECK(open_regions() == 1);
+    addr = mapped(again, 4096);
+    CHECK(strcmp(addr, expected == 'c' ? "" : "from the parent") == 0);
+    CHECK(write_faults(addr) == (expected == 'r'));
+    if (expected != 'r')
+        strcpy(addr + 100, "from the child");
+    CHECK(PR_MemUnmap(addr, 4096) == PR_SUCCESS);
+    closed(again);
+    CHECK(open_regions() == 0);
+    CHECK(PR_ImportFileMapFromString(string) == NULL && PR_GetError() == PR_BAD_DESCRIPTOR_ERROR);
+    return 42;
+}
+
+static void by_string(void)
+{
+    char string[PR_FILEMAP_STRING_BUFSIZE], again[PR_FILEMAP_STRING_BUFSIZE], frozen[PR_FILEMAP_STRING_BUFSIZE];
+    PRFileMap *fm = written("from the parent"), *imported;
+    char *addr;
+
+    /* Until it is exported, no child gets it; nor by a call that fails. */
+    CHECK(PR_ExportFileMapAsString(fm, 20, string) == PR_FAILURE);
+    CHECK(run_by_fork("count", "") == 0);
+    CHECK(PR_ExportFileMapAsString(fm, sizeof string, string) == PR_SUCCESS);
+    CHECK(run_by_fork("count", "") == 1);
+    CHECK(PR_ExportFileMapAsString(fm, sizeof again, again) == PR_SUCCESS && strcmp(string, again) == 0);
+    CHECK(run_by_fork("import", string) == 42);
+    CHECK(run(NULL, "import", string) == 42);
+    addr = mapped(fm, 4096);
+    CHECK(strcmp(addr + 100, "from the child") == 0);
+    CHECK(PR_MemUnmap(addr, 4096) == PR_SUCCESS);
+
+    /* In this very process it is another handle of the same. */
+    imported = PR_ImportFileMapFromString(string);
+    CHECK(imported != NULL && imported != fm);
+    closed(fm);
+    CHECK(run_by_fork("import", string) == 42);
+
+    /* Frozen, it is another string; the old one names what is no more. */
+    CHECK(heirloom_freeze(imported) == PR_SUCCESS);
+    CHECK(PR_ExportFileMapAsString(imported, sizeof frozen, frozen) == PR_SUCCESS && strcmp(string, frozen) != 0);
+    closed(imported);
+    CHECK(open_regions() == 0);
+    CHECK(PR_ImportFileMapFromString(string) == NULL && PR_GetError() == PR_BAD_DESCRIPTOR_ERROR);
+
+    fm = written("from the parent");
+    CHECK(heirloom_freeze(fm) == PR_SUCCESS);
+    CHECK(PR_ExportFileMapAsString(fm, sizeof string, string) == PR_SUCCESS);
+    CHECK(run_by_fork("import-read-only", string) == 42);
+    closed(fm);
+    fm = opened(4096, PR_PROT_WRITECOPY);
+    CHECK(PR_ExportFileMapAsString(fm, sizeof string, string) == PR_SUCCESS);
+    CHECK(run_by_fork("import-copy", string) == 42);
+    closed(fm);
+    CHECK(open_regions() == 0);
+}
+
+int main(int argc, char **argv)
+{
+    CHECK(readlink("/proc/self/exe", self, sizeof self - 1) > 0);
+    if (argc < 2) {
+        by_inheritance();
+        by_string();
+        return 0;
+    }
+    if (strcmp(argv[1], "count") == 0)
+        return open_regions();
+    if (strcmp(argv[1], "inherit") == 0)
+        return inherits();
+    if (strcmp(argv[1], "import") == 0)
+        return imports(argv[2], 'w');
+    if (strcmp(argv[1], "import-read-only") == 0)
+        return imports(argv[2], 'r');
+    if (strcmp(argv[1], "import-copy") == 0)
+        return imports(argv[2], 'c');
+    return 2;
+}
