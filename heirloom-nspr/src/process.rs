@@ -147,6 +147,7 @@ pub unsafe extern "C" fn PR_CreateProcess(
         let program = unsafe { Program::new(path, args, environment, attributes) }?;
         // First, since there is no way back once the program runs.
         let place = Place::new().map_err(|errno| Failure::system("cannot start a process", errno))?;
+        sys::keep_exit_codes();
         let process = place.fill(program.start()?);
         Ok(ptr::from_ref(process).cast_mut())
     })

@@ -131,6 +131,25 @@ pub(crate) enum Ending {
     Signalled,
 }
 
+/// Makes the kernel keep how children end, which it doesn't for a process that ignores SIGCHLD.
+pub(crate) fn keep_exit_codes() {
+    let mut action = MaybeUninit::<libc::sigaction>::uninit();
+    // SAFETY: It only asks, and can't fail for a signal that there is.
+    let mut action = unsafe {
+        libc::sigaction(libc::SIGCHLD, ptr::null(), action.as_mut_ptr());
+        action.assume_init()
+    };
+    if action.sa_sigaction != libc::SIG_IGN && action.sa_flags & libc::SA_NOCLDWAIT == 0 {
+        return;
+    }
+    if action.sa_sigaction == libc::SIG_IGN {
+        action.sa_sigaction = libc::SIG_DFL;
+    }
+    action.sa_flags &= !libc::SA_NOCLDWAIT;
+    // SAFETY: What was there, but for what is changed above: the default, or the program's own handler.
+    unsafe { libc::sigaction(libc::SIGCHLD, &raw const action, ptr::null_mut()) };
+}
+
 /// Waits until a child ended. It stays to be waited for, so that its number stays its own.
 pub(crate) fn wait_until_ended(pid: Pid) -> Result<(), Errno> {
     wait(pid, WaitIdOptions::EXITED | WaitIdOptions::NOWAIT).map(drop)

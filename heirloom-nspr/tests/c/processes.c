@@ -216,27 +216,48 @@ static void waiting_goes_on_after_a_signal(void)
     CHECK(sigaction(SIGALRM, &before, NULL) == 0);
 }
 
-static void ignoring_sigchld_loses_the_exit_code_and_nothing_else(void)
+static int noticed;
+
+static void notice(int signal)
 {
+    (void)signal;
+    noticed++;
+}
+
+static void a_program_that_ignored_sigchld_is_told_exit_codes(void)
+{
+    struct sigaction action;
     PRProcess *process;
     pid_t pid;
     signal(SIGCHLD, SIG_IGN);
-    process = shell((char *)"exit 7", NULL, NULL);
+    CHECK(run((char *)"exit 7", NULL, NULL) == 7);
+    /* A handler stays what it is, and only the wish to keep no exit codes goes. */
+    memset(&action, 0, sizeof action);
+    action.sa_handler = notice;
+    action.sa_flags = SA_NOCLDWAIT | SA_RESTART;
+    CHECK(sigaction(SIGCHLD, &action, NULL) == 0 && run((char *)"exit 7", NULL, NULL) == 7);
+    CHECK(sigaction(SIGCHLD, NULL, &action) == 0 && action.sa_handler == notice && noticed > 0);
+    CHECK((action.sa_flags & (SA_NOCLDWAIT | SA_RESTART)) == SA_RESTART);
+    signal(SIGCHLD, SIG_DFL);
+
+    /* Ignored later, nobody knows how it ended, and that is what it says. */
+    process = shell((char *)"read line", NULL, NULL);
     pid = pid_of(process);
-    CHECK(PR_WaitProcess(process, NULL) == PR_FAILURE);
+    signal(SIGCHLD, SIG_IGN);
+    CHECK(PR_KillProcess(process) == PR_SUCCESS && PR_WaitProcess(process, NULL) == PR_FAILURE);
     CHECK(PR_GetError() == PR_UNKNOWN_ERROR && PR_GetOSError() == ECHILD);
     CHECK(!exists(pid) && PR_KillProcess(process) == PR_FAILURE);
 
     /* One that is gone before anybody waits is not signalled, whosever its number is now. */
-    process = shell((char *)"exit 7", NULL, NULL);
-    await_gone(pid_of(process));
+    signal(SIGCHLD, SIG_DFL);
+    process = shell((char *)"read line", NULL, NULL);
+    pid = pid_of(process);
+    signal(SIGCHLD, SIG_IGN);
+    CHECK(kill(pid, SIGKILL) == 0);
+    await_gone(pid);
     CHECK(PR_KillProcess(process) == PR_FAILURE && PR_GetError() == PR_INVALID_ARGUMENT_ERROR);
     CHECK(PR_DetachProcess(process) == PR_SUCCESS);
-
-    process = shell((char *)"read line", NULL, NULL);
-    CHECK(PR_KillProcess(process) == PR_SUCCESS && PR_WaitProcess(process, NULL) == PR_FAILURE);
     signal(SIGCHLD, SIG_DFL);
-    CHECK(run((char *)"exit 7", NULL, NULL) == 7);
 }
 
 enum { THREADS = 4, ROUNDS = 100 };
@@ -332,7 +353,7 @@ int main(int argc, char **argv)
     what_is_let_go_leaves_no_zombie();
     a_signal_handler_ends_it_while_it_is_waited_for();
     waiting_goes_on_after_a_signal();
-    ignoring_sigchld_loses_the_exit_code_and_nothing_else();
+    a_program_that_ignored_sigchld_is_told_exit_codes();
     of_two_that_wait_one_is_told();
     if (!under_valgrind) {
         killing_from_other_threads_hits_nobody_else();

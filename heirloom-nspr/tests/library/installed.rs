@@ -1,0 +1,46 @@
+//! Installing it, as docs/nspr.md says, and using what was installed.
+
+use std::path::Path;
+use std::process::Command;
+
+use crate::{CRATE, Program, library, there_is, told};
+
+/// The lines under that heading of the page, up to the next.
+fn recipe(heading: &str) -> String {
+    let page = std::fs::read_to_string(Path::new(CRATE).join("../docs/nspr.md")).unwrap();
+    let (_, section) = page.split_once(heading).unwrap();
+    let (_, code) = section.split_once("```sh\n").unwrap();
+    code.split_once("```").unwrap().0.to_owned()
+}
+
+#[test]
+fn what_is_installed_as_the_docs_say_is_found_by_pkg_config() {
+    if !there_is("pkg-config", "pkg-config") {
+        return;
+    }
+    let prefix = tempfile::tempdir().unwrap();
+    // Of the lines, the one that builds was done already, in the profile of the tests.
+    let recipe = recipe("## Installing").replace("target/release", library().to_str().unwrap());
+    let lines: Vec<_> = recipe.lines().filter(|line| line.starts_with("install")).collect();
+    assert_eq!(lines.len(), 3, "{recipe}");
+    let mut shell = Command::new("sh");
+    shell.args(["-ec", &lines.join("\n")]).env("PREFIX", prefix.path());
+    told(shell.current_dir(Path::new(CRATE).join("..")));
+
+    let pkg_config = |args: &[&str]| {
+        let path = prefix.path().join("lib/pkgconfig");
+        let said = told(Command::new("pkg-config").args(args).arg("heirloom_nspr").env("PKG_CONFIG_PATH", path));
+        said.split_ascii_whitespace().map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(pkg_config(&["--modversion"]), [env!("CARGO_PKG_VERSION")]);
+    let flags = pkg_config(&["--cflags", "--libs"]);
+    assert!(flags.iter().all(|flag| !flag.starts_with("-I") || Path::new(&flag[2..]).join("heirloom_nspr.h").exists()));
+    let flags: Vec<_> = flags.iter().map(String::as_str).collect();
+    let rpath = format!("-Wl,-rpath,{}", prefix.path().join("lib").display());
+    let build = |name: &str| {
+        let program = Program::new(&format!("examples/{name}.c"), "c89").named(&format!("installed_{name}"));
+        program.args(&flags).args(&[&rpath]).build()
+    };
+    let said = told(Command::new(build("first_server")).arg(build("first_client")));
+    assert!(said.ends_with("hello from the client\n"), "{said}");
+}
