@@ -2,13 +2,11 @@
 
 #![allow(unsafe_code, missing_docs)]
 
-use std::cell::RefCell;
-use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::Command;
 use std::ptr;
 
 use heirloom::Region;
-use heirloom_bench::{compare, time};
+use heirloom_bench::{Worker, compare, time};
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, ftruncate, memfd_create};
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 
@@ -68,31 +66,9 @@ fn bare_create(size: usize, seals: SealFlags) {
     }
 }
 
-/// A process that spawns when it is told to, and tells how long that took.
-struct Parent {
-    _process: Child,
-    orders: RefCell<(ChildStdin, BufReader<ChildStdout>)>,
-}
-
-impl Parent {
-    fn of_size(size: usize) -> Self {
-        let mut process = Command::new(std::env::current_exe().unwrap())
-            .args(["parent", &size.to_string()])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let orders = (process.stdin.take().unwrap(), BufReader::new(process.stdout.take().unwrap()));
-        Self { _process: process, orders: RefCell::new(orders) }
-    }
-
-    fn spawn(&self, how: &str) -> f64 {
-        let (orders, answers) = &mut *self.orders.borrow_mut();
-        writeln!(orders, "{how}").unwrap();
-        let mut answer = String::new();
-        answers.read_line(&mut answer).unwrap();
-        answer.trim().parse().unwrap()
-    }
+/// This program, as a parent of that size.
+fn parent_of_size(size: usize) -> Worker {
+    Worker::start(Command::new(std::env::current_exe().unwrap()).args(["parent", &size.to_string()]))
 }
 
 fn parent(size: usize) {
@@ -132,14 +108,14 @@ fn bare_spawn() {
 }
 
 fn spawn() {
-    let (small, large) = (Parent::of_size(0), Parent::of_size(LARGE));
+    let (small, large) = (parent_of_size(0), parent_of_size(LARGE));
     let title = "spawn and wait for /bin/true: ratio to the bare posix_spawn";
     compare(
         title,
         300,
         &mut [
-            ("posix_spawn", Box::new(|| small.spawn("bare"))),
-            ("Command with a region", Box::new(|| small.spawn("heirloom"))),
+            ("posix_spawn", Box::new(|| small.order("bare"))),
+            ("Command with a region", Box::new(|| small.order("heirloom"))),
         ],
     );
     let title = format!("the same in a parent of {} GiB: ratio to a small parent", LARGE >> 30);
@@ -147,17 +123,17 @@ fn spawn() {
         &title,
         300,
         &mut [
-            ("Command with a region, small parent", Box::new(|| small.spawn("heirloom"))),
-            ("Command with a region, large parent", Box::new(|| large.spawn("heirloom"))),
-            ("posix_spawn, large parent", Box::new(|| large.spawn("bare"))),
+            ("Command with a region, small parent", Box::new(|| small.order("heirloom"))),
+            ("Command with a region, large parent", Box::new(|| large.order("heirloom"))),
+            ("posix_spawn, large parent", Box::new(|| large.order("bare"))),
         ],
     );
     compare(
         "the same by std::process::Command, which forks: ratio to the small parent",
         10,
         &mut [
-            ("std with a region, small parent", Box::new(|| small.spawn("fork"))),
-            ("std with a region, large parent", Box::new(|| large.spawn("fork"))),
+            ("std with a region, small parent", Box::new(|| small.order("fork"))),
+            ("std with a region, large parent", Box::new(|| large.order("fork"))),
         ],
     );
 }

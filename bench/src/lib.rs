@@ -1,5 +1,8 @@
 //! Measuring: candidates one after the other, round by round, so that whatever else the machine does meets them all.
 
+use std::cell::RefCell;
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Instant;
 
 /// What is measured: a name, and one round of it, in nanoseconds.
@@ -32,5 +35,35 @@ pub fn compare(title: &str, rounds: usize, candidates: &mut [Candidate<'_>]) {
         let (low, median, high) = (at(1), at(2), at(3));
         let ratio = median / *limit.get_or_insert(median);
         println!("  {name:<44} {median:>10.2} µs  ({low:.2} to {high:.2})  {ratio:>6.3}");
+    }
+}
+
+/// A process that does what it is told, a line each, and answers with the nanoseconds that it took.
+pub struct Worker {
+    _process: Child,
+    lines: RefCell<(ChildStdin, BufReader<ChildStdout>)>,
+}
+
+impl Worker {
+    /// Starts it.
+    ///
+    /// # Panics
+    /// Where it can't be started.
+    pub fn start(command: &mut Command) -> Self {
+        let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let lines = (process.stdin.take().unwrap(), BufReader::new(process.stdout.take().unwrap()));
+        Self { _process: process, lines: RefCell::new(lines) }
+    }
+
+    /// How long it took to do that.
+    ///
+    /// # Panics
+    /// Where it is gone.
+    pub fn order(&self, order: &str) -> f64 {
+        let (orders, answers) = &mut *self.lines.borrow_mut();
+        writeln!(orders, "{order}").unwrap();
+        let mut answer = String::new();
+        answers.read_line(&mut answer).unwrap();
+        answer.trim().parse().unwrap()
     }
 }

@@ -6,6 +6,7 @@ use std::ffi::{CStr, c_char, c_void};
 use std::mem;
 use std::ptr;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::sys;
 use crate::types::{PRFileDesc, PRFileMap, PRStatus};
@@ -56,17 +57,29 @@ functions! {
 
 static FOUND: OnceLock<Nspr> = OnceLock::new();
 
+/// How many libraries were loaded when NSPR was searched for last, and wasn't among them.
+static SEARCHED: AtomicU64 = AtomicU64::new(0);
+
 /// NSPR, if this process has it by now.
 pub(crate) fn find() -> Option<&'static Nspr> {
-    // It may be loaded later, so that it isn't there is never remembered.
-    found().or_else(|| {
-        let nspr = Nspr::resolve(sys::next_symbol).or_else(|| {
-            // Loaded for one library alone (`RTLD_LOCAL`), it is behind nobody.
-            let library = sys::loaded(c"libnspr4.so")?;
-            Nspr::resolve(|name| library.symbol(name))
-        })?;
-        Some(FOUND.get_or_init(|| nspr))
-    })
+    found().or_else(search)
+}
+
+fn search() -> Option<&'static Nspr> {
+    // It may be loaded at any time, but a search through all libraries and directories is long.
+    let loaded = sys::libraries_loaded();
+    if SEARCHED.load(Ordering::Relaxed) == loaded {
+        return None;
+    }
+    let nspr = Nspr::resolve(sys::next_symbol).or_else(|| {
+        // Loaded for one library alone (`RTLD_LOCAL`), it is behind nobody.
+        let library = sys::loaded(c"libnspr4.so")?;
+        Nspr::resolve(|name| library.symbol(name))
+    });
+    if nspr.is_none() {
+        SEARCHED.store(loaded, Ordering::Relaxed);
+    }
+    nspr.map(|nspr| FOUND.get_or_init(|| nspr))
 }
 
 /// NSPR, if it was found before: for a signal handler, which must not search.

@@ -106,6 +106,20 @@ pub(crate) fn next_symbol(name: &CStr) -> *mut c_void {
     unsafe { libc::dlsym(libc::RTLD_NEXT, name.as_ptr()) }
 }
 
+/// How many libraries this process has loaded so far, those included that are gone again.
+pub(crate) fn libraries_loaded() -> u64 {
+    unsafe extern "C" fn read(info: *mut libc::dl_phdr_info, _: libc::size_t, count: *mut c_void) -> libc::c_int {
+        // SAFETY: The first is valid for the length of the call, and the last is what was passed in below.
+        unsafe { *count.cast() = (*info).dlpi_adds };
+        // The first library tells as much as all.
+        1
+    }
+    let mut count = 0_u64;
+    // SAFETY: The function keeps neither pointer.
+    unsafe { libc::dl_iterate_phdr(Some(read), (&raw mut count).cast()) };
+    count
+}
+
 /// A library that this process has loaded, which stays from now on.
 pub(crate) struct Library(*mut c_void);
 
