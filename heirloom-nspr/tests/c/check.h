@@ -6,6 +6,7 @@
 /* NSPR's own, where it is in the search path; before ours, as programs have it. */
 #include <heirloom_nspr.h>
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -54,6 +55,19 @@ static inline int open_regions(void)
         count += readlink(path, link, sizeof link - 1) > 0 && strncmp(link, "/memfd:heirloom", 15) == 0;
     }
     return count;
+}
+
+/* Waits for the end of every thread that waits for a detached process: valgrind takes what it has for lost. */
+static inline void await_only_thread(void)
+{
+    int threads;
+    do {
+        DIR *tasks = opendir("/proc/self/task");
+        CHECK(tasks != NULL);
+        for (threads = 0; readdir(tasks) != NULL;)
+            threads++;
+        closedir(tasks);
+    } while (threads > 3); /* with `.` and `..` */
 }
 
 /* Whether a write to that address is refused, tried in a child of its own. */

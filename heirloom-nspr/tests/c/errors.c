@@ -246,5 +246,6 @@ int main(void)
     CHECK(PR_CloseFileMap(theirs) == PR_SUCCESS && PR_Close(file) == PR_SUCCESS);
 #endif
     CHECK(open_regions() == 0);
+    await_only_thread();
     return 0;
 }
