@@ -10,7 +10,7 @@ use std::path::Path;
 use std::ptr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use heirloom::{Command, ErrorKind, Export, FrozenRegion, ReadOnlyRegion, Region};
+use heirloom::{Command, ErrorKind, Export, FrozenRegion, Kind, ReadOnlyRegion, Region};
 
 use crate::error::{Code, Failure, Result, answer};
 use crate::handles::{Found, Handles};
@@ -40,7 +40,7 @@ pub(crate) enum Origin {
 pub(crate) struct FileMap {
     memory: Mutex<Memory>,
     /// One for each kind it was exported as, since what was handed out must stay good.
-    exports: Mutex<Vec<Export>>,
+    exports: Mutex<Vec<(Kind, Export)>>,
     /// Last, so that it goes after the descriptors.
     origins: Origins,
 }
@@ -79,6 +79,14 @@ impl Memory {
             Self::Writable(region) => region.size(),
             Self::Published(region) => region.size(),
             Self::Frozen(region) => region.size(),
+        }
+    }
+
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Writable(region) => region.kind(),
+            Self::Published(region) => region.kind(),
+            Self::Frozen(region) => region.kind(),
         }
     }
 
@@ -173,16 +181,15 @@ impl FileMap {
     pub(crate) fn export(self: &Arc<Self>, use_it: impl FnOnce(&str) -> Result<()>) -> Result<()> {
         // Both in one go, so that no other thread changes the kind in between.
         let memory = self.memory();
-        let fresh = memory.export()?;
         let mut exports = self.exports.lock().unwrap_or_else(PoisonError::into_inner);
-        // Strings of one kind differ in their descriptors alone.
-        let beyond_number = |export: &Export| export.as_str().split_once(':').map(|(_, rest)| rest.to_owned());
-        if let Some(known) = exports.iter().find(|known| beyond_number(known) == beyond_number(&fresh)) {
+        let kind = memory.kind();
+        if let Some((_, known)) = exports.iter().find(|(known, _)| *known == kind) {
             return use_it(known.as_str());
         }
+        let fresh = memory.export()?;
         use_it(fresh.as_str())?;
         self.know_as(Origin::ExportString(fresh.to_string()));
-        exports.push(fresh);
+        exports.push((kind, fresh));
         Ok(())
     }
 
