@@ -8,11 +8,12 @@ use std::process::{ExitStatus, Output};
 use std::sync::Arc;
 
 use crate::handing_down::hand_down;
+use crate::inheritance::claim_quietly;
 use crate::object::Object;
 use crate::stdio::{Direction, Ends};
 use crate::sys::{self, Launch};
 use crate::variable::{VARIABLE, Variable};
-use crate::{Child, Error, ErrorKind, Heirloom, Result, Stdio, claim};
+use crate::{Child, Error, ErrorKind, Heirloom, Result, Stdio};
 
 /// A program to start, and the regions that it inherits.
 ///
@@ -96,7 +97,6 @@ impl Command {
     /// - [`ErrorKind::TooMany`]: the names and strings no longer fit the 128 KiB of one environment variable, which is
     ///   some 2000 regions.
     /// - [`ErrorKind::OutOfDescriptors`]: a second name for one region takes a second descriptor.
-    /// - [`ErrorKind::Malformed`]: what this process itself inherited can't be claimed, see [`claim`](crate::claim()).
     ///
     /// ```
     /// use heirloom::{Command, Region};
@@ -292,7 +292,6 @@ impl Command {
     ///   started.
     /// - [`ErrorKind::InvalidInput`]: a NUL byte in an argument, a variable or the directory.
     /// - [`ErrorKind::OutOfDescriptors`]: for the pipes.
-    /// - [`ErrorKind::Malformed`]: what this process itself inherited can't be claimed, see [`claim`](crate::claim()).
     /// - [`ErrorKind::System`]: too many processes, a directory that isn't there, a process group of another session.
     ///
     /// ```
@@ -351,8 +350,8 @@ impl Command {
             let message = format!("cannot become {:?}: a piped stream would have no other end", self.program);
             return Error::new(ErrorKind::InvalidInput, message);
         }
-        let opened = claim().and_then(|()| self.open(&[Stdio::inherit(), Stdio::inherit(), Stdio::inherit()]));
-        match opened {
+        claim_quietly();
+        match self.open(&[Stdio::inherit(), Stdio::inherit(), Stdio::inherit()]) {
             Ok(ends) => {
                 let failure = self.launch(&ends, sys::exec);
                 Error::system(format_args!("cannot become {:?}", self.program), failure)
@@ -362,7 +361,7 @@ impl Command {
     }
 
     fn spawn_with(&mut self, defaults: &[Stdio; 3]) -> Result<Child> {
-        claim()?;
+        claim_quietly();
         let ends = self.open(defaults)?;
         let pid = self
             .launch(&ends, sys::spawn)

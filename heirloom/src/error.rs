@@ -1,5 +1,6 @@
 //! What can go wrong, and how it is told.
 
+use std::borrow::Cow;
 use std::fmt::{self, Display};
 use std::io;
 use std::sync::Arc;
@@ -23,7 +24,10 @@ pub struct Error(Arc<Inner>);
 
 struct Inner {
     kind: ErrorKind,
+    /// What was tried, on what, and why it failed.
     message: String,
+    /// What to do about it; empty where there is nothing to say, or the message says it.
+    advice: Cow<'static, str>,
     system: Option<io::Error>,
 }
 
@@ -75,17 +79,18 @@ pub enum ErrorKind {
 impl Error {
     /// An error that this library found by itself.
     pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self(Arc::new(Inner { kind, message: message.into(), system: None }))
+        Self::advised(kind, message, "")
+    }
+
+    pub(crate) fn advised(kind: ErrorKind, message: impl Into<String>, advice: impl Into<Cow<'static, str>>) -> Self {
+        Self(Arc::new(Inner { kind, message: message.into(), advice: advice.into(), system: None }))
     }
 
     /// An error that the system reported while `tried` was done.
     pub(crate) fn system(tried: impl Display, failure: Failure) -> Self {
         let Failure { kind, os, hint } = failure;
-        let message = match hint {
-            "" => format!("{tried}: {os}"),
-            hint => format!("{tried}: {os}; {hint}"),
-        };
-        Self(Arc::new(Inner { kind, message, system: Some(os) }))
+        let message = format!("{tried}: {os}");
+        Self(Arc::new(Inner { kind, message, advice: hint.into(), system: Some(os) }))
     }
 
     /// The class of this error.
@@ -98,6 +103,24 @@ impl Error {
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
+    }
+
+    /// What was tried, on what, and why it failed, without the advice that the whole message ends with: for a program that
+    /// gives advice of its own, because its users don't write Rust.
+    ///
+    /// ```
+    /// use heirloom::Region;
+    ///
+    /// let region = Region::create(4096)?;
+    /// let _view = region.map()?;
+    /// let error = region.freeze().unwrap_err().error;
+    /// assert!(error.to_string().ends_with("or take FrozenRegion::copy_of"));
+    /// assert!(!error.without_advice().contains("FrozenRegion"));
+    /// # Ok::<(), heirloom::Error>(())
+    /// ```
+    #[must_use]
+    pub fn without_advice(&self) -> &str {
+        &self.0.message
     }
 
     /// The system's own code (`errno`), where the system refused.
@@ -114,13 +137,17 @@ impl Error {
 
 impl Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.message)
+        f.write_str(&self.0.message)?;
+        match &*self.0.advice {
+            "" => Ok(()),
+            advice => write!(f, "; {advice}"),
+        }
     }
 }
 
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}: {}", self.0.kind, self.0.message)
+        write!(f, "{:?}: {self}", self.0.kind)
     }
 }
 

@@ -111,7 +111,10 @@ impl ExportString {
         let number = self.number;
         let why = match mismatch {
             Mismatch::System(failure) => return Error::system(tried, failure),
-            Mismatch::Closed => format!("no descriptor {number} is open in this process"),
+            Mismatch::Closed => format!(
+                "no descriptor {number} is open in this process; who exports a region keeps the export until the child \
+                 is started"
+            ),
             Mismatch::AnotherFile => format!("descriptor {number} is another file"),
             Mismatch::Flaw(flaw) => format!("descriptor {number} is not what was handed down: {flaw}"),
         };
@@ -243,8 +246,8 @@ fn read(string: &str, wanted: &str) -> Result<ExportString> {
     if has == wanted {
         return Ok(named);
     }
-    let message = format!("cannot import {string:?} as a {wanted}: it is {}; {has}::import takes it", named.kind);
-    Err(Error::new(ErrorKind::WrongKind, message))
+    let message = format!("cannot import {string:?} as a {wanted}: it is {}", named.kind);
+    Err(Error::advised(ErrorKind::WrongKind, message, format!("{has}::import takes it")))
 }
 
 pub(crate) fn import(string: &str, wanted: &str) -> Result<Arc<Object>> {
@@ -252,7 +255,8 @@ pub(crate) fn import(string: &str, wanted: &str) -> Result<Arc<Object>> {
     let named = read(string, wanted)?;
     let refused = |mismatch| named.refused(&format!("cannot import the region {string:?}"), mismatch);
     let object = named.duplicate().map_err(refused)?;
-    if !is_exported(named.number) {
+    // Standard input, output and error are for children too, whatever they are.
+    if !is_exported(named.number) && !sys::is_standard(named.number) {
         named.set_close_on_exec().map_err(refused)?;
     }
     Ok(Arc::new(object))

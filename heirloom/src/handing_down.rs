@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use crate::export::ExportString;
 use crate::heirloom::Heirloom;
+use crate::inheritance::claim_quietly;
 use crate::object::Object;
 use crate::variable::{VARIABLE, Variable};
-use crate::{Error, Result, claim, sys};
+use crate::{Error, Result, sys};
 
 /// Adds a region to the variable; what is returned is to be inherited under the number it has.
 pub(crate) fn hand_down(variable: &mut Variable, name: &str, region: &impl Heirloom) -> Result<Arc<Object>> {
-    claim()?;
+    claim_quietly();
     let mut object = Arc::clone(region.object());
     let number = object.as_fd().as_raw_fd();
     // The child claims a number only where it is listed once, and none that its own redirections may use.

@@ -120,7 +120,7 @@ macro_rules! handle {
             #[doc = concat!("The `", stringify!($region), "` that an export string names, over a descriptor of its own.")]
             ///
             /// The descriptor that the string names is checked before anything is done with it, and afterwards only made
-            /// close-on-exec. The format is in `docs/format.md`.
+            /// close-on-exec, unless it is standard input, output or error. The format is in `docs/format.md`.
             ///
             /// # Errors
             /// - [`ErrorKind::Malformed`](crate::ErrorKind::Malformed): it is no export string.

@@ -53,8 +53,9 @@ pub fn claim() -> Result<()> {
     claimed().map(drop)
 }
 
-/// Claims before any other region comes into this process, so that none can be mistaken for an inherited one. What is wrong
-/// with the variable is for a call to say that needs it.
+/// Claims before any other region comes into this process, so that none can be mistaken for an inherited one, and before
+/// any child is started. What is wrong with the variable is for a call to say that asks for a name: a program that asks for
+/// none is none the worse for it.
 pub(crate) fn claim_quietly() {
     let _ = claimed();
 }
@@ -154,14 +155,14 @@ pub(crate) fn take(name: &str, wanted: &str) -> Result<Arc<Object>> {
     };
     let (kind, has) = (entry.string.kind, entry.string.kind.type_name());
     if has != wanted {
-        let message = format!("{tried} as a {wanted}: it is {kind}; {has}::inherited takes it");
-        return Err(Error::new(ErrorKind::WrongKind, message));
+        let message = format!("{tried} as a {wanted}: it is {kind}");
+        return Err(Error::advised(ErrorKind::WrongKind, message, format!("{has}::inherited takes it")));
     }
     match std::mem::replace(&mut entry.state, State::Taken) {
         State::Waiting(object) => Ok(object),
         State::Taken => {
-            let message = format!("{tried}: it was taken already; clone that handle");
-            Err(Error::new(ErrorKind::AlreadyTaken, message))
+            let message = format!("{tried}: it was taken already");
+            Err(Error::advised(ErrorKind::AlreadyTaken, message, "clone that handle"))
         }
         State::Missing(error) => {
             entry.state = State::Missing(error.clone());

@@ -135,8 +135,8 @@ pub(crate) fn receive(fd: OwnedFd, kind: Kind) -> Result<Object, Refused<OwnedFd
         Ok(status) => match flaw(&status, kind) {
             Some(flaw) => Error::new(ErrorKind::NotThatRegion, format!("{tried}: {flaw}")),
             None if kind == Kind::Writable && status.seals.new_writers => {
-                let why = "it was published or frozen: ReadOnlyRegion or FrozenRegion takes it";
-                Error::new(ErrorKind::WrongKind, format!("{tried}: {why}"))
+                let message = format!("{tried}: it was published or frozen");
+                Error::advised(ErrorKind::WrongKind, message, "ReadOnlyRegion or FrozenRegion takes it")
             }
             None => match sys::set_close_on_exec(fd.as_fd(), true) {
                 Ok(()) => {

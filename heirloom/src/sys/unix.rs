@@ -391,11 +391,12 @@ fn cannot_run(launch: &Launch<'_>, errno: Errno) -> Failure {
     let no_directory = launch.directory.is_some_and(|directory| !enters(directory));
     let (kind, hint) = match errno {
         Errno::NOENT | Errno::NOTDIR | Errno::ACCESS if no_directory => {
-            (ErrorKind::System, "its current_dir is no directory that can be entered")
+            (ErrorKind::System, "its working directory is none that can be entered")
         }
         Errno::NOENT if launch.program.as_bytes().contains(&b'/') && Path::new(launch.program).exists() => {
             (ErrorKind::ProgramNotFound, "the file exists, but not the interpreter that it names")
         }
+        Errno::NOENT if launch.program.as_bytes().contains(&b'/') => (ErrorKind::ProgramNotFound, "is the path right?"),
         Errno::NOENT => (ErrorKind::ProgramNotFound, "is it installed, and in the PATH?"),
         Errno::PERM if launch.process_group.is_some() => {
             (ErrorKind::System, "is its process_group one of this session?")

@@ -60,6 +60,8 @@ fn cut_short_or_garbled_it_is_an_error_everywhere_and_the_rest_is_claimed_all_th
             assert!(told(&region, Some(&variable), args).starts_with("Malformed: "), "{variable}");
         }
     }
+    // What asks for nothing is none the worse for it, and hands nothing on that could be claimed.
+    assert_eq!(told(&region, Some(&format!("a={good},b")), &["spawn", "ours"]), "\n");
     // The control: only the region is inherited, and it is close-on-exec by then.
     let (variable, number) = (format!("a={good},b=9:1:1:writ"), region.as_fd().as_raw_fd());
     let mut command = Command::new("sh");
