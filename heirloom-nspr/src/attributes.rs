@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use heirloom::Command;
 
 use crate::error::{Code, Failure, Result, answer};
-use crate::file_map::{Memory, ours};
+use crate::file_map::{Shared, ours};
 use crate::handles::Handles;
 use crate::nspr::{self, Nspr};
 use crate::sys;
@@ -22,7 +22,7 @@ use crate::types::{PRFileDesc, PRFileMap, PRProcessAttr, PRStatus, string, text}
 static ATTRIBUTES: Handles<Mutex<Attributes>> = Handles::new();
 
 /// The choices for one process, or several.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Attributes {
     /// Whose descriptors become its standard input, output and error. They stay their owners': a pipe must end when
     /// these close it.
@@ -30,7 +30,9 @@ pub(crate) struct Attributes {
     pub(crate) directory: Option<PathBuf>,
     /// The value of `NSPR_INHERIT_FDS`.
     pub(crate) descriptors: String,
-    pub(crate) regions: Vec<(String, Memory)>,
+    /// The descriptors that it lists.
+    pub(crate) inherited: Vec<i32>,
+    pub(crate) regions: Vec<(String, Arc<Shared>)>,
     /// What a function that returns nothing couldn't say.
     flaw: Option<Failure>,
 }
@@ -60,6 +62,11 @@ impl Attributes {
         }
         Ok(())
     }
+}
+
+/// Whether an address lies among those of attributes.
+pub(crate) fn contains(address: usize) -> bool {
+    ATTRIBUTES.contains(address)
 }
 
 fn find(attributes: *const PRProcessAttr) -> Result<Arc<Mutex<Attributes>>> {
@@ -187,7 +194,9 @@ pub unsafe extern "C" fn PR_ProcessAttrSetInheritableFD(
         if sys::is_close_on_exec(number) != Some(false) {
             return refused(Code::NoAccessRights, "it is not inheritable: PR_SetFDInheritable makes it so");
         }
-        let descriptors = &mut locked(&attributes).descriptors;
+        let mut attributes = locked(&attributes);
+        attributes.inherited.push(number);
+        let descriptors = &mut attributes.descriptors;
         let colon = if descriptors.is_empty() { "" } else { ":" };
         let _ = write!(descriptors, "{colon}{name}:{kind}:0x{number:x}");
         Ok(PRStatus::Success)
@@ -208,15 +217,15 @@ pub unsafe extern "C" fn PR_ProcessAttrSetInheritableFileMap(
         let attributes = find(attributes)?;
         // SAFETY: By the caller.
         let name = unsafe { text(name, "the name of the file map") }?;
-        let memory = ours(file_map)?.current();
+        let region = Arc::clone(ours(file_map)?.shared());
         // Now, rather than at the start, is when to say what is wrong with a name.
-        memory.inherit(&mut Command::new(""), name)?;
+        region.current().inherit(&mut Command::new(""), name)?;
         let regions = &mut locked(&attributes).regions;
         if regions.iter().any(|(other, _)| other == name) {
             let why = format!("cannot hand down a region as {name:?}: another one has that name on these attributes");
             return Err(Failure::new(Code::FileExists, why));
         }
-        regions.push((name.to_owned(), memory));
+        regions.push((name.to_owned(), region));
         Ok(PRStatus::Success)
     })
 }

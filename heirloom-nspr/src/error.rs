@@ -10,7 +10,7 @@ use std::panic::{self, AssertUnwindSafe};
 use heirloom::{Error, ErrorKind};
 use rustix::io::Errno;
 
-use crate::nspr;
+use crate::nspr::{self, Nspr};
 
 /// NSPR's codes, as many as are used here, see [prerr.h](https://firefox-source-docs.mozilla.org/nspr/reference/nspr_error_handling.html).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +53,12 @@ impl Failure {
         Self { code, os: 0, text: text.into() }
     }
 
+    /// The same, and what to do about it.
+    pub(crate) fn advised(mut self, advice: &str) -> Self {
+        self.text = format!("{}; {advice}", self.text).into();
+        self
+    }
+
     /// What a system call failed for.
     pub(crate) fn system(tried: &str, errno: Errno) -> Self {
         Self { code: code_of(errno), os: errno.raw_os_error(), text: format!("{tried}: {errno}").into() }
@@ -86,7 +92,23 @@ impl From<Error> for Failure {
             ErrorKind::OutOfDescriptors => errno.map_or(Code::ProcDescTableFull, code_of),
             _ => errno.map_or(Code::Unknown, code_of),
         };
-        Self { code, os: error.os_error().unwrap_or(0), text: error.to_string().into() }
+        let os = error.os_error().unwrap_or(0);
+        match advice(error.kind()) {
+            Some(advice) => Self { code, os, text: error.without_advice().to_owned().into() }.advised(advice),
+            None => Self { code, os, text: error.to_string().into() },
+        }
+    }
+}
+
+/// What to do about an error, where the Rust library's own words for it are Rust.
+fn advice(kind: ErrorKind) -> Option<&'static str> {
+    match kind {
+        ErrorKind::StillWritable => Some("unmap it in every process first, or copy it into another file map"),
+        ErrorKind::Sealed => {
+            Some("heirloom_publish or heirloom_freeze, on this file map too, lets it be mapped for reading")
+        }
+        ErrorKind::AlreadyTaken => Some("its last file map was closed: keep one open"),
+        _ => None,
     }
 }
 
@@ -123,8 +145,10 @@ pub(crate) fn answer<T>(failed: T, body: impl FnOnce() -> Result<T>) -> T {
 /// How many bytes of text are kept, with the NUL behind them.
 const LONGEST: usize = 1024;
 
-/// What a thread keeps where there is no NSPR to keep it. Nothing in it is ever allocated.
+/// A thread's last error, where there is no NSPR to keep it, or a signal handler set it. Nothing in it is ever allocated.
 struct Kept {
+    /// It is newer than what NSPR has.
+    newest: Cell<bool>,
     code: Cell<i32>,
     os: Cell<i32>,
     text: UnsafeCell<[u8; LONGEST]>,
@@ -133,7 +157,13 @@ struct Kept {
 
 thread_local! {
     static KEPT: Kept = const {
-        Kept { code: Cell::new(0), os: Cell::new(0), text: UnsafeCell::new([0; LONGEST]), len: Cell::new(0) }
+        Kept {
+            newest: Cell::new(false),
+            code: Cell::new(0),
+            os: Cell::new(0),
+            text: UnsafeCell::new([0; LONGEST]),
+            len: Cell::new(0),
+        }
     };
 }
 
@@ -143,66 +173,70 @@ fn set(failure: &Failure) {
     while !failure.text.is_char_boundary(end) {
         end -= 1;
     }
-    let text = &failure.text[..end];
-    if let Some(nspr) = nspr::find() {
-        nspr.set_error(failure.code as i32, failure.os);
-        if let (Ok(len), Ok(text)) = (i32::try_from(text.len()), CString::new(text)) {
-            nspr.set_error_text(len, &text);
-        }
-        return;
-    }
-    KEPT.with(|kept| kept.set(failure.code as i32, failure.os, text));
+    set_everywhere(failure.code as i32, failure.os, &failure.text[..end]);
 }
 
-/// Sets an error as a signal handler may: no lock, no memory, no text.
-pub(crate) fn set_code(code: Code, os: i32) {
-    match nspr::found() {
-        Some(nspr) => nspr.set_error(code as i32, os),
-        None => KEPT.with(|kept| kept.set(code as i32, os, "")),
+/// In NSPR, so that whoever asks its own functions sees it too; here where there is none.
+fn set_everywhere(code: i32, os: i32, text: &str) {
+    match nspr::find() {
+        Some(nspr) => {
+            nspr.set_error(code, os);
+            if let (Ok(len @ 1..), Ok(text)) = (i32::try_from(text.len()), CString::new(text)) {
+                nspr.set_error_text(len, &text);
+            }
+            KEPT.with(|kept| kept.newest.set(false));
+        }
+        None => KEPT.with(|kept| kept.set(code, os, text)),
     }
+}
+
+/// Sets an error as a signal handler may: no lock, no memory, no text, and nothing of NSPR's.
+pub(crate) fn set_code(code: Code, os: i32) {
+    KEPT.with(|kept| kept.set(code as i32, os, ""));
 }
 
 impl Kept {
     fn set(&self, code: i32, os: i32, text: &str) {
-        self.code.set(code);
-        self.os.set(os);
-        // A signal handler that sets an error of its own in between leaves a text to nobody.
-        self.len.set(0);
-        // SAFETY: It is this thread's alone, and nobody keeps a reference to it.
-        let kept = unsafe { &mut *self.text.get() };
-        kept[..text.len()].copy_from_slice(text.as_bytes());
+        // A handler that sets one of its own in between is overwritten by what ends later: the code comes last, too.
+        // SAFETY: It is this thread's alone, the text is shorter, and no reference to it is ever made.
+        unsafe { self.text.get().cast::<u8>().copy_from_nonoverlapping(text.as_ptr(), text.len()) };
         self.len.set(text.len());
+        self.os.set(os);
+        self.code.set(code);
+        self.newest.set(true);
     }
+}
+
+/// What NSPR says, or what is kept here where that is newer.
+fn newest<T>(theirs: impl FnOnce(&Nspr) -> T, ours: impl FnOnce(&Kept) -> T) -> T {
+    KEPT.with(|kept| match nspr::find() {
+        Some(nspr) if !kept.newest.get() => theirs(nspr),
+        _ => ours(kept),
+    })
 }
 
 /// The code of this thread's last error.
 #[unsafe(no_mangle)]
 pub extern "C" fn PR_GetError() -> i32 {
-    nspr::find().map_or_else(|| KEPT.with(|kept| kept.code.get()), nspr::Nspr::error)
+    newest(Nspr::error, |kept| kept.code.get())
 }
 
 /// The system's own number of this thread's last error.
 #[unsafe(no_mangle)]
 pub extern "C" fn PR_GetOSError() -> i32 {
-    nspr::find().map_or_else(|| KEPT.with(|kept| kept.os.get()), nspr::Nspr::os_error)
+    newest(Nspr::os_error, |kept| kept.os.get())
 }
 
 /// Sets this thread's last error, without a text.
 #[unsafe(no_mangle)]
 pub extern "C" fn PR_SetError(code: i32, os: i32) {
-    match nspr::find() {
-        Some(nspr) => nspr.set_error(code, os),
-        None => KEPT.with(|kept| kept.set(code, os, "")),
-    }
+    set_everywhere(code, os, "");
 }
 
 /// How many bytes the text of this thread's last error has, without the NUL.
 #[unsafe(no_mangle)]
 pub extern "C" fn PR_GetErrorTextLength() -> i32 {
-    match nspr::find() {
-        Some(nspr) => nspr.error_text_length(),
-        None => KEPT.with(|kept| i32::try_from(kept.len.get()).unwrap_or(0)),
-    }
+    newest(Nspr::error_text_length, |kept| i32::try_from(kept.len.get()).unwrap_or(0))
 }
 
 /// Copies the text of this thread's last error and a NUL; nothing where there is none.
@@ -214,18 +248,16 @@ pub unsafe extern "C" fn PR_GetErrorText(text: *mut c_char) -> i32 {
     if text.is_null() {
         return 0;
     }
-    if let Some(nspr) = nspr::find() {
-        // SAFETY: By the caller.
-        return unsafe { nspr.error_text(text) };
-    }
-    KEPT.with(|kept| {
+    // SAFETY: By the caller.
+    let theirs = |nspr: &Nspr| unsafe { nspr.error_text(text) };
+    newest(theirs, |kept| {
         let len = kept.len.get();
         if len == 0 {
             return 0;
         }
         // SAFETY: The source is this thread's own, `len` bytes of it; the room is the caller's word.
         unsafe {
-            std::ptr::copy_nonoverlapping(kept.text.get().cast::<c_char>(), text, len);
+            text.copy_from_nonoverlapping(kept.text.get().cast(), len);
             text.add(len).write(0);
         }
         i32::try_from(len).unwrap_or(0)

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::ffi::{CStr, OsStr, c_char, c_void};
 use std::mem;
+use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::ptr;
@@ -12,9 +13,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use heirloom::{Command, ErrorKind, Export, FrozenRegion, Kind, ReadOnlyRegion, Region};
 
+use crate::attributes;
 use crate::error::{Code, Failure, Result, answer};
 use crate::handles::{Found, Handles};
 use crate::nspr::{self, Nspr};
+use crate::processes;
 use crate::sys;
 use crate::types::{PRFileMap, PRStatus};
 
@@ -36,9 +39,24 @@ pub(crate) enum Origin {
     Name(String),
 }
 
+/// A region, and what its holders in this process may do with it by now.
+pub(crate) struct Shared(Mutex<Memory>);
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Memory> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What it is now.
+    pub(crate) fn current(&self) -> Memory {
+        self.lock().clone()
+    }
+}
+
 /// A region that C holds, by one handle or several.
 pub(crate) struct FileMap {
-    memory: Mutex<Memory>,
+    /// Attributes of processes hold it too, for longer.
+    memory: Arc<Shared>,
     /// One for each kind it was exported as, since what was handed out must stay good.
     exports: Mutex<Vec<(Kind, Export)>>,
     /// Last, so that it goes after the descriptors.
@@ -63,6 +81,10 @@ impl Memory {
         let region = match (Region::create(size), directory) {
             (Err(error), Some(directory)) if error.kind() == ErrorKind::Unsupported => {
                 Region::options().unsealed_file_in(directory).create(size)?
+            }
+            (Err(error), None) if error.kind() == ErrorKind::Unsupported => {
+                let advice = "allow memfd_create here, or name a directory for a file without a name";
+                return Err(Failure::from(error).advised(advice));
             }
             (region, _) => region?,
         };
@@ -92,8 +114,9 @@ impl Memory {
 
     /// Maps a part, for C to unmap.
     fn map(&self, offset: i64, len: u32) -> Result<*mut u8> {
-        let offset = u64::try_from(offset)
-            .map_err(|_| Failure::new(Code::InvalidArgument, format!("cannot map from byte {offset}")))?;
+        let offset = u64::try_from(offset).map_err(|_| {
+            Failure::new(Code::InvalidArgument, format!("cannot map from byte {offset}: it is negative"))
+        })?;
         // NSPR wants lengths in whole pages, which may pass the end of the region by a part of one.
         let rest = self.size().saturating_sub(offset);
         let len = match u64::from(len) {
@@ -153,34 +176,33 @@ impl Memory {
         Ok(())
     }
 
-    /// A string for a child to import, over a descriptor that all children inherit.
+    /// A string for a child to import, over a descriptor that no child inherits yet.
     fn export(&self) -> Result<Export> {
         Ok(match self {
-            Self::Writable(region) => region.export_inheritable(),
-            Self::Published(region) => region.export_inheritable(),
-            Self::Frozen(region) => region.export_inheritable(),
+            Self::Writable(region) => region.export(),
+            Self::Published(region) => region.export(),
+            Self::Frozen(region) => region.export(),
         }?)
     }
 }
 
 impl FileMap {
     fn new(memory: Memory) -> Arc<Self> {
-        Arc::new(Self { memory: Mutex::new(memory), exports: Mutex::default(), origins: Origins::default() })
+        Arc::new(Self {
+            memory: Arc::new(Shared(Mutex::new(memory))),
+            exports: Mutex::default(),
+            origins: Origins::default(),
+        })
     }
 
-    fn memory(&self) -> MutexGuard<'_, Memory> {
-        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// What it is now.
-    pub(crate) fn current(&self) -> Memory {
-        self.memory().clone()
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.memory
     }
 
     /// Its export string, the same one each time until it is published or frozen; `use_it` may still refuse it.
     pub(crate) fn export(self: &Arc<Self>, use_it: impl FnOnce(&str) -> Result<()>) -> Result<()> {
         // Both in one go, so that no other thread changes the kind in between.
-        let memory = self.memory();
+        let memory = self.memory.lock();
         let mut exports = self.exports.lock().unwrap_or_else(PoisonError::into_inner);
         let kind = memory.kind();
         if let Some((_, known)) = exports.iter().find(|(known, _)| *known == kind) {
@@ -188,6 +210,8 @@ impl FileMap {
         }
         let fresh = memory.export()?;
         use_it(fresh.as_str())?;
+        // Only now, so that a call that fails hands nothing to anybody.
+        sys::set_inheritable(fresh.as_fd()).map_err(|errno| Failure::system("cannot export a region", errno))?;
         self.know_as(Origin::ExportString(fresh.to_string()));
         exports.push((kind, fresh));
         Ok(())
@@ -219,15 +243,25 @@ impl Drop for Origins {
     }
 }
 
+/// Which descriptors file maps own, in part: those of their exports.
+pub(crate) struct Owned<'a>(&'a BTreeMap<Origin, Weak<FileMap>>);
+
+impl Owned<'_> {
+    pub(crate) fn contains(&self, number: i32) -> bool {
+        let number_of = |string: &String| string.split(':').next().and_then(|number| number.parse().ok());
+        self.0.keys().any(|origin| matches!(origin, Origin::ExportString(string) if number_of(string) == Some(number)))
+    }
+}
+
 /// Another handle of what came by that origin before, or one of what `bring` brings in.
-pub(crate) fn open_once(origin: Origin, bring: impl FnOnce() -> Result<Memory>) -> Result<*mut PRFileMap> {
+pub(crate) fn open_once(origin: Origin, bring: impl FnOnce(&Owned<'_>) -> Result<Memory>) -> Result<*mut PRFileMap> {
     // Held until it is known, so that no other thread brings it in a second time.
     let mut known = origins();
     let file_map = if let Some(file_map) = known.get(&origin) {
         let closing = || Failure::new(Code::BadDescriptor, "cannot open that region: another thread is closing it");
         file_map.upgrade().ok_or_else(closing)?
     } else {
-        let file_map = FileMap::new(bring()?);
+        let file_map = FileMap::new(bring(&Owned(&known))?);
         file_map.origins.0.lock().unwrap_or_else(PoisonError::into_inner).push(origin.clone());
         known.insert(origin, Arc::downgrade(&file_map));
         file_map
@@ -245,9 +279,15 @@ pub(crate) fn ours(file_map: *mut PRFileMap) -> Result<Arc<FileMap>> {
     FILE_MAPS.find(file_map.addr()).ours("file map")
 }
 
+/// Whether an address is one that this library keeps for itself.
+fn is_reserved(address: usize) -> bool {
+    FILE_MAPS.contains(address) || attributes::contains(address) || processes::contains(address)
+}
+
 /// NSPR, where it made the file map (`PR_CreateFileMap`).
 fn maker(found: &Found<FileMap>, file_map: *mut PRFileMap) -> Option<&'static Nspr> {
-    let foreign = matches!(found, Found::Foreign) && !file_map.is_null();
+    // What heirloom made for another purpose is none of NSPR's.
+    let foreign = matches!(found, Found::Foreign) && !is_reserved(file_map.addr());
     if foreign { nspr::find() } else { None }
 }
 
@@ -277,7 +317,7 @@ pub unsafe extern "C" fn PR_MemMap(file_map: *mut PRFileMap, offset: i64, len: u
             // SAFETY: By the caller.
             return Ok(unsafe { nspr.mem_map(file_map, offset, len) });
         }
-        Ok(found.ours("file map")?.current().map(offset, len)?.cast())
+        Ok(found.ours("file map")?.memory.current().map(offset, len)?.cast())
     })
 }
 
@@ -288,12 +328,16 @@ pub unsafe extern "C" fn PR_MemMap(file_map: *mut PRFileMap, offset: i64, len: u
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn PR_MemUnmap(address: *mut c_void, len: u32) -> PRStatus {
     answer(PRStatus::Failure, || {
-        if address.is_null() || FILE_MAPS.contains(address.addr()) {
+        let last = address.addr().saturating_add((len as usize).saturating_sub(1));
+        if address.is_null() || is_reserved(address.addr()) || is_reserved(last) {
             return Err(Failure::new(Code::InvalidArgument, "cannot unmap that: PR_MemMap never returned it"));
         }
         // SAFETY: By the caller.
         unsafe { sys::unmap(address, len as usize) }
-            .map_err(|errno| Failure::system(&format!("cannot unmap {len} bytes at {address:p}"), errno))?;
+            .map_err(|errno| Failure::system(&format!("cannot unmap {len} bytes at {address:p}"), errno))
+            .map_err(|failure| {
+                failure.advised("give the address that PR_MemMap returned, and the length it was given")
+            })?;
         Ok(PRStatus::Success)
     })
 }
@@ -335,7 +379,7 @@ pub extern "C" fn heirloom_freeze(file_map: *mut PRFileMap) -> PRStatus {
 fn change(file_map: *mut PRFileMap, change: impl FnOnce(&Memory) -> Result<Memory>) -> PRStatus {
     answer(PRStatus::Failure, || {
         let file_map = ours(file_map)?;
-        let mut memory = file_map.memory();
+        let mut memory = file_map.memory.lock();
         *memory = change(&memory)?;
         Ok(PRStatus::Success)
     })

@@ -8,7 +8,7 @@ use std::ptr;
 use heirloom::{FrozenRegion, Kind, ReadOnlyRegion, Region};
 
 use crate::error::{Code, Failure, Result, answer};
-use crate::file_map::{Memory, Origin, open_once, ours};
+use crate::file_map::{Memory, Origin, Owned, open_once, ours};
 use crate::sys;
 use crate::types::{PRFileMap, PRStatus, text};
 
@@ -52,23 +52,30 @@ pub unsafe extern "C" fn PR_ImportFileMapFromString(string: *const c_char) -> *m
         // SAFETY: By the caller.
         let string = unsafe { text(string, "the string to import") }?;
         // SAFETY: By the caller.
-        open_once(Origin::ExportString(string.to_owned()), || unsafe { import(string) })
+        open_once(Origin::ExportString(string.to_owned()), |owned| unsafe { import(string, owned) })
     })
 }
 
 /// # Safety
-/// As for `PR_ImportFileMapFromString`, and none of our file maps came by this string.
-unsafe fn import(string: &str) -> Result<Memory> {
+/// As for `PR_ImportFileMapFromString`.
+unsafe fn import(string: &str, owned: &Owned<'_>) -> Result<Memory> {
     let mut fields = string.split(':');
-    let number = fields.next().and_then(|number| number.parse().ok());
-    // Somebody in this process made it close-on-exec, and so owns it: it stays theirs.
-    let has_an_owner = number.and_then(sys::is_close_on_exec) == Some(true);
+    let number = fields.next().and_then(|number| number.parse().ok()).unwrap_or(-1);
+    // Standard input, output and error, what file maps have exported, and what somebody made close-on-exec (as every
+    // import does), stay whose they are.
+    let has_an_owner =
+        sys::is_standard(number) || owned.contains(number) || sys::is_close_on_exec(number) == Some(true);
+    if string.bytes().all(|byte| byte.is_ascii_digit() || byte == b':') && fields.clone().count() == 1 {
+        let why = format!("cannot import {string:?}: it is a string of the original NSPR's, which nothing can check");
+        return Err(Failure::new(Code::InvalidArgument, why).advised("run the parent on heirloom, too"));
+    }
     macro_rules! import {
         ($region:ty) => {
             if has_an_owner {
                 <$region>::import(string)?
             } else {
-                // SAFETY: By the caller: none of our file maps owns it, and nobody else seems to.
+                // SAFETY: No file map owns it, as was asked just now, while nobody else can bring one in; that nobody
+                // else does is the caller's word.
                 unsafe { <$region>::import_owned(string) }?
             }
         };
@@ -89,7 +96,7 @@ pub unsafe extern "C" fn PR_GetInheritedFileMap(name: *const c_char) -> *mut PRF
     answer(ptr::null_mut(), || {
         // SAFETY: By the caller.
         let name = unsafe { text(name, "the name of the file map") }?;
-        open_once(Origin::Name(name.to_owned()), || {
+        open_once(Origin::Name(name.to_owned()), |_| {
             let inherited = heirloom::inherited()?;
             Ok(match inherited.iter().find(|region| region.name == name).map(|region| region.kind) {
                 Some(Kind::Frozen) => Memory::Frozen(FrozenRegion::inherited(name)?),

@@ -19,8 +19,9 @@ pub(crate) struct Handles<T> {
 pub(crate) enum Found<T> {
     Open(Arc<T>),
     Closed,
-    /// None of ours: another library's, or nonsense.
+    /// None of these: another library's, or nonsense.
     Foreign,
+    Null,
 }
 
 impl<T> Handles<T> {
@@ -36,7 +37,7 @@ impl<T> Handles<T> {
 
     pub(crate) fn find(&self, address: usize) -> Found<T> {
         if !self.reserved.contains(address) {
-            return Found::Foreign;
+            return Found::none(address);
         }
         self.lock().get(&address).map_or(Found::Closed, |object| Found::Open(Arc::clone(object)))
     }
@@ -44,7 +45,7 @@ impl<T> Handles<T> {
     /// What `find` says; from now on it says `Closed`.
     pub(crate) fn close(&self, address: usize) -> Found<T> {
         if !self.reserved.contains(address) {
-            return Found::Foreign;
+            return Found::none(address);
         }
         // What it was is dropped by the caller, after the lock.
         self.lock().remove(&address).map_or(Found::Closed, Found::Open)
@@ -61,12 +62,26 @@ impl<T> Handles<T> {
 }
 
 impl<T> Found<T> {
+    fn none(address: usize) -> Self {
+        if address == 0 { Self::Null } else { Self::Foreign }
+    }
+
     /// The object, where only an open one of ours will do.
     pub(crate) fn ours(self, what: &str) -> Result<Arc<T>> {
         match self {
             Self::Open(object) => Ok(object),
-            Self::Closed => Err(Failure::new(Code::BadDescriptor, format!("that {what} was closed already"))),
-            Self::Foreign => Err(Failure::new(Code::InvalidArgument, format!("that is no {what} of heirloom's"))),
+            Self::Closed => {
+                Err(Failure::new(Code::BadDescriptor, format!("the {what} was closed or destroyed before")))
+            }
+            Self::Foreign => {
+                let why = format!("that is no {what} of heirloom's");
+                let advice = "in front of NSPR, heirloom is linked before it or preloaded, and makes all of them";
+                Err(Failure::new(Code::InvalidArgument, why).advised(advice))
+            }
+            Self::Null => {
+                let why = format!("the {what} is NULL");
+                Err(Failure::new(Code::InvalidArgument, why).advised("did the call that should have made it fail?"))
+            }
         }
     }
 }

@@ -55,34 +55,40 @@ functions! {
     desc_type: c"PR_GetDescType" as fn(*mut PRFileDesc) -> i32;
 }
 
+const LIBRARY: &CStr = c"libnspr4.so";
+
 static FOUND: OnceLock<Nspr> = OnceLock::new();
 
-/// How many libraries were loaded when NSPR was searched for last, and wasn't among them.
+/// How many libraries were loaded when NSPR was looked for last, and wasn't among them.
 static SEARCHED: AtomicU64 = AtomicU64::new(0);
+
+// Now, while there is nothing that a search could disturb: no handler of a signal, no `dlerror` not read yet.
+sys::on_load!(find_behind);
+
+/// NSPR, where it is loaded for everyone and comes after this library.
+fn find_behind() {
+    if let Some(nspr) = Nspr::resolve(sys::next_symbol) {
+        sys::pin(nspr.set_error as *mut c_void);
+        let _ = FOUND.set(nspr);
+    }
+}
 
 /// NSPR, if this process has it by now.
 pub(crate) fn find() -> Option<&'static Nspr> {
-    found().or_else(search)
+    found().or_else(|| {
+        // It may be loaded at any time, also for one library alone (`RTLD_LOCAL`), which is behind nobody.
+        let seen = sys::libraries(LIBRARY, SEARCHED.load(Ordering::Relaxed));
+        if !seen.found {
+            SEARCHED.store(seen.loaded, Ordering::Relaxed);
+            return None;
+        }
+        let library = sys::loaded(LIBRARY)?;
+        let nspr = Nspr::resolve(|name| library.symbol(name))?;
+        Some(FOUND.get_or_init(|| nspr))
+    })
 }
 
-fn search() -> Option<&'static Nspr> {
-    // It may be loaded at any time, but a search through all libraries and directories is long.
-    let loaded = sys::libraries_loaded();
-    if SEARCHED.load(Ordering::Relaxed) == loaded {
-        return None;
-    }
-    let nspr = Nspr::resolve(sys::next_symbol).or_else(|| {
-        // Loaded for one library alone (`RTLD_LOCAL`), it is behind nobody.
-        let library = sys::loaded(c"libnspr4.so")?;
-        Nspr::resolve(|name| library.symbol(name))
-    });
-    if nspr.is_none() {
-        SEARCHED.store(loaded, Ordering::Relaxed);
-    }
-    nspr.map(|nspr| FOUND.get_or_init(|| nspr))
-}
-
-/// NSPR, if it was found before: for a signal handler, which must not search.
+/// NSPR, if it was found before: for a signal handler, which must not look for it.
 pub(crate) fn found() -> Option<&'static Nspr> {
     FOUND.get()
 }

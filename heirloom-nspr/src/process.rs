@@ -6,6 +6,7 @@ use std::ffi::{CStr, OsStr, c_char};
 use std::os::unix::ffi::OsStrExt;
 use std::ptr;
 use std::sync::mpsc::{self, Sender};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use heirloom::{Command, Stdio};
@@ -14,7 +15,6 @@ use rustix::process::Pid;
 
 use crate::attributes::Attributes;
 use crate::error::{Code, Failure, Result, answer, set_code};
-use crate::nspr;
 use crate::processes::{NotKilled, PRProcess, Place};
 use crate::sys::{self, Ending};
 use crate::types::{PRProcessAttr, PRStatus, string, strings};
@@ -58,8 +58,6 @@ impl Program<'_> {
     }
 
     fn start(&self) -> Result<Pid> {
-        // A signal handler that kills it must find NSPR without a search.
-        let _ = nspr::find();
         // NSPR looks no program up in the PATH.
         let path = self.path.to_bytes();
         let here = if path.contains(&b'/') || path.is_empty() { &b""[..] } else { b"./" };
@@ -82,15 +80,16 @@ impl Program<'_> {
             command.current_dir(directory);
         }
         for (name, region) in &attributes.regions {
-            region.inherit(&mut command, name)?;
+            region.current().inherit(&mut command, name)?;
         }
-        let mut streams = Waiting::default();
-        let [stdin, stdout, stderr] = attributes.standard.map(|number| number.map(|number| streams.redirect(number)));
+        let mut streams = Redirected::default();
+        let mut redirect = |number| streams.redirect(number, &attributes.inherited);
+        let [stdin, stdout, stderr] = attributes.standard.map(|number| number.map(&mut redirect));
         stdin.transpose()?.map(|stdin| command.stdin(stdin));
         stdout.transpose()?.map(|stdout| command.stdout(stdout));
         stderr.transpose()?.map(|stderr| command.stderr(stderr));
         let child = command.spawn()?;
-        streams.keep();
+        streams.started();
         let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
         pid.ok_or_else(|| Failure::new(Code::Unknown, "the process has no number"))
     }
@@ -102,31 +101,50 @@ fn split(variable: &[u8]) -> Option<(&OsStr, &OsStr)> {
     Some((OsStr::from_bytes(&variable[..equals]), OsStr::from_bytes(&variable[equals + 1..])))
 }
 
-/// The redirected streams that didn't wait for their other ends, and do so now, as NSPR has it: a child doesn't expect
-/// anything else. Without a child they are as before.
-#[derive(Default)]
-struct Waiting(Vec<i32>);
+/// What starts change about descriptors that are redirected, for a moment: one at a time.
+static REDIRECTING: Mutex<()> = Mutex::new(());
 
-impl Waiting {
-    fn redirect(&mut self, number: i32) -> Result<Stdio> {
+/// What was changed about descriptors that are redirected, so that the child finds them as NSPR has it. They wait for
+/// their other ends, since a child doesn't expect anything else; and the child has them as its standard streams alone, so
+/// that they end when it closes these.
+#[derive(Default)]
+struct Redirected {
+    /// Those that didn't wait. Without a child they are made as before.
+    waiting: Vec<i32>,
+    /// Those that children would inherit under their own numbers, too.
+    inheritable: Vec<i32>,
+    lock: Option<MutexGuard<'static, ()>>,
+}
+
+impl Redirected {
+    /// `inherited` are those that the child is to find under their own numbers all the same.
+    fn redirect(&mut self, number: i32, inherited: &[i32]) -> Result<Stdio> {
         let failed = |errno| Failure::system("cannot redirect a standard stream", errno);
+        self.lock.get_or_insert_with(|| REDIRECTING.lock().unwrap_or_else(PoisonError::into_inner));
         let file = sys::duplicate(number).map_err(failed)?;
         if !sys::set_blocking(number, true).map_err(failed)? {
-            self.0.push(number);
+            self.waiting.push(number);
+        }
+        let elsewhere = sys::is_standard(number) || inherited.contains(&number);
+        if !elsewhere && !sys::set_close_on_exec(number, true).map_err(failed)? {
+            self.inheritable.push(number);
         }
         Ok(file.into())
     }
 
-    fn keep(mut self) {
-        self.0.clear();
+    fn started(mut self) {
+        self.waiting.clear();
     }
 }
 
-impl Drop for Waiting {
+impl Drop for Redirected {
     fn drop(&mut self) {
-        for number in &self.0 {
-            // It could be changed just now, so this can't fail.
+        // They could be changed just now, so this can't fail.
+        for number in &self.waiting {
             let _ = sys::set_blocking(*number, false);
+        }
+        for number in &self.inheritable {
+            let _ = sys::set_close_on_exec(*number, false);
         }
     }
 }

@@ -23,6 +23,8 @@ pub struct PRProcess {
     pid: AtomicI32,
     /// `WAITABLE`, and how many are about to signal it; 0 once it is gone, and in memory never used.
     state: AtomicU32,
+    /// Whose child it is: to a process that was forked off it is a stranger.
+    parent: AtomicI32,
 }
 
 const WAITABLE: u32 = 1 << 31;
@@ -66,6 +68,7 @@ impl Place {
         let place = self.0;
         mem::forget(self);
         place.pid.store(pid.as_raw_nonzero().get(), Ordering::Relaxed);
+        place.parent.store(sys::own_number(), Ordering::Relaxed);
         place.state.store(WAITABLE, Ordering::Release);
         place
     }
@@ -95,6 +98,11 @@ fn release(page: usize) {
     }
 }
 
+/// Whether an address lies among the places of processes.
+pub(crate) fn contains(address: usize) -> bool {
+    PAGES.contains(address)
+}
+
 /// Why nothing was sent.
 pub(crate) enum NotKilled {
     /// It was waited for, or detached; or it never was a process.
@@ -114,7 +122,11 @@ impl PRProcess {
     /// Its number, while it can be waited for.
     pub(crate) fn pid(&self) -> Option<Pid> {
         let waitable = self.state.load(Ordering::Acquire) & WAITABLE != 0;
-        if waitable { Pid::from_raw(self.pid.load(Ordering::Relaxed)) } else { None }
+        if waitable && self.parent.load(Ordering::Relaxed) == sys::own_number() {
+            Pid::from_raw(self.pid.load(Ordering::Relaxed))
+        } else {
+            None
+        }
     }
 
     /// From now on nobody signals it, and only the caller may wait for it; `false` where somebody else had it first.
@@ -138,10 +150,70 @@ impl PRProcess {
         self.state.fetch_update(Ordering::AcqRel, Ordering::Acquire, add).map_err(|_| NotKilled::Gone)?;
         let sent = match self.pid() {
             // Others may have waited for it: a `wait` of the program's own, or the kernel, where SIGCHLD is ignored.
-            Some(pid) if sys::is_child(pid) => sys::kill(pid).map_err(NotKilled::System),
-            _ => Err(NotKilled::Gone),
+            Some(pid) => sys::kill_child(pid).map_err(|errno| match errno {
+                Errno::SRCH => NotKilled::Gone,
+                errno => NotKilled::System(errno),
+            }),
+            None => Err(NotKilled::Gone),
         };
         self.state.fetch_sub(1, Ordering::AcqRel);
         sent
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicBool;
+    use std::time::Duration;
+
+    use super::*;
+
+    /// A process that can be neither waited for nor signalled.
+    fn nobody() -> &'static PRProcess {
+        Place::new().unwrap().fill(Pid::from_raw(i32::MAX).unwrap())
+    }
+
+    #[test]
+    fn whoever_waits_for_it_waits_for_those_about_to_signal_it() {
+        let (process, sent) = (nobody(), AtomicBool::new(false));
+        process.state.fetch_add(1, Ordering::AcqRel);
+        thread::scope(|scope| {
+            let taken = scope.spawn(|| {
+                assert!(process.take());
+                assert!(sent.load(Ordering::Acquire));
+            });
+            while process.pid().is_some() {
+                thread::yield_now();
+            }
+            // From here on nobody new may signal it; this one still may.
+            assert!(matches!(process.kill(), Err(NotKilled::Gone)));
+            thread::sleep(Duration::from_millis(20));
+            sent.store(true, Ordering::Release);
+            process.state.fetch_sub(1, Ordering::AcqRel);
+            taken.join().unwrap();
+        });
+    }
+
+    #[test]
+    fn it_is_taken_once_and_its_page_is_given_back_after_the_last() {
+        let places = sys::page_size() / SIZE - 1;
+        let all: Vec<_> = (0..3 * places).map(|_| nobody()).collect();
+        assert!(all.iter().all(|process| process.take()));
+        assert!(all.iter().all(|process| !process.take() && process.pid().is_none()));
+        // The first pages are full and done with; the last may still be given out.
+        assert!(all[..places].iter().all(|process| process.pid.load(Ordering::Relaxed) == 0));
+        let another = nobody();
+        assert!(all.iter().all(|process| !ptr::eq(*process, another)) && another.take());
+    }
+
+    #[test]
+    fn only_a_place_is_taken_for_a_process() {
+        let process = nobody();
+        assert!(PRProcess::at(process).is_some_and(|found| ptr::eq(found, process)));
+        let address = ptr::from_ref(process).addr();
+        for nonsense in [0, 8, address + 1, address + 8, page_of(process), &raw const process as usize] {
+            assert!(PRProcess::at(ptr::without_provenance(nonsense)).is_none(), "{nonsense:x}");
+        }
+        assert!(process.take());
     }
 }

@@ -1,7 +1,10 @@
-//! The operating system: the only place that calls it. One file a system, each with the same functions.
+//! The operating system: the only place that calls it. One file a system, each with the same functions; what every Unix
+//! does alike is in `unix`, which each Unix's file passes on.
 
+#[cfg(target_os = "linux")]
+mod linux;
 #[cfg(unix)]
 mod unix;
 
-#[cfg(unix)]
-pub(crate) use unix::*;
+#[cfg(target_os = "linux")]
+pub(crate) use linux::*;

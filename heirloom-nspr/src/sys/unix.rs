@@ -10,7 +10,7 @@ use std::ptr;
 use rustix::fs::OFlags;
 use rustix::io::{Errno, FdFlags};
 use rustix::mm::{self, Advice, MapFlags, ProtFlags};
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, WaitIdStatus};
+use rustix::process::{Pid, WaitId, WaitIdOptions, WaitIdStatus};
 
 /// The lowest number of a descriptor that isn't standard input, output or error.
 const LOWEST: RawFd = 3;
@@ -59,6 +59,27 @@ pub(crate) fn is_close_on_exec(number: RawFd) -> Option<bool> {
     look_at(number, |fd| rustix::io::fcntl_getfd(fd)).ok().map(|flags| flags.contains(FdFlags::CLOEXEC))
 }
 
+/// From now on every child inherits it.
+pub(crate) fn set_inheritable(fd: BorrowedFd<'_>) -> Result<(), Errno> {
+    rustix::io::fcntl_setfd(fd, FdFlags::empty())
+}
+
+/// Makes what is open under that number close-on-exec, or not; tells whether it was.
+pub(crate) fn set_close_on_exec(number: RawFd, on: bool) -> Result<bool, Errno> {
+    look_at(number, |fd| {
+        let mut flags = rustix::io::fcntl_getfd(fd)?;
+        let was = flags.contains(FdFlags::CLOEXEC);
+        flags.set(FdFlags::CLOEXEC, on);
+        rustix::io::fcntl_setfd(fd, flags)?;
+        Ok(was)
+    })
+}
+
+/// Whether a descriptor of that number may be one of standard input, output and error.
+pub(crate) fn is_standard(number: RawFd) -> bool {
+    number < LOWEST
+}
+
 /// A descriptor of our own of what is open under that number.
 pub(crate) fn duplicate(number: RawFd) -> Result<OwnedFd, Errno> {
     look_at(number, |fd| rustix::io::fcntl_dupfd_cloexec(fd, LOWEST))
@@ -102,22 +123,26 @@ pub(crate) fn with_signals_blocked<T>(work: impl FnOnce() -> T) -> T {
 
 /// The function of that name in the libraries behind this one; null where there is none.
 pub(crate) fn next_symbol(name: &CStr) -> *mut c_void {
-    // SAFETY: A string with its NUL.
-    unsafe { libc::dlsym(libc::RTLD_NEXT, name.as_ptr()) }
+    // SAFETY: A string with its NUL. What failed is nothing that the program should find by its own `dlerror`.
+    unsafe {
+        let symbol = libc::dlsym(libc::RTLD_NEXT, name.as_ptr());
+        if symbol.is_null() {
+            libc::dlerror();
+        }
+        symbol
+    }
 }
 
-/// How many libraries this process has loaded so far, those included that are gone again.
-pub(crate) fn libraries_loaded() -> u64 {
-    unsafe extern "C" fn read(info: *mut libc::dl_phdr_info, _: libc::size_t, count: *mut c_void) -> libc::c_int {
-        // SAFETY: The first is valid for the length of the call, and the last is what was passed in below.
-        unsafe { *count.cast() = (*info).dlpi_adds };
-        // The first library tells as much as all.
-        1
+/// Keeps the library that has that function from being unloaded.
+pub(crate) fn pin(function: *mut c_void) {
+    let mut info = MaybeUninit::<libc::Dl_info>::uninit();
+    // SAFETY: `dladdr` fills in all of it where it succeeds, and a name with its NUL; nothing is loaded, and what is
+    // opened here is never closed.
+    unsafe {
+        if libc::dladdr(function, info.as_mut_ptr()) != 0 {
+            libc::dlopen(info.assume_init().dli_fname, libc::RTLD_LAZY | libc::RTLD_NOLOAD | libc::RTLD_NODELETE);
+        }
     }
-    let mut count = 0_u64;
-    // SAFETY: The function keeps neither pointer.
-    unsafe { libc::dl_iterate_phdr(Some(read), (&raw mut count).cast()) };
-    count
 }
 
 /// A library that this process has loaded, which stays from now on.
@@ -136,6 +161,11 @@ impl Library {
         // SAFETY: An open library, and a string with its NUL.
         unsafe { libc::dlsym(self.0, name.as_ptr()) }
     }
+}
+
+/// This process's number.
+pub(crate) fn own_number() -> i32 {
+    rustix::process::getpid().as_raw_nonzero().get()
 }
 
 /// How a child ended.
@@ -175,21 +205,16 @@ pub(crate) fn reap(pid: Pid) -> Result<Ending, Errno> {
     Ok(status.exit_status().map_or(Ending::Signalled, Ending::Exited))
 }
 
-/// Whether that number is of a child of this process that nobody waited for. For signal handlers, too.
-pub(crate) fn is_child(pid: Pid) -> bool {
-    wait(pid, WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG).is_ok()
+fn wait(pid: Pid, options: WaitIdOptions) -> Result<Option<WaitIdStatus>, Errno> {
+    retry(|| rustix::process::waitid(WaitId::Pid(pid), options))
 }
 
-fn wait(pid: Pid, options: WaitIdOptions) -> Result<Option<WaitIdStatus>, Errno> {
+/// Does again what a signal interrupted.
+pub(super) fn retry<T>(mut call: impl FnMut() -> Result<T, Errno>) -> Result<T, Errno> {
     loop {
-        match rustix::process::waitid(WaitId::Pid(pid), options) {
+        match call() {
             Err(Errno::INTR) => {}
             answer => return answer,
         }
     }
-}
-
-/// For signal handlers, too.
-pub(crate) fn kill(pid: Pid) -> Result<(), Errno> {
-    rustix::process::kill_process(pid, Signal::KILL)
 }

@@ -60,6 +60,7 @@ int main(void)
     char longest[242];
     char no_utf8[] = "\xff";
     char *true_args[] = {(char *)"true", NULL};
+    char no_program[64];
     const char *function;
     int outside = 0;
     PRFileMap *fm = opened(10000, PR_PROT_READWRITE), *closed = opened(4096, PR_PROT_READWRITE);
@@ -77,6 +78,7 @@ int main(void)
     CHECK(theirs != NULL && attr != NULL && destroyed != NULL && page > 0);
     CHECK(PR_CloseFileMap(closed) == PR_SUCCESS);
     PR_DestroyProcessAttr(destroyed);
+    snprintf(no_program, sizeof no_program, "/tmp/heirloom-errors-%d", (int)getpid());
 
     function = "PR_OpenAnonFileMap";
     NO_MAP(PR_OpenAnonFileMap(NULL, 0, PR_PROT_READWRITE), "a size of 0");
@@ -100,7 +102,8 @@ int main(void)
     FAILS(PR_MemUnmap(NULL, 4096), "NULL");
     FAILS(PR_MemUnmap(addr, 0), "a length of 0");
     FAILS(PR_MemUnmap(addr + 1, 4096), "an address within a page");
-    FAILS(PR_MemUnmap(fm, 4096), "a file map");
+    FAILS(PR_MemUnmap(fm, 4096), "a file map or attributes");
+    FAILS(PR_MemUnmap(attr, 4096), "a file map or attributes");
 
     function = "PR_CloseFileMap";
     FAILS(PR_CloseFileMap(NULL), "NULL");
@@ -199,6 +202,10 @@ int main(void)
     NO_MAP(PR_CreateProcess("/nowhere", true_args, NULL, NULL), "a program that isn't there");
     NO_MAP(PR_CreateProcess("true", true_args, NULL, NULL), "a program that is in the PATH alone");
     NO_MAP(PR_CreateProcess("/etc/passwd", true_args, NULL, NULL), "a file that may not be run");
+    NO_MAP(PR_CreateProcess("/etc", true_args, NULL, NULL), "a directory as the program");
+    CHECK(close(open(no_program, O_CREAT | O_WRONLY, 0700)) == 0);
+    NO_MAP(PR_CreateProcess(no_program, true_args, NULL, NULL), "a file that is no program");
+    CHECK(unlink(no_program) == 0);
     CHECK(PR_ProcessAttrSetCurrentDirectory(attr, "/nowhere") == PR_SUCCESS);
     NO_MAP(PR_CreateProcess("/bin/true", true_args, NULL, attr), "a directory that isn't there");
     CHECK(PR_ProcessAttrSetCurrentDirectory(attr, "/etc/passwd") == PR_SUCCESS);

@@ -23,6 +23,9 @@ static void errors_are_nsprs(void)
 {
     char text[1024];
     PRInt32 len;
+    /* First of all, one that a signal handler may have. */
+    CHECK(PR_KillProcess(NULL) == PR_FAILURE && PR_GetError() == PR_INVALID_ARGUMENT_ERROR);
+    CHECK(PR_GetErrorTextLength() == 0 && PR_GetErrorText(text) == 0);
     CHECK(PR_OpenAnonFileMap(NULL, 0, PR_PROT_READWRITE) == NULL);
     CHECK(PR_GetError() == PR_INVALID_ARGUMENT_ERROR && PR_GetOSError() == 0);
     CHECK(strcmp(PR_ErrorToName(PR_GetError()), "PR_INVALID_ARGUMENT_ERROR") == 0);
@@ -33,6 +36,22 @@ static void errors_are_nsprs(void)
     /* And those of its own, as ours. */
     CHECK(PR_Open("/nowhere", PR_RDONLY, 0) == NULL);
     CHECK(PR_GetError() == PR_FILE_NOT_FOUND_ERROR && PR_GetOSError() == ENOENT);
+    CHECK(PR_LoadLibrary("/nowhere.so") == NULL && PR_GetErrorText(text) > 0);
+    CHECK(strstr(text, "/nowhere.so") != NULL);
+}
+
+/* What is ours is never given to NSPR, whatever it is given for. */
+static void what_is_no_file_map_is_recognised(void)
+{
+    char *args[] = {(char *)"true", NULL};
+    PRProcessAttr *attr = PR_NewProcessAttr();
+    PRProcess *process = PR_CreateProcess("/bin/true", args, NULL, NULL);
+    CHECK(attr != NULL && process != NULL);
+    CHECK(PR_CloseFileMap((PRFileMap *)attr) == PR_FAILURE && PR_GetError() == PR_INVALID_ARGUMENT_ERROR);
+    CHECK(PR_MemMap((PRFileMap *)process, 0, 4096) == NULL && PR_GetError() == PR_INVALID_ARGUMENT_ERROR);
+    CHECK(PR_MemUnmap((void *)((uintptr_t)process & ~(uintptr_t)4095), 4096) == PR_FAILURE);
+    CHECK(PR_WaitProcess(process, NULL) == PR_SUCCESS);
+    PR_DestroyProcessAttr(attr);
 }
 
 static void nsprs_own_file_maps_go_on_working(void)
@@ -73,6 +92,9 @@ static int child(void)
     /* Redirected, it waits, as a program expects. */
     CHECK((fcntl(1, F_GETFL) & O_NONBLOCK) == 0);
     CHECK(write(1, "out", 3) == 3);
+    /* It has the pipe as its standard output alone: closed, the pipe ends, while this process lives on. */
+    CHECK(close(1) == 0);
+    CHECK(PR_Recv(socket, &byte, 1, 0, PR_INTERVAL_NO_TIMEOUT) == 1 && byte == 'e');
     CHECK(PR_MemUnmap(first, 4096) == PR_SUCCESS && PR_MemUnmap(second, 4096) == PR_SUCCESS);
     CHECK(PR_CloseFileMap(one) == PR_SUCCESS && PR_CloseFileMap(two) == PR_SUCCESS);
     CHECK(PR_Close(socket) == PR_SUCCESS);
@@ -106,6 +128,7 @@ static void all_attributes_of_a_process_reach_it(void)
     while ((more = PR_Read(pipe[0], told + got, sizeof told - 1 - got)) > 0)
         got += more;
     CHECK(more == 0 && strcmp(told, "out") == 0);
+    CHECK(PR_Send(sockets[0], "e", 1, 0, PR_INTERVAL_NO_TIMEOUT) == 1);
     CHECK(PR_WaitProcess(process, &code) == PR_SUCCESS && code == 11);
     CHECK(strcmp(first, "the parent and the child") == 0);
     PR_DestroyProcessAttr(attr);
@@ -206,6 +229,7 @@ int front(int argc, char **argv)
     if (argc == 2 && strcmp(argv[1], "child") == 0)
         return child();
     errors_are_nsprs();
+    what_is_no_file_map_is_recognised();
     nsprs_own_file_maps_go_on_working();
     all_attributes_of_a_process_reach_it();
     a_start_that_fails_leaves_a_redirected_file_as_it_was();

@@ -102,11 +102,12 @@ static void by_inheritance(void)
 
     CHECK(attr != NULL);
     strcpy(writer, "old");
-    CHECK(heirloom_publish(published) == PR_SUCCESS && heirloom_freeze(frozen) == PR_SUCCESS);
     CHECK(PR_ProcessAttrSetInheritableFileMap(attr, shared, "shared") == PR_SUCCESS);
     CHECK(PR_ProcessAttrSetInheritableFileMap(attr, frozen, "frozen, of course: %=") == PR_SUCCESS);
     CHECK(PR_ProcessAttrSetInheritableFileMap(attr, published, "published") == PR_SUCCESS);
     CHECK(PR_ProcessAttrSetInheritableFileMap(attr, copied, "copied") == PR_SUCCESS);
+    /* What counts is what they are at the start. */
+    CHECK(heirloom_publish(published) == PR_SUCCESS && heirloom_freeze(frozen) == PR_SUCCESS);
     /* Closed before the start, it is there all the same; what nobody named is not. */
     closed(frozen);
     CHECK(run(attr, "inherit", "") == 42);
@@ -194,12 +195,51 @@ static void by_string(void)
     CHECK(open_regions() == 0);
 }
 
+/* Nobody's descriptor but an inherited one is taken over, however a string names it. */
+static void an_import_leaves_other_peoples_descriptors_alone(void)
+{
+    char string[PR_FILEMAP_STRING_BUFSIZE], other[PR_FILEMAP_STRING_BUFSIZE + 2];
+    PRFileMap *fm = written("from the parent"), *again;
+    int number, in = dup(0);
+    CHECK(heirloom_freeze(fm) == PR_SUCCESS);
+
+    /* The same region by another string, which is as true. */
+    CHECK(PR_ExportFileMapAsString(fm, sizeof string, string) == PR_SUCCESS);
+    number = atoi(string);
+    strcpy(other, string);
+    *(strchr(other, ':') + 1) = '2';
+    again = PR_ImportFileMapFromString(other);
+    CHECK(again != NULL);
+    closed(again);
+    CHECK(fcntl(number, F_GETFD) == 0 && run_by_fork("import-read-only", string) == 42);
+
+    /* Standard input, which happens to be the region. */
+    CHECK(in > 2 && dup2(number, 0) == 0);
+    snprintf(other, sizeof other, "0%s", strchr(string, ':'));
+    again = PR_ImportFileMapFromString(other);
+    CHECK(again != NULL);
+    closed(again);
+    CHECK(fcntl(0, F_GETFD) == 0);
+    CHECK(dup2(in, 0) == 0 && close(in) == 0);
+
+    /* One that its owner made close-on-exec. */
+    CHECK(fcntl(number, F_DUPFD_CLOEXEC, 100) == 100);
+    snprintf(other, sizeof other, "100%s", strchr(string, ':'));
+    again = PR_ImportFileMapFromString(other);
+    CHECK(again != NULL);
+    closed(again);
+    CHECK(close(100) == 0);
+    closed(fm);
+    CHECK(open_regions() == 0);
+}
+
 int main(int argc, char **argv)
 {
     CHECK(readlink("/proc/self/exe", self, sizeof self - 1) > 0);
     if (argc < 2) {
         by_inheritance();
         by_string();
+        an_import_leaves_other_peoples_descriptors_alone();
         return 0;
     }
     if (strcmp(argv[1], "count") == 0)

@@ -1,7 +1,6 @@
 /* Starting processes, waiting for them, ending them, letting them go. */
 #include "check.h"
 
-#include <limits.h>
 #include <pthread.h>
 #include <sys/time.h>
 
@@ -42,6 +41,33 @@ static int run(char *script, char *const *envp, const PRProcessAttr *attr)
 static pid_t pid_of(PRProcess *process)
 {
     return *(pid_t *)process;
+}
+
+/* Whether every thread but this one blocks that signal; how many there are. */
+static int others_block(int signal, int *threads)
+{
+    DIR *tasks = opendir("/proc/self/task");
+    struct dirent *task;
+    int all = 1;
+    CHECK(tasks != NULL);
+    *threads = 0;
+    while ((task = readdir(tasks)) != NULL) {
+        char path[300], line[256];
+        unsigned long long blocked = 0;
+        FILE *status;
+        if (task->d_name[0] == '.' || atoi(task->d_name) == getpid())
+            continue;
+        snprintf(path, sizeof path, "/proc/self/task/%s/status", task->d_name);
+        status = fopen(path, "r");
+        while (status != NULL && fgets(line, sizeof line, status) != NULL)
+            sscanf(line, "SigBlk: %llx", &blocked);
+        if (status != NULL)
+            fclose(status);
+        all &= blocked >> (signal - 1) & 1;
+        ++*threads;
+    }
+    closedir(tasks);
+    return all;
 }
 
 /* Whether there is a process of that number, which ended or not. */
@@ -124,7 +150,7 @@ static void what_is_let_go_leaves_no_zombie(void)
 {
     PRProcess *process;
     pid_t pid, own;
-    int fds[2], status;
+    int fds[2], status, threads;
     char *args[] = {(char *)"sh", (char *)"-c", NULL, NULL};
     char script[64], told[32] = "";
 
@@ -137,6 +163,9 @@ static void what_is_let_go_leaves_no_zombie(void)
     pid = pid_of(process);
     CHECK(PR_DetachProcess(process) == PR_SUCCESS && exists(pid));
     CHECK(PR_KillProcess(process) == PR_FAILURE && exists(pid));
+    /* What waits for it handles no signal of the program's. */
+    if (!under_valgrind)
+        CHECK(others_block(SIGUSR1, &threads) && others_block(SIGCHLD, &threads) && threads == 1);
     CHECK(kill(pid, SIGKILL) == 0);
     await_gone(pid);
 
@@ -261,6 +290,50 @@ static void a_program_that_ignored_sigchld_is_told_exit_codes(void)
     signal(SIGCHLD, SIG_DFL);
 }
 
+/* Starts a process that is not our child, with that number; 0 where the system doesn't let choose. */
+static int stranger_with_number(pid_t pid)
+{
+    int number = open("/proc/sys/kernel/ns_last_pid", O_WRONLY), status;
+    char digits[16];
+    pid_t between;
+    if (number < 0)
+        return 0;
+    between = fork();
+    if (between == 0) {
+        /* Numbers are given out in turn. */
+        snprintf(digits, sizeof digits, "%d", (int)pid - 1);
+        if (write(number, digits, strlen(digits)) < 0)
+            _exit(1);
+        between = fork();
+        if (between == 0) {
+            pause();
+            _exit(0);
+        }
+        if (between != pid && between > 0)
+            kill(between, SIGKILL);
+        _exit(between == pid ? 0 : 1);
+    }
+    CHECK(close(number) == 0 && waitpid(between, &status, 0) == between);
+    return WEXITSTATUS(status) == 0;
+}
+
+static void a_number_that_is_a_strangers_by_now_is_not_signalled(void)
+{
+    PRProcess *process = shell((char *)"read line", NULL, NULL);
+    pid_t pid = pid_of(process);
+    /* Somebody else waits for it, so that nothing here knows that it is gone. */
+    CHECK(kill(pid, SIGKILL) == 0 && waitpid(pid, NULL, 0) == pid);
+    if (!stranger_with_number(pid)) {
+        fprintf(stderr, "SKIPPED: the numbers of processes can't be chosen here\n");
+        return;
+    }
+    CHECK(exists(pid));
+    CHECK(PR_KillProcess(process) == PR_FAILURE && PR_GetError() == PR_INVALID_ARGUMENT_ERROR);
+    /* The control: it was there to be hit, and is hit by who means it. */
+    CHECK(exists(pid) && kill(pid, SIGKILL) == 0);
+    CHECK(PR_WaitProcess(process, NULL) == PR_FAILURE && PR_GetOSError() == ECHILD);
+}
+
 enum { THREADS = 4, ROUNDS = 100 };
 
 static PRProcess *current[THREADS];
@@ -306,6 +379,22 @@ static void killing_from_other_threads_hits_nobody_else(void)
     __atomic_store_n(&over, 1, __ATOMIC_RELEASE);
     CHECK(pthread_join(killer, NULL) == 0);
     CHECK(exists(pid_of(bystander)) && PR_KillProcess(bystander) == PR_SUCCESS && waited(bystander) == 256);
+}
+
+static void a_forked_process_has_no_children_yet(void)
+{
+    PRProcess *process = shell((char *)"read line", NULL, NULL);
+    int status;
+    pid_t fork_of_this = fork();
+    if (fork_of_this == 0) {
+        int refused = PR_KillProcess(process) == PR_FAILURE && PR_GetError() == PR_INVALID_ARGUMENT_ERROR;
+        refused &= PR_WaitProcess(process, NULL) == PR_FAILURE && PR_GetError() == PR_INVALID_ARGUMENT_ERROR;
+        refused &= PR_DetachProcess(process) == PR_FAILURE;
+        /* But it may have some. */
+        _exit(refused && run((char *)"exit 8", NULL, NULL) == 8 ? 0 : 1);
+    }
+    CHECK(waitpid(fork_of_this, &status, 0) == fork_of_this && status == 0);
+    CHECK(exists(pid_of(process)) && PR_KillProcess(process) == PR_SUCCESS && waited(process) == 256);
 }
 
 static void *wait_for_it(void *process)
@@ -356,6 +445,8 @@ int main(int argc, char **argv)
     waiting_goes_on_after_a_signal();
     a_program_that_ignored_sigchld_is_told_exit_codes();
     of_two_that_wait_one_is_told();
+    a_forked_process_has_no_children_yet();
+    a_number_that_is_a_strangers_by_now_is_not_signalled();
     if (!under_valgrind) {
         killing_from_other_threads_hits_nobody_else();
         many_processes_take_no_more_memory_than_few();

@@ -23,6 +23,11 @@ fn the_seeds_first_protocol() {
     let expected =
         "the server wrote: hello from the server\nthe client exited with 7 and wrote: hello from the client\n";
     assert_eq!(told(Command::new(&server).arg(&client)), expected);
+    // What came from elsewhere and can't be read stops nothing.
+    assert_eq!(
+        told(Command::new(&server).arg(&client).env("HEIRLOOM_REGIONS", "x=9:1:2:of-another-version")),
+        expected
+    );
     // The control: without its server, the client finds nothing.
     let output = Command::new(client).output().unwrap();
     assert_eq!(output.status.code(), Some(1));

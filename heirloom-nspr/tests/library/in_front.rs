@@ -54,6 +54,14 @@ fn a_library_that_has_nspr_for_itself_alone_runs_on_ours() {
 }
 
 #[test]
+fn nspr_may_come_and_go_while_the_program_runs() {
+    if headers().is_none() {
+        return;
+    }
+    told(&mut Command::new(Program::new("tests/c/comes_and_goes.c", "gnu99").with_heirloom().args(&["-ldl"]).build()));
+}
+
+#[test]
 fn the_tests_of_programs_alone_pass_in_front_of_nspr_too() {
     let Some(nspr) = headers() else { return };
     for name in ["memory", "handing_down", "processes"] {

@@ -97,7 +97,7 @@ fn what_cannot_be_started_is_an_error_and_leaves_nothing_behind() {
     }
     let error = Command::new("true").current_dir("/nonexistent").spawn().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::System);
-    assert!(error.to_string().contains("current_dir"), "{error}");
+    assert!(error.to_string().contains("working directory"), "{error}");
     for mut command in [
         {
             let mut c = Command::new("echo");
