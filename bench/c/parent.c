@@ -17,6 +17,12 @@
 
 extern char **environ;
 
+static void failed(const char *what)
+{
+    perror(what);
+    exit(1);
+}
+
 static char *args[] = {(char *)"/bin/true", NULL};
 
 static void bare(void)
@@ -24,7 +30,7 @@ static void bare(void)
     pid_t pid;
     int status;
     if (posix_spawn(&pid, args[0], NULL, NULL, args, environ) != 0 || waitpid(pid, &status, 0) != pid || status != 0)
-        exit(1);
+        failed("bare");
 }
 
 static void by_library(const char *path)
@@ -34,12 +40,12 @@ static void by_library(const char *path)
     void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL), *process;
     int32_t code = 0;
     if (library == NULL)
-        exit(1);
+        failed(path);
     *(void **)&create = dlsym(library, "PR_CreateProcess");
     *(void **)&wait = dlsym(library, "PR_WaitProcess");
     process = create(args[0], args, NULL, NULL);
     if (process == NULL || wait(process, &code) != 0 || code != 0)
-        exit(1);
+        failed(path);
 }
 
 int main(int argc, char **argv)

@@ -64,6 +64,6 @@ impl Worker {
         writeln!(orders, "{order}").unwrap();
         let mut answer = String::new();
         answers.read_line(&mut answer).unwrap();
-        answer.trim().parse().unwrap()
+        answer.trim().parse().unwrap_or_else(|_| panic!("{order:?} was answered by {answer:?}"))
     }
 }

@@ -12,16 +12,19 @@
  *                    child.
  *
  * Every function that fails says why by PR_GetError, PR_GetOSError and
- * PR_GetErrorText. No argument crashes one, but a pointer that points nowhere.
- * docs/nspr.md lists the errors, and all that differs from NSPR's own.
+ * PR_GetErrorText. No argument crashes one, but a pointer that points nowhere;
+ * only where not even the few bytes are left that the library needs for itself
+ * is the process aborted. docs/nspr.md lists the errors, and all that differs
+ * from NSPR's own.
  *
  * All functions may be called from any thread; PR_KillProcess from a signal
  * handler too.
  *
  * Where NSPR's own headers are there, this one leaves their names to them: if
  * one was included before, or if the compiler can tell that they are in its
- * search path, or if HEIRLOOM_WITH_NSPR is defined. HEIRLOOM_WITHOUT_NSPR says
- * that they are not wanted.
+ * search path, or if HEIRLOOM_WITH_NSPR is defined (which is needed to include
+ * <nspr/...> after this one). HEIRLOOM_WITHOUT_NSPR says that they are not
+ * wanted.
  */
 #ifndef HEIRLOOM_NSPR_H
 #define HEIRLOOM_NSPR_H
@@ -38,8 +41,8 @@
 
 #if defined(HEIRLOOM_WITH_NSPR)
 
-/* Included as <nspr/...> before, they may not be in the search path by themselves. */
-#if defined(prtypes_h___) && defined(__has_include)
+/* They may be there as <nspr/...> alone. */
+#if defined(__has_include)
 #if !__has_include(<prshma.h>) && __has_include(<nspr/prshma.h>)
 #define HEIRLOOM_NSPR_IN_FOLDER
 #endif
@@ -92,11 +95,14 @@ typedef struct PRProcessAttr PRProcessAttr;
 /* A file, socket or pipe of NSPR's. */
 typedef struct PRFileDesc PRFileDesc;
 
-/* How a file map is mapped. */
+/*
+ * How a file map is mapped. New memory that children are to read and nobody is
+ * to change is PR_PROT_READWRITE too: written first, and then heirloom_freeze.
+ */
 typedef enum PRFileMapProtect {
-    PR_PROT_READONLY,  /* for reading; nobody ever writes it */
+    PR_PROT_READONLY,  /* for reading; nobody ever writes it, so new memory stays zero */
     PR_PROT_READWRITE, /* for reading and writing, which every holder sees */
-    PR_PROT_WRITECOPY  /* for reading and writing, each mapping a copy of its own */
+    PR_PROT_WRITECOPY  /* for reading and writing, each mapping a copy of its own, which is zero at first */
 } PRFileMapProtect;
 
 typedef enum PRSpecialFD {
@@ -142,7 +148,8 @@ PRFileMap *PR_OpenAnonFileMap(const char *dirName, PRSize size, PRFileMapProtect
  * Maps `len` bytes from byte `offset` on; NULL if that fails.
  *
  * The offset is a multiple of PR_GetMemMapAlignment(). Anything up to the end
- * of the last page may be mapped. PR_MemUnmap ends it, not PR_CloseFileMap.
+ * of the last page may be mapped, more than 4 GiB in parts. How large a file map
+ * is, parent and child agree on. PR_MemUnmap ends a mapping, not PR_CloseFileMap.
  */
 void *PR_MemMap(PRFileMap *fmap, PROffset64 offset, PRUint32 len);
 
@@ -220,7 +227,8 @@ PRStatus PR_ProcessAttrSetInheritableFD(PRProcessAttr *attr, PRFileDesc *fd, con
  * The path is not looked up in the PATH. `argv` and `envp` end with a NULL; an
  * `envp` that is NULL says this process's own. `attr` may be NULL. The memory
  * that this process uses makes no difference to what it costs. It is to be
- * waited for or detached.
+ * waited for or detached, or it stays a zombie when it ends. Where this process
+ * ignores SIGCHLD, that ends: the system would keep no exit codes.
  */
 PRProcess *PR_CreateProcess(const char *path, char *const *argv, char *const *envp, const PRProcessAttr *attr);
 
@@ -251,7 +259,7 @@ PRInt32 PR_GetOSError(void);
 /* Sets what the two above answer, without a text. */
 void PR_SetError(PRErrorCode errorCode, PRInt32 oserr);
 
-/* How long the text is that says what was tried, why it failed and what to do, without its NUL. */
+/* How long the text is that says what was tried, why it failed and what to do, without its NUL: at most 1023 bytes. */
 PRInt32 PR_GetErrorTextLength(void);
 
 /* Copies that text and a NUL into `text`, and returns its length; 0 if there is none. */
@@ -270,13 +278,20 @@ extern "C" {
 /*
  * From now on nobody, this process included, can make a new writable mapping;
  * what is mapped already stays as it is. PR_MemMap maps for reading. Published
- * before it is handed down, a file map has one writer: who mapped it before.
+ * before any child has it, a file map has one writer: who mapped it before.
+ *
+ * Any holder of a file map that can be written may call it. In another process
+ * that has it already, PR_MemMap answers PR_NO_ACCESS_RIGHTS_ERROR until this is
+ * called there too, which always succeeds then. An export string from before
+ * names what is no more: export again.
  */
 PRStatus heirloom_publish(PRFileMap *fm);
 
 /*
  * From now on nobody can write it, ever. PR_FILE_IS_BUSY_ERROR while any process
- * still maps it for writing: unmap it first. PR_MemMap maps for reading.
+ * still maps it for writing: unmap it first. PR_MemMap maps for reading (but
+ * PR_PROT_WRITECOPY, which is frozen from birth, stays what it is). For other
+ * holders it is as for heirloom_publish.
  */
 PRStatus heirloom_freeze(PRFileMap *fm);
 

@@ -56,10 +56,11 @@ fn the_header_gives_way_to_nsprs_in_whichever_order() {
         // Told to, it looks for them and for nothing else.
         let told = ["-x", language, "-DHEIRLOOM_WITH_NSPR"];
         assert!(compiles(compiler, &[&told[..], &["-I", &nspr]].concat(), &format!("{ours}{theirs}{USE}")));
-        assert!(!compiles(compiler, &told, &format!("{ours}{USE}")));
         // By their folder, which isn't in the search path.
         let folder = "#include <nspr/nspr.h>\n";
         assert!(compiles(compiler, &["-x", language], &format!("{folder}{ours}{USE}")));
+        assert!(compiles(compiler, &told, &format!("{ours}{folder}{USE}")));
+        assert!(!compiles(compiler, &["-x", language], &format!("{ours}{folder}{USE}")));
         // The control: with both, the names would clash.
         let clash = [&args[..], &["-DHEIRLOOM_WITHOUT_NSPR"]].concat();
         assert!(!compiles(compiler, &clash, &format!("{ours}{theirs}{USE}")));

@@ -22,7 +22,7 @@ fn what_is_installed_as_the_docs_say_is_found_by_pkg_config() {
     // Of the lines, the one that builds was done already, in the profile of the tests.
     let recipe = recipe("## Installing").replace("target/release", library().to_str().unwrap());
     let lines: Vec<_> = recipe.lines().filter(|line| line.starts_with("install")).collect();
-    assert_eq!(lines.len(), 3, "{recipe}");
+    assert_eq!(lines.len(), 4, "{recipe}");
     let mut shell = Command::new("sh");
     shell.args(["-ec", &lines.join("\n")]).env("PREFIX", prefix.path());
     told(shell.current_dir(Path::new(CRATE).join("..")));
