@@ -2,6 +2,7 @@
 
 #![allow(unsafe_code)]
 
+pub mod c_library;
 pub mod hostile;
 
 use std::collections::BTreeMap;
@@ -12,6 +13,32 @@ use std::os::unix::fs::MetadataExt;
 use std::process::Output;
 
 use heirloom::Command;
+
+/// How often a proof repeats: few times, or as many as it promises where `HEIRLOOM_FULL` is set.
+#[must_use]
+pub fn rounds(few: usize, full: usize) -> usize {
+    if std::env::var_os("HEIRLOOM_FULL").is_some() { full } else { few }
+}
+
+/// Numbers that look random and are the same in every run, see Marsaglia's "Xorshift RNGs" (2003).
+#[derive(Clone, Debug)]
+pub struct Chance(u64);
+
+impl Chance {
+    /// The sequence of that number, which isn't 0.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// One of the numbers below `limit`.
+    pub fn below(&mut self, limit: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % limit
+    }
+}
 
 /// The regions among this process's descriptors, whoever put them there: number and inode.
 ///

@@ -7,6 +7,7 @@ use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::process::ExitCode;
 
 use heirloom::{Command, Error, FrozenRegion, ReadOnlyRegion, Region};
+use heirloom_tests::c_library::CLibrary;
 use heirloom_tests::{descriptors, hostile, open_regions, output, text};
 use rustix::process::{Resource, Rlimit, setrlimit};
 
@@ -101,6 +102,18 @@ fn main() -> ExitCode {
         }
         ["watch-published", name] => watch_published(name),
         ["hostile", name] => try_all(name),
+        ["hostile-by-c", library, kind, protocol] => {
+            let library = CLibrary::load(library);
+            let file_map = library.file_map(u32::try_from(hostile::SIZE).unwrap(), kind);
+            if *protocol == "by-name" {
+                library.run(&own_path(), &["hostile", "target"], file_map, c"target");
+            } else {
+                let mut command = std::process::Command::new(own_path());
+                command.args(["hostile", "TARGET"]).env("TARGET", library.export(file_map));
+                print!("{}", text(command.output().unwrap()));
+            }
+        }
+        ["both-claim", library, first] => both_claim(&CLibrary::load(library), first),
         ["freeze", name] => {
             println!(
                 "{}",
@@ -136,6 +149,41 @@ fn main() -> ExitCode {
             println!("held");
             std::io::read_to_string(std::io::stdin()).unwrap();
             drop(view);
+        }
+        ["answer"] => {
+            // Waits for a number, and writes the next one into all that it inherited.
+            let mut line = String::new();
+            std::io::stdin().read_line(&mut line).unwrap();
+            let number: u64 = line.trim().parse().unwrap();
+            let inherited = heirloom::inherited().unwrap();
+            for region in &inherited {
+                let view = Region::inherited(&region.name).unwrap().map().unwrap();
+                view.atomic_u64(0).unwrap().store(number + 1);
+            }
+            println!("{}", inherited.len());
+        }
+        ["soak", size] => {
+            // A parent that is killed sometime: it fills a region, and starts a child that maps it and stays.
+            let region = Region::options().name("soak").create(size.parse().unwrap()).unwrap();
+            let view = region.map().unwrap();
+            view.write_at(0, &vec![1; view.len()]).unwrap();
+            let child = Command::new(own_path()).args(["hold", "a"]).inherit("a", &region).unwrap().spawn().unwrap();
+            println!("{}", child.id());
+            std::io::read_to_string(std::io::stdin()).unwrap();
+        }
+        ["without-memfd", errno, directory] => {
+            refuse_memfd(errno.parse().unwrap());
+            println!("{}", told(Region::create(4096).map(|_| String::new())));
+            println!("{}", told(Region::options().huge_pages(true).create(2 << 20).map(|_| String::new())));
+            println!("{}", told(FrozenRegion::from_bytes("x").map(|_| String::new())));
+            let region = Region::options().unsealed_file_in(directory).create(4096).unwrap();
+            println!(
+                "{} {}",
+                region.kind(),
+                output(Command::new(own_path()).args(["take", "region:a"]).inherit("a", &region).unwrap()).trim()
+            );
+            println!("{}", told(region.clone().publish().map_err(Error::from).map(|_| String::new())));
+            println!("{}", told(region.freeze().map_err(Error::from).map(|_| String::new())));
         }
         ["shielded-hold", shield] => {
             let region = Region::create(4096).unwrap();
@@ -260,24 +308,81 @@ fn watch_published(name: &str) {
     }
 }
 
-/// Prints what became of each attempt, and of its control.
+/// Prints what became of each attempt, and of its control: on an inherited region, or an imported one.
 fn try_all(name: &str) {
-    let fd: OwnedFd = if let Ok(region) = FrozenRegion::inherited(name) {
-        region.try_into()
-    } else if let Ok(region) = ReadOnlyRegion::inherited(name) {
-        region.try_into()
-    } else {
-        Region::inherited(name).unwrap().try_into()
-    }
-    .unwrap();
+    // What a variable names was imported; anything else is a name.
+    let string = env::var(name).ok();
+    let string = string.as_deref();
+    let by_kind: [&dyn Fn() -> Result<OwnedFd, Error>; 3] = [
+        &|| string.map_or_else(|| FrozenRegion::inherited(name), FrozenRegion::import)?.try_into(),
+        &|| string.map_or_else(|| ReadOnlyRegion::inherited(name), ReadOnlyRegion::import)?.try_into(),
+        &|| string.map_or_else(|| Region::inherited(name), Region::import)?.try_into(),
+    ];
+    let fd = by_kind.iter().find_map(|open| open().ok()).unwrap();
+    // Who tried before left it somewhere else: all holders share the position.
+    rustix::fs::seek(&fd, rustix::fs::SeekFrom::Start(0)).unwrap();
+    let huge = rustix::fs::fstat(&fd).unwrap().st_blksize > 4096 && hostile::huge_control().is_ok();
     let code = |answer: std::io::Result<()>| match answer {
         Ok(()) => hostile::DONE,
         Err(error) => error.raw_os_error().unwrap_or(-1),
     };
     for attempt in hostile::ATTEMPTS {
-        let control = if attempt.name.starts_with("linkat") { hostile::linkable() } else { hostile::control() };
+        let control = match (attempt.name.starts_with("linkat"), huge) {
+            (true, _) => hostile::linkable(),
+            (_, true) => hostile::huge_control(),
+            _ => hostile::control(),
+        };
         let control = code((attempt.act)(control.unwrap().as_raw_fd()));
         println!("{}\t{}\t{control}", attempt.name, code((attempt.act)(fd.as_raw_fd())));
+    }
+}
+
+/// From now on this process is refused memory without a name, as by a sandbox.
+fn refuse_memfd(errno: u32) {
+    const ALLOW: u32 = 0x7fff_0000;
+    const REFUSE: u32 = 0x0005_0000;
+    let number = u32::try_from(libc::SYS_memfd_create).unwrap();
+    // Load the call's number; is it that one? Then refuse, else allow. See seccomp(2).
+    let mut filter = [
+        libc::sock_filter { code: 0x20, jt: 0, jf: 0, k: 0 },
+        libc::sock_filter { code: 0x15, jt: 0, jf: 1, k: number },
+        libc::sock_filter { code: 0x06, jt: 0, jf: 0, k: REFUSE | errno },
+        libc::sock_filter { code: 0x06, jt: 0, jf: 0, k: ALLOW },
+    ];
+    let program = libc::sock_fprog { len: 4, filter: filter.as_mut_ptr() };
+    // SAFETY: Plain numbers, and a program of as many lines as it says, which the kernel copies.
+    unsafe {
+        assert_eq!(libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+        assert_eq!(libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const program), 0);
+    }
+}
+
+/// Two copies of the library in one process, each with what was handed down: whoever comes second gets its own.
+fn both_claim(library: &CLibrary, first: &str) {
+    // SAFETY: As the header says.
+    let c = || unsafe { (library.PR_GetInheritedFileMap)(c"a".as_ptr()) };
+    let rust = || Region::inherited("a").unwrap();
+    let (file_map, region) = if first == "c" {
+        let file_map = c();
+        (file_map, rust())
+    } else {
+        let region = rust();
+        (c(), region)
+    };
+    // SAFETY: As the header says; the mapping is nobody else's.
+    unsafe {
+        let view = (library.PR_MemMap)(file_map, 0, 4096);
+        assert!(!view.is_null());
+        view.cast::<u8>().write_volatile(42);
+        let mut seen = [0];
+        region.map().unwrap().read_at(0, &mut seen).unwrap();
+        println!("{} {}", seen[0], open_regions().len());
+        // Each closes what is its own, and nothing of the other's.
+        assert_eq!((library.PR_CloseFileMap)(file_map), 0);
+        println!("{}", open_regions().contains_key(&region.as_fd().as_raw_fd()));
+        drop(region);
+        print!("{}", text(std::process::Command::new(own_path()).arg("regions").output().unwrap()));
+        println!("{}", open_regions().len());
     }
 }
 

@@ -1,15 +1,21 @@
 //! G2, only the heirs: no process inherits a region unless its spawn named it.
 
+#![allow(unsafe_code)]
+
+use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
 use std::io::{BufRead, BufReader};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::ptr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use heirloom::{FrozenRegion, InheritExt, Region};
+use heirloom_tests::rounds;
 
 use crate::{CHILD, child, output};
 
@@ -22,32 +28,63 @@ fn inodes(seen: &str) -> Vec<u64> {
     seen.lines().map(|line| line.split_once(' ').unwrap().1.parse().unwrap()).collect()
 }
 
+/// The numbers of the descriptors that a child found, and the inodes of the regions among them.
+fn found(output: std::process::Output) -> BTreeMap<String, String> {
+    let text = heirloom_tests::text(output);
+    text.lines().filter_map(|line| line.split_once(' ')).map(|(a, b)| (a.to_owned(), b.to_owned())).collect()
+}
+
 #[test]
 fn g2_each_child_gets_the_one_region_that_its_spawn_named() {
-    // Many threads make regions and start children at once, half of them by the standard library.
+    // Many threads make regions and start children at once, half of them by the standard library, and another forks.
     const THREADS: usize = 8;
-    const ROUNDS: usize = 25;
+    let rounds = rounds(25, 625);
     let bystander = Region::create(4096).unwrap();
+    // What every child of this process has, whoever starts it.
+    let always = found(Command::new(CHILD).arg("descriptors").output().unwrap());
+    let always: Vec<_> = always.keys().collect();
+    let over = AtomicBool::new(false);
     thread::scope(|scope| {
-        for thread in 0..THREADS {
-            scope.spawn(move || {
-                for _ in 0..ROUNDS {
-                    let mine = Region::create(4096).unwrap();
-                    let _other = FrozenRegion::from_bytes("not for the child").unwrap();
-                    let seen = if thread % 2 == 0 {
-                        output(child(&["regions"]).inherit("mine", &mine).unwrap())
-                    } else {
-                        let mut command = Command::new(CHILD);
-                        let seen = command.arg("regions").inherit("mine", &mine).unwrap().output().unwrap();
-                        String::from_utf8(seen.stdout).unwrap()
-                    };
-                    assert_eq!(inodes(&seen), [inode(&mine)]);
-                    // And nothing for a child that nothing was named for.
-                    let seen = Command::new(CHILD).arg("regions").output().unwrap();
-                    assert_eq!(String::from_utf8(seen.stdout).unwrap(), "");
+        let children: Vec<_> = (0..THREADS)
+            .map(|thread| {
+                let always = &always;
+                scope.spawn(move || {
+                    for _ in 0..rounds {
+                        let mine = Region::create(4096).unwrap();
+                        let _other = FrozenRegion::from_bytes("not for the child").unwrap();
+                        let seen = if thread % 2 == 0 {
+                            child(&["descriptors"]).inherit("mine", &mine).unwrap().output().unwrap()
+                        } else {
+                            let mut command = Command::new(CHILD);
+                            command.arg("descriptors").inherit("mine", &mine).unwrap().output().unwrap()
+                        };
+                        let number = mine.as_fd().as_raw_fd().to_string();
+                        let mut seen = found(seen);
+                        assert!(seen.remove(&number).unwrap().starts_with("/memfd:heirloom"));
+                        assert_eq!(seen.keys().collect::<Vec<_>>(), *always);
+                        // And nothing for a child that nothing was named for.
+                        let seen = found(Command::new(CHILD).arg("descriptors").output().unwrap());
+                        assert_eq!(seen.keys().collect::<Vec<_>>(), *always);
+                    }
+                })
+            })
+            .collect();
+        let over = &over;
+        scope.spawn(move || {
+            while !over.load(Ordering::Acquire) {
+                // SAFETY: The child ends at once.
+                let pid = unsafe { libc::fork() };
+                if pid == 0 {
+                    // SAFETY: Without running what belongs to the parent.
+                    unsafe { libc::_exit(0) };
                 }
-            });
-        }
+                // SAFETY: A child of this process, and nobody asks how it ended.
+                unsafe { libc::waitpid(pid, ptr::null_mut(), 0) };
+            }
+        });
+        let ended: Vec<_> = children.into_iter().map(thread::ScopedJoinHandle::join).collect();
+        over.store(true, Ordering::Release);
+        assert!(ended.iter().all(Result::is_ok));
     });
     drop(bystander);
 }
@@ -63,6 +100,16 @@ fn g2_a_child_that_claims_or_spawns_through_us_hands_nothing_on() {
     assert_eq!(seen.trim(), "");
     let seen = output(child(&["claim-and-spawn-std", "regions"]).inherit("a", &region).unwrap());
     assert_eq!(seen.trim(), "");
+}
+
+#[test]
+fn g2_two_copies_of_the_library_in_one_process_each_have_their_own() {
+    for first in ["c", "rust"] {
+        let region = Region::create(4096).unwrap();
+        let told = output(child(&["both-claim", crate::c_library(), first]).inherit("a", &region).unwrap());
+        // Both see the same memory, over two descriptors; in the end nothing is left, for children neither.
+        assert_eq!(told, "42 2\ntrue\n0\n", "first: {first}");
+    }
 }
 
 #[test]

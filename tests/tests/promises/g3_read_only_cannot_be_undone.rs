@@ -1,49 +1,137 @@
 //! G3, read-only can't be undone; G4, the size is fixed; G5, it is data, not a program: what a hostile holder tries, each
-//! attempt with its exact answer, and beside it the same call on memory without seals, where it must succeed.
+//! attempt with its exact answer, and beside it the same call on memory without seals, where it must succeed. Each kind of
+//! region, in ordinary and in huge pages, handed down in every way there is.
 
-use heirloom::{FrozenRegion, Heirloom, Region};
-use heirloom_tests::hostile::{ATTEMPTS, Attempt, DONE, SIZE};
+#![allow(unsafe_code)]
 
-use crate::{child, output};
+use std::io::Write;
 
-/// Lets a child try everything, and compares.
-fn try_all(region: &impl Heirloom, expected: fn(&Attempt) -> i32) {
-    let told = output(child(&["hostile", "target"]).inherit("target", region).unwrap());
+use heirloom::{FrozenRegion, Heirloom, InheritExt, ReadOnlyRegion, Region};
+use heirloom_tests::hostile::{ATTEMPTS, Attempt, HUGE_SIZE, SIZE, Target};
+use heirloom_tests::{output, text};
+
+use crate::{CHILD, child};
+
+/// What a child tells of its attempts, compared with what must come of them.
+fn compare(told: &str, target: Target, huge: bool) {
     let answers: Vec<Vec<_>> = told.lines().map(|line| line.split('\t').collect()).collect();
-    assert_eq!(answers.len(), ATTEMPTS.len());
+    assert_eq!(answers.len(), ATTEMPTS.len(), "{told}");
+    let mut wrong = Vec::new();
     for (attempt, answer) in ATTEMPTS.iter().zip(answers) {
         assert_eq!(answer[0], attempt.name);
-        assert_eq!(answer[2], DONE.to_string(), "the control of: {}", attempt.name);
-        assert_eq!(answer[1], expected(attempt).to_string(), "{}", attempt.name);
+        let expected = [attempt.answer(target, huge), attempt.control(huge)];
+        if answer[1..] != expected.map(|errno| errno.to_string()) {
+            wrong.push(format!("{}: {:?}, not {expected:?}", attempt.name, &answer[1..]));
+        }
     }
+    assert!(wrong.is_empty(), "{target:?}, huge pages: {huge}: answer and control of\n{}", wrong.join("\n"));
+}
+
+/// Hands it down in every way that the Rust library has, to children that try everything.
+fn try_all(region: &impl Heirloom, export: impl Fn() -> heirloom::Export, target: Target, huge: bool) {
+    let inherited = ["hostile", "target"];
+    compare(&output(child(&inherited).inherit("target", region).unwrap()), target, huge);
+    let mut command = std::process::Command::new(CHILD);
+    compare(&text(command.args(inherited).inherit("target", region).unwrap().output().unwrap()), target, huge);
+    let exported = export();
+    let mut command = std::process::Command::new(CHILD);
+    command.args(["hostile", "TARGET"]).env("TARGET", exported.as_str());
+    compare(&text(command.output().unwrap()), target, huge);
+}
+
+/// Fresh memory, in ordinary and where there are some in huge pages.
+fn fresh() -> Vec<(Region, bool)> {
+    let mut regions = vec![(Region::create(SIZE as u64).unwrap(), false)];
+    match Region::options().huge_pages(true).create(HUGE_SIZE as u64) {
+        Ok(region) => regions.push((region, true)),
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "SKIPPED: no huge pages (sysctl vm.nr_hugepages=8): {error}");
+        }
+    }
+    regions
+}
+
+/// By the C library too, which makes the memory itself.
+fn try_all_by_c(kind: &str, target: Target) {
+    for protocol in ["by-name", "by-string"] {
+        compare(&output(&mut child(&["hostile-by-c", crate::c_library(), kind, protocol])), target, false);
+    }
+}
+
+fn fill(region: &Region) -> Vec<u8> {
+    let bytes = vec![7; usize::try_from(region.size()).unwrap()];
+    region.map().unwrap().write_at(0, &bytes).unwrap();
+    bytes
+}
+
+fn read(region: &ReadOnlyRegion) -> Vec<u8> {
+    let mut bytes = vec![0; usize::try_from(region.size()).unwrap()];
+    region.map().unwrap().read_at(0, &mut bytes).unwrap();
+    bytes
 }
 
 #[test]
 fn g3_no_way_leads_into_a_frozen_region() {
-    let bytes = vec![7; SIZE];
-    let region = FrozenRegion::from_bytes(&bytes).unwrap();
-    try_all(&region, |attempt| attempt.frozen);
-    assert_eq!(*region.map().unwrap(), bytes);
+    for (region, huge) in fresh() {
+        let bytes = fill(&region);
+        let region: FrozenRegion = region.freeze().unwrap();
+        try_all(&region, || region.export_inheritable().unwrap(), Target::Frozen, huge);
+        assert!(*region.map().unwrap() == bytes);
+    }
+    try_all_by_c("frozen", Target::Frozen);
 }
 
 #[test]
 fn g3_no_way_leads_into_a_published_region() {
-    let (region, writer) = Region::create(SIZE as u64).unwrap().publish().unwrap();
-    let bytes = vec![7; SIZE];
-    writer.write_at(0, &bytes).unwrap();
-    try_all(&region, |attempt| attempt.published);
-    let mut seen = vec![0; SIZE];
-    region.map().unwrap().read_at(0, &mut seen).unwrap();
-    assert_eq!(seen, bytes);
-    // The one writer goes on.
-    writer.write_at(0, b"news").unwrap();
-    region.map().unwrap().read_at(0, &mut seen[..4]).unwrap();
-    assert_eq!(&seen[..4], b"news");
+    for (region, huge) in fresh() {
+        let bytes = fill(&region);
+        let (region, writer) = region.publish().unwrap();
+        try_all(&region, || region.export_inheritable().unwrap(), Target::Published, huge);
+        assert!(read(&region) == bytes);
+        // The one writer goes on.
+        writer.write_at(0, b"news").unwrap();
+        assert!(read(&region).starts_with(b"news"));
+    }
+    try_all_by_c("published", Target::Published);
 }
 
 #[test]
 fn g4_the_size_of_a_writable_region_is_fixed() {
+    for (region, huge) in fresh() {
+        let size = region.size();
+        try_all(&region, || region.export_inheritable().unwrap(), Target::Writable, huge);
+        assert_eq!(rustix::fs::fstat(&region).unwrap().st_size, i64::try_from(size).unwrap());
+    }
+    try_all_by_c("writable", Target::Writable);
+}
+
+#[test]
+fn g3_what_was_mapped_or_pinned_before_is_what_the_docs_say() {
+    // A view for reading from before, through a descriptor for both: it can still be made writable.
     let region = Region::create(SIZE as u64).unwrap();
-    try_all(&region, |attempt| attempt.writable);
-    assert_eq!(rustix::fs::fstat(&region).unwrap().st_size, i64::try_from(SIZE).unwrap());
+    let (address, len) = (std::ptr::null_mut(), SIZE);
+    // SAFETY: The kernel chooses the address, and nothing else uses the mapping.
+    unsafe {
+        use rustix::mm::{MapFlags, MprotectFlags, ProtFlags, mmap, mprotect, munmap};
+        let before = mmap(address, len, ProtFlags::READ, MapFlags::SHARED, &region, 0).unwrap();
+        let (published, writer) = region.publish().unwrap();
+        drop(writer);
+        mprotect(before, len, MprotectFlags::READ | MprotectFlags::WRITE).unwrap();
+        before.cast::<u8>().write_volatile(1);
+        assert_eq!(read(&published)[0], 1);
+        // And keeps the region from being frozen, so that nobody takes it for what it isn't.
+        let refused = published.freeze().unwrap_err();
+        assert_eq!(refused.error.kind(), heirloom::ErrorKind::StillWritable);
+        munmap(before, len).unwrap();
+        refused.handle.freeze().unwrap();
+    }
+}
+
+#[test]
+fn g3_the_table_has_each_way_once_and_enough_of_them() {
+    let mut names: Vec<_> = ATTEMPTS.iter().map(|attempt: &Attempt| attempt.name).collect();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), ATTEMPTS.len());
+    assert!(names.len() >= 40);
 }

@@ -1,17 +1,32 @@
-//! The promises of `SECURITY.md`, each test named for its promise. G7, G9 and G10 have none here yet.
+//! The promises of `SECURITY.md`, each test named for its promise.
 
+mod g10_it_says_what_it_cannot_promise;
 mod g1_no_name;
 mod g2_only_the_heirs;
 mod g3_read_only_cannot_be_undone;
 mod g5_data_not_a_program;
 mod g6_import_takes_nothing_on_trust;
+mod g7_gone_with_the_last_holder;
 mod g8_frozen_bytes_never_change;
+mod under_load;
+
+use std::path::Path;
+use std::sync::OnceLock;
 
 use heirloom::Command;
 use heirloom_tests::output;
 
 /// The program that the tests start.
 const CHILD: &str = env!("CARGO_BIN_EXE_child");
+
+/// The C library, built once.
+fn c_library() -> &'static str {
+    static BUILT: OnceLock<String> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
+        heirloom_tests::c_library::build(target).to_str().unwrap().to_owned()
+    })
+}
 
 /// That program with its arguments.
 fn child(args: &[&str]) -> Command {
