@@ -162,9 +162,9 @@ fn main() -> ExitCode {
             }
             println!("{}", inherited.len());
         }
-        ["soak", size] => {
+        ["soak", name, size] => {
             // A parent that is killed sometime: it fills a region, and starts a child that maps it and stays.
-            let region = Region::options().name("soak").create(size.parse().unwrap()).unwrap();
+            let region = Region::options().name(*name).create(size.parse().unwrap()).unwrap();
             let view = region.map().unwrap();
             view.write_at(0, &vec![1; view.len()]).unwrap();
             let child = Command::new(own_path()).args(["hold", "a"]).inherit("a", &region).unwrap().spawn().unwrap();

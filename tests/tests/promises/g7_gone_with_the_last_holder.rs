@@ -21,16 +21,22 @@ fn shared_memory() -> u64 {
     line.split_ascii_whitespace().next().unwrap().parse().unwrap()
 }
 
+/// What the regions of this test are called.
+fn name() -> String {
+    format!("soak-{}", std::process::id())
+}
+
 /// The processes that hold or map a region of this test.
 fn holders() -> Vec<String> {
     let processes = fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.path());
     // Not `self`, which is one of the others.
     let processes = processes.filter(|path| path.to_string_lossy().ends_with(|end: char| end.is_ascii_digit()));
+    let name = format!("heirloom:{}", name());
     let holds = |process: &std::path::Path| {
         let descriptors = fs::read_dir(process.join("fd")).into_iter().flatten().flatten();
         let mut links = descriptors.filter_map(|descriptor| fs::read_link(descriptor.path()).ok());
         let maps = fs::read_to_string(process.join("maps")).unwrap_or_default();
-        links.any(|link| link.to_string_lossy().contains("heirloom:soak")) || maps.contains("heirloom:soak")
+        links.any(|link| link.to_string_lossy().contains(&name)) || maps.contains(&name)
     };
     processes.filter(|process| holds(process)).map(|process| process.display().to_string()).collect()
 }
@@ -49,8 +55,12 @@ fn g7_memory_is_gone_with_the_last_of_those_that_are_killed() {
         // A process group of its own, for the child that may outlive its parent.
         let mut command = Command::new(CHILD);
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
-        let mut parent =
-            command.args(["soak", &SIZE.to_string()]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut parent = command
+            .args(["soak", &name(), &SIZE.to_string()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
         let wait_for_child = chance.below(3) > 0;
         let mut line = String::new();
         if wait_for_child {
@@ -87,7 +97,7 @@ fn g7_memory_is_gone_with_the_last_of_those_that_are_killed() {
 
 #[test]
 fn g7_memory_lives_as_long_as_a_mapping_does() {
-    let region = heirloom::Region::options().name("soak").create(SIZE).unwrap();
+    let region = heirloom::Region::options().name(name()).create(SIZE).unwrap();
     let view = region.map().unwrap();
     drop(region);
     assert_eq!(holders().len(), 1);
