@@ -172,7 +172,9 @@ impl Process {
                 changed.push(number);
             }
         }
-        assert_eq!(census(), expected, "{string:?}");
+        for (number, (now, expected)) in census().into_iter().zip(expected).enumerate() {
+            assert_eq!(now, expected, "descriptor {number} after {string:?}");
+        }
         assert!(is_locked(&self.locked), "{string:?} took a lock");
         for number in changed {
             let before = self.census[index(number)].unwrap();
@@ -234,7 +236,8 @@ fn look_at(number: RawFd) -> Option<Descriptor> {
     Some(Descriptor {
         device: status.st_dev,
         inode: status.st_ino,
-        size: u64::try_from(status.st_size).unwrap(),
+        // Standard output and error grow by what the fuzzer says.
+        size: if matches!(number, 1 | 2) { 0 } else { u64::try_from(status.st_size).unwrap() },
         mode: status.st_mode,
         links: status.st_nlink,
         fd_flags: flags[0],
