@@ -276,6 +276,8 @@ pub(crate) unsafe fn import_owned(string: &str, wanted: &str) -> Result<Arc<Obje
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const LARGEST: ExportString = ExportString {
@@ -340,6 +342,46 @@ mod tests {
         ] {
             let error = bad.parse::<ExportString>().unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Malformed, "{bad:?}");
+        }
+    }
+
+    /// Any string of the format, and some that only look like it.
+    fn strings() -> impl Strategy<Value = String> {
+        let number = prop_oneof![any::<u64>().prop_map(|number| number.to_string()), "[+-]?0?[0-9]{1,20}"];
+        let protection = prop_oneof!["[012]", "[0-9]?"];
+        let version = prop_oneof![4 => Just("1"), 1 => Just("2")];
+        let kind = prop_oneof![4 => "writable|unsealed|published|frozen", 1 => "[a-z]*"];
+        let descriptor = prop_oneof![(0..i32::MAX).prop_map(|number| number.to_string()), "[+-]?0?[0-9]{1,11}"];
+        (descriptor, protection, version, kind, number.clone(), number.clone(), number).prop_map(
+            |(number, protection, version, kind, size, device, inode)| {
+                format!("{number}:{protection}:{version}:{kind}:{size}:{device}:{inode}")
+            },
+        )
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(1000))]
+
+        #[test]
+        fn what_is_accepted_is_spelled_as_it_would_be_written(string in prop_oneof![strings(), any::<String>()]) {
+            match string.parse::<ExportString>() {
+                Ok(parsed) => prop_assert_eq!(parsed.to_string(), string),
+                Err(error) => prop_assert_eq!(error.kind(), ErrorKind::Malformed),
+            }
+        }
+
+        #[test]
+        fn whatever_is_exported_is_read_back(
+            number in 0..=i32::MAX,
+            kind in prop::sample::select(vec![Kind::Writable, Kind::Unsealed, Kind::Published, Kind::Frozen]),
+            for_copies: bool,
+            size: u64,
+            device: u64,
+            inode: u64,
+        ) {
+            let for_copies = for_copies && kind == Kind::Frozen;
+            let exported = ExportString { number, kind, for_copies, size, identity: Identity { device, inode } };
+            prop_assert_eq!(exported.to_string().parse::<ExportString>().ok(), Some(exported));
         }
     }
 }

@@ -140,6 +140,18 @@ pub use read_only::ReadOnlyRegion;
 pub use region::Region;
 pub use stdio::Stdio;
 
+/// What the fuzzers in `fuzz/` reach into.
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing {
+    /// The pairs of a value of `HEIRLOOM_REGIONS`, and what is wrong with it.
+    #[must_use]
+    pub fn variable(value: &str) -> (Vec<(String, String)>, Option<crate::Error>) {
+        let (pairs, error) = crate::variable::parse(value);
+        (pairs.into_iter().map(|(name, string)| (name, string.to_string())).collect(), error)
+    }
+}
+
 /// The examples of the README are tried too.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -118,6 +118,8 @@ pub(crate) fn parse(value: &str) -> (Vec<(String, ExportString)>, Option<Error>)
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::Kind;
     use crate::sys::Identity;
@@ -198,5 +200,54 @@ mod tests {
         assert!(parse(good).1.is_none());
         let (pairs, bad) = parse("");
         assert!(pairs.is_empty() && bad.is_none());
+    }
+
+    /// A pair as it should be, or cut, bent and repeated.
+    fn pairs_and_others() -> impl Strategy<Value = String> {
+        let good = any::<String>().prop_map(|name| encode(&name));
+        let name = prop_oneof![good, "[ab]", "(%[0-9A-Fa-f]{0,2}|[a-z]|é){0,4}"];
+        let string = prop_oneof![4 => Just("5:0:1:frozen:7:1:2"), 1 => Just("5:0:1:fro"), 1 => Just("")];
+        (name, prop_oneof![8 => Just("="), 1 => Just("")], string)
+            .prop_map(|(name, equals, string)| format!("{name}{equals}{string}"))
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(500))]
+
+        #[test]
+        fn every_pair_is_read_as_it_was_written_or_is_an_error(
+            written in prop::collection::vec(pairs_and_others(), 1..6),
+        ) {
+            let value = written.join(",");
+            let (read, error) = parse(&value);
+            let names: HashSet<_> = read.iter().map(|(name, _)| name).collect();
+            prop_assert_eq!(names.len(), read.len());
+            for (name, string) in &read {
+                prop_assert!(name::check(name).is_ok(), "{:?}", name);
+                let pair = format!("{}={string}", encode(name));
+                prop_assert!(written.contains(&pair), "{:?} is not in {:?}", pair, written);
+            }
+            let all = read.len() == written.len() || value.is_empty();
+            let expected = (!all).then_some(ErrorKind::Malformed);
+            prop_assert_eq!(error.map(|error| error.kind()), expected);
+        }
+
+        #[test]
+        fn what_nobody_wrote_is_read_without_a_panic(value: String) {
+            let (read, error) = parse(&value);
+            prop_assert!(error.is_some() || !read.is_empty() || value.is_empty());
+        }
+
+        #[test]
+        fn whatever_names_are_pushed_come_back(names in prop::collection::hash_set("[^\\x00]{1,60}", 0..6)) {
+            let mut variable = Variable::default();
+            for (name, number) in names.iter().zip(5..) {
+                variable.push(name, string(number)).unwrap();
+            }
+            let (pairs, error) = parse(variable.as_str());
+            prop_assert!(error.is_none());
+            let expected: Vec<_> = names.into_iter().zip((5..).map(string)).collect();
+            prop_assert_eq!(pairs, expected);
+        }
     }
 }

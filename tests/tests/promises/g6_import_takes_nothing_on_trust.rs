@@ -1,11 +1,14 @@
 //! G6, import takes nothing on trust: a string that doesn't name exactly the exported region is refused, and no
 //! descriptor of the process is closed, mapped or changed.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::fs::MetadataExt;
 
 use heirloom::{ErrorKind, FrozenRegion, ReadOnlyRegion, Region};
 use heirloom_tests::descriptors;
+use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
 
 /// Memory of 4096 bytes with those seals.
 fn memory(seals: rustix::fs::SealFlags) -> std::os::fd::OwnedFd {
@@ -110,6 +113,67 @@ fn g6_what_is_not_exactly_the_region_is_refused_and_nothing_is_touched() {
     assert_eq!(Region::import(good).unwrap().size(), 4096);
     assert_eq!(FrozenRegion::import(&honest(&frozen, "frozen")).unwrap().size(), 4096);
     assert_eq!(ReadOnlyRegion::import(&honest(&published, "published")).unwrap().size(), 4096);
+}
+
+/// Any string, or what replaces each field of a true one: a field of the same or of another descriptor's string, or
+/// anything.
+fn imports(truths: &[String]) -> impl Strategy<Value = String> + use<> {
+    let fields: Vec<Vec<String>> = truths.iter().map(|truth| truth.split(':').map(str::to_owned).collect()).collect();
+    let spliced = (0..fields.len()).prop_flat_map(move |truth| {
+        let fields = fields.clone();
+        let one = move |index: usize| {
+            let others: Vec<_> = fields.iter().map(|fields| fields[index].clone()).collect();
+            prop_oneof![
+                12 => Just(fields[truth][index].clone()),
+                2 => prop::sample::select(others),
+                1 => "[+-]?[0-9]{0,20}",
+            ]
+        };
+        std::array::from_fn::<_, 7, _>(one)
+    });
+    prop_oneof![9 => spliced.prop_map(|fields| fields.join(":")), 1 => any::<String>()]
+}
+
+#[test]
+fn g6_whatever_the_string_only_true_ones_are_accepted_and_nothing_is_touched() {
+    let region = Region::create(4096).unwrap();
+    let other = Region::create(8192).unwrap();
+    let (published, _) = Region::create(4096).unwrap().publish().unwrap();
+    let frozen = FrozenRegion::from_bytes([1; 4096]).unwrap();
+    let exports = [region.export(), other.export(), published.export(), frozen.export()].map(Result::unwrap);
+    let passwords = File::open("/etc/passwd").unwrap();
+    let (pipe, _pipe) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).unwrap();
+    let mut strings: Vec<_> = exports.iter().map(ToString::to_string).collect();
+    strings.extend([&passwords as &dyn AsFdDyn, &pipe].map(|fd| with(&strings[0], NUMBER, &fd.number())));
+
+    // Size, device and inode, as a string ends.
+    let what = |number: &str| {
+        let status = fs::metadata(format!("/proc/self/fd/{number}")).unwrap();
+        format!("{}:{}:{}", status.size(), status.dev(), status.ino())
+    };
+    let import = |string: &str| {
+        let region = Region::import(string).map(|region| what(&region.number()));
+        let published = |_| ReadOnlyRegion::import(string).map(|region| what(&region.number()));
+        let frozen = |_| FrozenRegion::import(string).map(|region| what(&region.number()));
+        region.or_else(published).or_else(frozen)
+    };
+    let before = descriptors();
+    let mut runner = TestRunner::new(ProptestConfig::with_cases(1000));
+    let trusted = runner.run(&imports(&strings), |string| {
+        if let Ok(imported) = import(&string) {
+            prop_assert!(string.ends_with(&format!(":{imported}")), "{} is {}", string, imported);
+            prop_assert_eq!(what(string.split(':').next().unwrap()), imported);
+        }
+        prop_assert_eq!(descriptors(), before.clone(), "{}", string);
+        Ok(())
+    });
+    trusted.unwrap();
+
+    // The control: the true ones among them.
+    for export in &exports {
+        assert_eq!(import(export.as_str()).unwrap(), what(&export.number()));
+    }
+    assert!(strings[exports.len()..].iter().all(|string| import(string).is_err()));
 }
 
 #[test]
