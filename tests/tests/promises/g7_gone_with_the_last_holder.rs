@@ -59,6 +59,7 @@ fn g7_memory_is_gone_with_the_last_of_those_that_are_killed() {
             .args(["soak", &name(), &SIZE.to_string()])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
+            .stderr(Stdio::null())
             .spawn()
             .unwrap();
         let wait_for_child = chance.below(3) > 0;
