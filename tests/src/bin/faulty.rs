@@ -242,10 +242,13 @@ fn operation(name: &str) -> Operation {
         }
         "inherited" => plain(|| Region::inherited("a"), left_open),
         "inherited-claimed-elsewhere" => {
-            let (number, _) = heirloom_tests::open_regions().pop_first().unwrap();
-            // SAFETY: Plain numbers.
-            unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) };
+            claim_elsewhere();
             plain(|| Region::inherited("a"), is_zero)
+        }
+        "claim" => plain(claim(), left_open),
+        "claim-claimed-elsewhere" => {
+            claim_elsewhere();
+            plain(claim(), is_zero)
         }
         "inherit" => {
             let region = region();
@@ -362,6 +365,26 @@ fn process(name: &str) -> Operation {
 fn fill_from(mut ready: Vec<File>) -> Operation {
     // Left open, so that what was open before still is.
     plain(move || FrozenRegion::from_file(&mem::ManuallyDrop::new(ready.pop().unwrap())), is_text)
+}
+
+/// As another copy of this library would.
+fn claim_elsewhere() {
+    let (number, _) = heirloom_tests::open_regions().pop_first().unwrap();
+    // SAFETY: Plain numbers.
+    unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) };
+}
+
+/// Takes what was claimed; the first time only if the claim went well.
+fn claim() -> impl FnMut() -> Result<Region, Error> {
+    let mut again = false;
+    move || {
+        heirloom::claim()?;
+        let missing = heirloom::inherited()?.pop().and_then(|one| one.missing);
+        match missing {
+            Some(error) if !mem::replace(&mut again, true) => Err(error),
+            _ => Region::inherited("a"),
+        }
+    }
 }
 
 /// Whether it is zero; its descriptor stays as it was inherited.

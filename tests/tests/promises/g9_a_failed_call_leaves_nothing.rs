@@ -47,6 +47,8 @@ const OPERATIONS: &[(&str, &[&str])] = &[
     ("for-copies", &["cannot duplicate a region of 8192 bytes: "]),
     ("inherit", &["cannot hand down a region of 8192 bytes: ", "cannot duplicate a region of 8192 bytes: "]),
     ("inherit-std", &["cannot hand down a region of 8192 bytes: ", "cannot duplicate a region of 8192 bytes: "]),
+    ("claim", &["cannot inherit the region \"a\": "]),
+    ("claim-claimed-elsewhere", &["cannot inherit the region \"a\": "]),
     ("inherited", &["cannot inherit the region \"a\": "]),
     ("inherited-claimed-elsewhere", &["cannot inherit the region \"a\": "]),
     ("spawn", START),
@@ -97,6 +99,7 @@ const CALLS: &[(&str, &str, &str, &str)] = &[
     ("import", "fcntl", "F_GET_SEALS", "EINVAL=NotThatRegion EIO=System"),
     ("receive", "fcntl", "F_GET_SEALS", "EINVAL=NotThatRegion EIO=System"),
     // What couldn't be claimed is tried again when it is asked for. What isn't open, or has no seals, is not.
+    ("claim", "fcntl", "F_GET_SEALS", "EIO=System"),
     ("inherited", "fstat", "", "ENOMEM=fine EOVERFLOW=fine"),
     ("inherited", "fcntl", "F_GETFD", ""),
     ("inherited", "fcntl", "F_GETFL", "EBADF=fine"),
@@ -215,7 +218,7 @@ fn run(operation: &str, options: &[&str], trace: &Path) -> Result<([Told; 2], St
     let inherited = Region::create(8192).unwrap();
     let mut command = Command::new("strace");
     command.args(["-f", "-qq", "-o"]).arg(trace).args(options).args([FAULTY, operation]);
-    if operation.starts_with("inherited") {
+    if inherits(operation) {
         command.inherit("a", &inherited).unwrap();
     }
     let output = command.output().unwrap();
@@ -234,6 +237,11 @@ fn run(operation: &str, options: &[&str], trace: &Path) -> Result<([Told; 2], St
         _ => None,
     }
     .ok_or_else(|| format!("it did not end well: {output:?}"))
+}
+
+/// Whether it is about what its process inherited.
+fn inherits(operation: &str) -> bool {
+    operation.starts_with("inherited") || operation.starts_with("claim")
 }
 
 /// Whether calls can be made to fail here.
@@ -406,7 +414,7 @@ fn g9_a_call_that_fails_anywhere_says_so_and_leaves_nothing() {
         };
         assert_eq!((&*first.kind, first.right, &*first.left), (expected, true, "[]"), "{operation}: {first:?}");
         // What was inherited can be taken once.
-        let expected = if operation.starts_with("inherited") { "AlreadyTaken" } else { expected };
+        let expected = if inherits(operation) { "AlreadyTaken" } else { expected };
         assert_eq!((&*again.kind, again.right, &*again.left), (expected, true, "[]"), "{operation}: {again:?}");
         let cases = cases(operation, tried, &trace).unwrap_or_else(|error| panic!("{error}"));
         assert!(!cases.is_empty(), "{operation} makes no call");
