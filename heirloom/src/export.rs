@@ -183,7 +183,7 @@ fn forget_export(number: RawFd) {
 }
 
 /// Whether a descriptor belongs to an [`Export`] of this process.
-fn is_exported(number: RawFd) -> bool {
+pub(crate) fn is_exported(number: RawFd) -> bool {
     EXPORTED.lock().unwrap_or_else(PoisonError::into_inner).contains(&number)
 }
 

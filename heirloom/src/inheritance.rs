@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::env;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use crate::export::{ExportString, Mismatch};
+use crate::export::{ExportString, Mismatch, is_exported};
 use crate::object::Object;
 use crate::sys;
 use crate::variable::{self, VARIABLE};
@@ -108,14 +108,16 @@ fn claim_one(name: &str, string: ExportString, listed_once: bool) -> Result<Obje
     if !listed_once {
         return refused("more than once");
     }
-    // Close-on-exec, it came from nobody's exec: another copy of this library, say, claimed it.
-    let claimed = if sys::look_at(number, sys::is_close_on_exec).unwrap_or(false) {
+    // Close-on-exec, it came from nobody's exec: another copy of this library, say, claimed it. And an export of this
+    // process may have the number by the time of a second try.
+    let claimed = if sys::look_at(number, sys::is_close_on_exec).unwrap_or(false) || is_exported(number) {
         string.duplicate()
     } else {
         string.reserve().map(|status| {
             // SAFETY: Reserved just now. It was inherited under the number that the variable names for just this, and is
             // exactly the region that was handed down. Nobody made it close-on-exec, as an owner would have; and every
-            // call of this library that brings a region in claims first, so no handle of its own can have that number.
+            // call of this library that brings a region in claims first, so no handle of its own can have that number:
+            // also not when a failed claim is tried again, since the number was open all the time.
             unsafe { string.take_over(&status) }
         })
     };
@@ -164,9 +166,10 @@ pub(crate) fn take(name: &str, wanted: &str) -> Result<Arc<Object>> {
             let message = format!("{tried}: it was taken already");
             Err(Error::advised(ErrorKind::AlreadyTaken, message, "clone that handle"))
         }
+        // What the system refused once it may do now.
         State::Missing(error) => {
-            entry.state = State::Missing(error.clone());
-            Err(error)
+            let again = if error.os_error().is_some() { claim_one(name, entry.string, true) } else { Err(error) };
+            again.map(Arc::new).inspect_err(|error| entry.state = State::Missing(error.clone()))
         }
     }
 }

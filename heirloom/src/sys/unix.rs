@@ -35,6 +35,9 @@ impl From<Errno> for Failure {
             }
             Errno::NOMEM => (ErrorKind::OutOfMemory, "no memory is left"),
             Errno::NOSPC | Errno::DQUOT => (ErrorKind::OutOfMemory, "no space is left"),
+            Errno::FBIG => {
+                (ErrorKind::TooLarge, "that is more than its file system, or this process's limit, lets a file hold")
+            }
             _ => (ErrorKind::System, ""),
         };
         Self { kind, os: errno.into(), hint }

@@ -8,6 +8,7 @@ mod g5_data_not_a_program;
 mod g6_import_takes_nothing_on_trust;
 mod g7_gone_with_the_last_holder;
 mod g8_frozen_bytes_never_change;
+mod g9_a_failed_call_leaves_nothing;
 mod under_load;
 
 use std::path::Path;
