@@ -3,6 +3,7 @@
 #![allow(unsafe_code)]
 
 pub mod hostile;
+pub mod soundness;
 
 use std::collections::BTreeMap;
 use std::fs;
