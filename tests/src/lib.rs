@@ -4,6 +4,7 @@
 
 pub mod c_library;
 pub mod hostile;
+pub mod soundness;
 
 use std::collections::BTreeMap;
 use std::fs;

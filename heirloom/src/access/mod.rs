@@ -47,6 +47,11 @@ mod arch;
 #[path = "portable.rs"]
 mod arch;
 
+/// The fallback beside the assembly, for the tests that compare the two.
+#[cfg(test)]
+#[allow(clippy::duplicate_mod)] // Where it is what this machine uses, it is there twice.
+mod portable;
+
 #[cfg(test)]
 mod tests;
 

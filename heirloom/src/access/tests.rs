@@ -1,5 +1,10 @@
 #![allow(clippy::cast_possible_truncation)] // The low byte is the pattern.
 
+mod beside_the_fallback;
+#[cfg(heirloom_portable)]
+mod controls;
+mod threads;
+
 use std::thread;
 
 use super::*;
@@ -12,6 +17,13 @@ struct Heap {
 impl Heap {
     fn new(words: usize) -> Self {
         Self { words: vec![0; words] }
+    }
+
+    /// As few words as `bytes` fill, so that a sanitizer sees what goes past them.
+    fn of(bytes: &[u8]) -> Self {
+        let mut heap = Self::new(bytes.len().div_ceil(8));
+        heap.share(bytes.len()).write_at(0, bytes).unwrap();
+        heap
     }
 
     /// The first `len` bytes as shared ones.
@@ -121,18 +133,22 @@ fn two_halves_of_a_word_can_be_counted_by_two_threads_while_a_third_copies() {
     let mut heap = Heap::new(2);
     let shared = heap.share(16);
     thread::scope(|scope| {
-        for offset in [0, 4] {
+        let counting = [0, 4].map(|offset| {
             let shared = &shared;
             scope.spawn(move || {
                 let number = shared.atomic_u32(offset).unwrap();
                 for _ in 0..ROUNDS {
                     number.fetch_add(1);
                 }
-            });
-        }
+            })
+        });
         for round in 0..ROUNDS {
             shared.write_at(8, &round.to_ne_bytes()).unwrap();
             shared.read_at(0, &mut [0; 16]).unwrap();
+        }
+        // A sanitizer sees these, and not what the scope itself waits by.
+        for thread in counting {
+            thread.join().unwrap();
         }
     });
     assert_eq!((shared.load_u32(0).unwrap(), shared.load_u32(4).unwrap()), (ROUNDS, ROUNDS));
@@ -144,7 +160,7 @@ fn what_a_store_released_an_acquiring_load_sees() {
     let mut heap = Heap::new(20);
     let shared = heap.share(160);
     thread::scope(|scope| {
-        scope.spawn(|| {
+        let asking = scope.spawn(|| {
             let (turn, answer) = (shared.atomic_u64(0).unwrap(), shared.atomic_u64(8).unwrap());
             for round in 1..=ROUNDS {
                 shared.write_at(21, &[round as u8; 100]).unwrap();
@@ -164,5 +180,6 @@ fn what_a_store_released_an_acquiring_load_sees() {
             assert_eq!(seen, [round as u8; 100]);
             answer.store(round);
         }
+        asking.join().unwrap();
     });
 }

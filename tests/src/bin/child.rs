@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use heirloom::{Command, Error, FrozenRegion, ReadOnlyRegion, Region};
 use heirloom_tests::c_library::CLibrary;
-use heirloom_tests::{descriptors, hostile, open_regions, output, text};
+use heirloom_tests::{descriptors, hostile, open_regions, output, soundness, text};
 use rustix::process::{Resource, Rlimit, setrlimit};
 
 #[allow(clippy::too_many_lines)] // A list of small programs.
@@ -95,6 +95,10 @@ fn main() -> ExitCode {
             let view = Region::inherited(name).unwrap().map().unwrap();
             let number = view.atomic_u64(0).unwrap();
             (0..times.parse().unwrap()).for_each(|_: u32| _ = number.fetch_add(1));
+        }
+        ["play", game, side, rounds] => {
+            let view = Region::inherited("bytes").unwrap().map().unwrap();
+            soundness::play(game, side.parse().unwrap(), rounds.parse().unwrap(), &view);
         }
         ["print-frozen", name] => {
             let view = FrozenRegion::inherited(name).unwrap().map().unwrap();
