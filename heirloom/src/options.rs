@@ -56,7 +56,8 @@ impl RegionOptions {
     /// where too few are free. The size, and offsets of mappings, must be multiples of 2 MiB.
     ///
     /// While it is writable, any holder can give pages back to the pool and use them up, and a touch of one then ends the
-    /// process: hand it down published or frozen to children that may turn hostile.
+    /// process: hand it down published or frozen to children that may turn hostile. The kernel lets any holder make it
+    /// executable.
     ///
     /// ```
     /// use heirloom::{ErrorKind, Region};

@@ -154,6 +154,21 @@ fn main() -> ExitCode {
             std::io::read_to_string(std::io::stdin()).unwrap();
             drop(view);
         }
+        ["make-all-kinds", directory] => {
+            let region = Region::create(4096).unwrap();
+            Region::options().name("named").populate(true).create(4096).unwrap().freeze().unwrap();
+            FrozenRegion::from_reader(&b"a text"[..]).unwrap();
+            let unsealed = Region::options().unsealed_file_in(directory).create(4096).unwrap();
+            let mut command = Command::new("true");
+            command.inherit("a", &region).unwrap().inherit("b", &unsealed).unwrap().status().unwrap();
+            let _exported = region.export_inheritable().unwrap();
+            drop(region.publish().unwrap());
+        }
+        ["make-a-file", directory] => {
+            let path = std::path::Path::new(directory).join("named");
+            std::fs::write(&path, "").unwrap();
+            std::fs::remove_file(path).unwrap();
+        }
         ["answer"] => {
             // Waits for a number, and writes the next one into all that it inherited.
             let mut line = String::new();

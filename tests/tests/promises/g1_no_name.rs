@@ -1,6 +1,7 @@
 //! G1, no name, ever: no entry of a file system comes or goes while regions are made.
 
 use std::fs::{self, File};
+use std::io::Write;
 use std::mem::MaybeUninit;
 use std::os::fd::AsFd;
 use std::path::Path;
@@ -10,7 +11,7 @@ use rustix::fd::OwnedFd;
 use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
 use rustix::io::Errno;
 
-use crate::{child, output};
+use crate::{CHILD, child, output};
 
 /// What comes and goes in a directory.
 struct Watch(OwnedFd);
@@ -85,4 +86,33 @@ fn g1_a_file_that_backs_a_region_cannot_be_given_a_name() {
     // The control: one that is not meant to stay unnamed.
     let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
     assert_eq!(name(&open(directory.path(), flags, Mode::RUSR).unwrap()), Ok(()));
+}
+
+/// The calls by which a program that `child` runs gives names to files, or takes them away; `None` where they can't be seen.
+fn naming_calls(args: &[&str]) -> Option<Vec<String>> {
+    let trace = tempfile::NamedTempFile::new().unwrap();
+    let mut strace = std::process::Command::new("strace");
+    strace.args(["-f", "-qq", "-o"]).arg(trace.path()).args(["-e", "trace=%file", CHILD]).args(args);
+    match strace.output() {
+        Ok(output) if output.status.success() => {}
+        answer => {
+            let _ = writeln!(std::io::stderr(), "SKIPPED: strace can't trace here: {answer:?}");
+            return None;
+        }
+    }
+    let calls = ["O_CREAT", "creat(", "link(", "linkat(", "symlink", "rename", "mknod", "mkdir", "unlink"];
+    let traced = fs::read_to_string(trace.path()).unwrap();
+    let naming = traced.lines().filter(|line| calls.iter().any(|call| line.contains(call)));
+    // Of reading a link, nothing comes to be.
+    Some(naming.filter(|line| !line.contains("readlink")).map(str::to_owned).collect())
+}
+
+#[test]
+fn g1_no_call_gives_a_name_or_takes_one_away() {
+    let directory = tempfile::tempdir().unwrap();
+    let directory = directory.path().to_str().unwrap();
+    let Some(calls) = naming_calls(&["make-all-kinds", directory]) else { return };
+    assert_eq!(calls, Vec::<String>::new());
+    // The control: a file with a name is seen to come and to go.
+    assert_eq!(naming_calls(&["make-a-file", directory]).unwrap().len(), 2);
 }
