@@ -27,6 +27,11 @@ static inline void check_failed(const char *file, int line, const char *what)
     PR_GetErrorText(text);
     fprintf(stderr, "%s:%d: not so: %s (last error %d, %d: %s)\n", file, line, what, (int)PR_GetError(),
             (int)PR_GetOSError(), text);
+    /* Whoever leads a process group takes its children along: they may wait for ever. */
+    if (getpgrp() == getpid()) {
+        signal(SIGTERM, SIG_IGN);
+        kill(0, SIGTERM);
+    }
     exit(1);
 }
 

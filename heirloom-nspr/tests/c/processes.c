@@ -436,7 +436,7 @@ int main(int argc, char **argv)
     int fds[2];
     under_valgrind = argc > 1 && strcmp(argv[1], "under-valgrind") == 0;
     /* Each `read line` waits until it is ended. */
-    CHECK(pipe(fds) == 0 && dup2(fds[0], 0) == 0);
+    CHECK(pipe(fds) == 0 && dup2(fds[0], 0) == 0 && setpgid(0, 0) == 0);
     exit_codes_are_nsprs();
     the_path_is_not_searched_and_counts_from_the_new_directory();
     the_child_has_what_the_caller_opened_and_its_signals();
