@@ -16,7 +16,7 @@ use crate::check;
 /// Nothing refused the call.
 pub const DONE: i32 = 0;
 
-/// Which kind of region an answer is for: the column of [`Attempt::answers`].
+/// Which kind of region an answer is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Target {
     /// Frozen.
