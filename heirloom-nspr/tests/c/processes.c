@@ -52,17 +52,21 @@ static int others_block(int signal, int *threads)
     CHECK(tasks != NULL);
     *threads = 0;
     while ((task = readdir(tasks)) != NULL) {
-        char path[300], line[256];
+        char path[300], line[256], name[256] = "";
         unsigned long long blocked = 0;
-        FILE *status;
         if (task->d_name[0] == '.' || atoi(task->d_name) == getpid())
             continue;
         snprintf(path, sizeof path, "/proc/self/task/%s/status", task->d_name);
-        status = fopen(path, "r");
-        while (status != NULL && fgets(line, sizeof line, status) != NULL)
-            sscanf(line, "SigBlk: %llx", &blocked);
-        if (status != NULL)
+        /* Until it has its name, a new thread still blocks all for its own start. */
+        while (strcmp(name, "heirloom-reaper") != 0) {
+            FILE *status = fopen(path, "r");
+            CHECK(status != NULL);
+            while (fgets(line, sizeof line, status) != NULL) {
+                sscanf(line, "Name: %255s", name);
+                sscanf(line, "SigBlk: %llx", &blocked);
+            }
             fclose(status);
+        }
         all &= blocked >> (signal - 1) & 1;
         ++*threads;
     }
