@@ -3,7 +3,7 @@
 #![allow(unsafe_code, non_snake_case)]
 
 use std::ffi::{OsStr, c_char};
-use std::fmt::Write;
+use std::fmt;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::ptr;
@@ -28,13 +28,26 @@ pub(crate) struct Attributes {
     /// these close it.
     pub(crate) standard: [Option<i32>; 3],
     pub(crate) directory: Option<PathBuf>,
-    /// The value of `NSPR_INHERIT_FDS`.
-    pub(crate) descriptors: String,
-    /// The descriptors that it lists.
-    pub(crate) inherited: Vec<i32>,
+    pub(crate) files: Vec<InheritedFile>,
     pub(crate) regions: Vec<(String, Arc<Shared>)>,
     /// What a function that returns nothing couldn't say.
     flaw: Option<Failure>,
+}
+
+/// An open file that the child finds by `PR_GetInheritedFD`, under its number.
+#[derive(Clone)]
+pub(crate) struct InheritedFile {
+    name: String,
+    /// A `PRDescType`.
+    kind: i32,
+    pub(crate) number: i32,
+}
+
+/// One entry of `NSPR_INHERIT_FDS`.
+impl fmt::Display for InheritedFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:0x{:x}", self.name, self.kind, self.number)
+    }
 }
 
 impl Attributes {
@@ -194,11 +207,7 @@ pub unsafe extern "C" fn PR_ProcessAttrSetInheritableFD(
         if sys::is_close_on_exec(number) != Some(false) {
             return refused(Code::NoAccessRights, "it is not inheritable: PR_SetFDInheritable makes it so");
         }
-        let mut attributes = locked(&attributes);
-        attributes.inherited.push(number);
-        let descriptors = &mut attributes.descriptors;
-        let colon = if descriptors.is_empty() { "" } else { ":" };
-        let _ = write!(descriptors, "{colon}{name}:{kind}:0x{number:x}");
+        locked(&attributes).files.push(InheritedFile { name: name.to_owned(), kind, number });
         Ok(PRStatus::Success)
     })
 }

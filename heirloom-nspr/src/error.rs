@@ -65,8 +65,13 @@ impl Failure {
     }
 }
 
-impl From<Error> for Failure {
-    fn from(error: Error) -> Self {
+impl Failure {
+    /// What the Rust library failed for, with advice for C in place of its own.
+    pub(crate) fn of(error: &Error, advice: &str) -> Self {
+        Self { text: error.without_advice().to_owned().into(), ..Self::in_its_words(error) }.advised(advice)
+    }
+
+    fn in_its_words(error: &Error) -> Self {
         let errno = error.os_error().map(Errno::from_raw_os_error);
         let code = match error.kind() {
             ErrorKind::InvalidInput
@@ -92,10 +97,15 @@ impl From<Error> for Failure {
             ErrorKind::OutOfDescriptors => errno.map_or(Code::ProcDescTableFull, code_of),
             _ => errno.map_or(Code::Unknown, code_of),
         };
-        let os = error.os_error().unwrap_or(0);
+        Self { code, os: error.os_error().unwrap_or(0), text: error.to_string().into() }
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
         match advice(error.kind()) {
-            Some(advice) => Self { code, os, text: error.without_advice().to_owned().into() }.advised(advice),
-            None => Self { code, os, text: error.to_string().into() },
+            Some(advice) => Self::of(&error, advice),
+            None => Self::in_its_words(&error),
         }
     }
 }

@@ -84,7 +84,7 @@ impl Memory {
             }
             (Err(error), None) if error.kind() == ErrorKind::Unsupported => {
                 let advice = "allow memfd_create here, or name a directory for a file without a name";
-                return Err(Failure::from(error).advised(advice));
+                return Err(Failure::of(&error, advice));
             }
             (region, _) => region?,
         };

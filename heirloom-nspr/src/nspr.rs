@@ -75,7 +75,7 @@ fn find_behind() {
 
 /// NSPR, if this process has it by now.
 pub(crate) fn find() -> Option<&'static Nspr> {
-    found().or_else(|| {
+    FOUND.get().or_else(|| {
         // It may be loaded at any time, also for one library alone (`RTLD_LOCAL`), which is behind nobody.
         let seen = sys::libraries(LIBRARY, SEARCHED.load(Ordering::Relaxed));
         if !seen.found {
@@ -86,11 +86,6 @@ pub(crate) fn find() -> Option<&'static Nspr> {
         let nspr = Nspr::resolve(|name| library.symbol(name))?;
         Some(FOUND.get_or_init(|| nspr))
     })
-}
-
-/// NSPR, if it was found before: for a signal handler, which must not look for it.
-pub(crate) fn found() -> Option<&'static Nspr> {
-    FOUND.get()
 }
 
 impl Nspr {

@@ -13,7 +13,7 @@ use heirloom::{Command, Stdio};
 use rustix::io::Errno;
 use rustix::process::Pid;
 
-use crate::attributes::Attributes;
+use crate::attributes::{Attributes, InheritedFile};
 use crate::error::{Code, Failure, Result, answer, set_code};
 use crate::processes::{NotKilled, PRProcess, Place};
 use crate::sys::{self, Ending};
@@ -73,8 +73,9 @@ impl Program<'_> {
             }
         }
         let attributes = &self.attributes;
-        if !attributes.descriptors.is_empty() {
-            command.env(INHERITED_FILES, &attributes.descriptors);
+        if !attributes.files.is_empty() {
+            let listed: Vec<_> = attributes.files.iter().map(InheritedFile::to_string).collect();
+            command.env(INHERITED_FILES, listed.join(":"));
         }
         if let Some(directory) = &attributes.directory {
             command.current_dir(directory);
@@ -83,7 +84,7 @@ impl Program<'_> {
             region.current().inherit(&mut command, name)?;
         }
         let mut streams = Redirected::default();
-        let mut redirect = |number| streams.redirect(number, &attributes.inherited);
+        let mut redirect = |number| streams.redirect(number, &attributes.files);
         let [stdin, stdout, stderr] = attributes.standard.map(|number| number.map(&mut redirect));
         stdin.transpose()?.map(|stdin| command.stdin(stdin));
         stdout.transpose()?.map(|stdout| command.stdout(stdout));
@@ -118,14 +119,14 @@ struct Redirected {
 
 impl Redirected {
     /// `inherited` are those that the child is to find under their own numbers all the same.
-    fn redirect(&mut self, number: i32, inherited: &[i32]) -> Result<Stdio> {
+    fn redirect(&mut self, number: i32, inherited: &[InheritedFile]) -> Result<Stdio> {
         let failed = |errno| Failure::system("cannot redirect a standard stream", errno);
         self.lock.get_or_insert_with(|| REDIRECTING.lock().unwrap_or_else(PoisonError::into_inner));
         let file = sys::duplicate(number).map_err(failed)?;
         if !sys::set_blocking(number, true).map_err(failed)? {
             self.waiting.push(number);
         }
-        let elsewhere = sys::is_standard(number) || inherited.contains(&number);
+        let elsewhere = sys::is_standard(number) || inherited.iter().any(|file| file.number == number);
         if !elsewhere && !sys::set_close_on_exec(number, true).map_err(failed)? {
             self.inheritable.push(number);
         }
