@@ -5,6 +5,7 @@
 pub mod c_library;
 pub mod hostile;
 pub mod soundness;
+pub mod watch;
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -21,14 +21,7 @@ fn library() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| {
         let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let mut command = Command::new(cargo);
-        command
-            .args(["build", "--locked", "--package", "heirloom-nspr", "--target-dir"])
-            .arg(target)
-            .current_dir(CRATE);
-        told(&mut command);
-        target.join("debug")
+        heirloom_tests::c_library::build(target).parent().unwrap().to_owned()
     })
 }
 

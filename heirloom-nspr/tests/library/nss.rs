@@ -3,17 +3,14 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::mem::MaybeUninit;
 use std::net::{TcpListener, TcpStream};
-use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
-use rustix::io::Errno;
+use heirloom_tests::watch::Watch;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::{library, there_is, told};
@@ -111,28 +108,9 @@ impl Drop for Server {
     }
 }
 
-/// Names that come in the directory where the original puts its files.
-struct Watch(OwnedFd);
-
-impl Watch {
-    fn new() -> Self {
-        let watch = inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC).unwrap();
-        inotify::add_watch(&watch, "/tmp", WatchFlags::CREATE).unwrap();
-        Self(watch)
-    }
-
-    fn saw_a_file_of_the_originals(&self) -> bool {
-        let mut buffer = [MaybeUninit::uninit(); 8192];
-        let mut reader = inotify::Reader::new(&self.0, &mut buffer);
-        let mut seen = false;
-        loop {
-            match reader.next() {
-                Ok(event) => seen |= event.file_name().is_some_and(|name| name.to_bytes().starts_with(b".NSPR-AFM-")),
-                Err(Errno::AGAIN) => return seen,
-                Err(errno) => panic!("{errno}"),
-            }
-        }
-    }
+/// Whether a file of the original's came or went since this was asked last.
+fn a_file_of_the_originals(watch: &Watch) -> bool {
+    watch.names().iter().any(|name| name.starts_with(".NSPR-AFM-"))
 }
 
 /// A certificate for the server, in a folder of its own.
@@ -157,7 +135,7 @@ fn a_tls_server_of_three_processes_shares_its_sessions_in_our_memory() {
     let names =
         || -> BTreeSet<_> { fs::read_dir(database.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect() };
     let before = names();
-    let watch = Watch::new();
+    let watch = Watch::over(Path::new("/tmp"));
     let mut server = Server::start(database.path(), Some(library().join("libheirloom_nspr.so")));
     let children = server.children();
 
@@ -176,7 +154,7 @@ fn a_tls_server_of_three_processes_shares_its_sessions_in_our_memory() {
     for process in children.iter().copied().chain([server.parent.id()]) {
         assert_eq!(Server::memory(process), (parents.clone(), false), "process {process}");
     }
-    assert!(!watch.saw_a_file_of_the_originals());
+    assert!(!a_file_of_the_originals(&watch));
 
     // With one of them gone, the others go on sharing it.
     signal(children[1], Signal::KILL);
@@ -196,7 +174,7 @@ fn a_tls_server_of_three_processes_shares_its_sessions_in_our_memory() {
 
     // The control: of the original, all of this can be seen.
     let original = Server::start(database.path(), None);
-    assert!(watch.saw_a_file_of_the_originals());
+    assert!(a_file_of_the_originals(&watch));
     let (regions, theirs) = Server::memory(original.parent.id());
     assert!(regions.is_empty() && theirs);
 }

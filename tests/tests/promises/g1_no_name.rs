@@ -2,41 +2,14 @@
 
 use std::fs::{self, File};
 use std::io::Write;
-use std::mem::MaybeUninit;
 use std::os::fd::AsFd;
 use std::path::Path;
 
 use heirloom::{FrozenRegion, Region};
-use rustix::fd::OwnedFd;
-use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
+use heirloom_tests::watch::Watch;
 use rustix::io::Errno;
 
 use crate::{CHILD, child, output};
-
-/// What comes and goes in a directory.
-struct Watch(OwnedFd);
-
-impl Watch {
-    fn over(directory: &Path) -> Self {
-        let watch = inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC).unwrap();
-        inotify::add_watch(&watch, directory, WatchFlags::CREATE | WatchFlags::DELETE | WatchFlags::MOVE).unwrap();
-        Self(watch)
-    }
-
-    /// The names that came or went, one each time.
-    fn names(&self) -> Vec<String> {
-        let mut buffer = [MaybeUninit::uninit(); 8192];
-        let mut reader = inotify::Reader::new(&self.0, &mut buffer);
-        let mut names = Vec::new();
-        loop {
-            match reader.next() {
-                Ok(event) => names.extend(event.file_name().map(|name| name.to_str().unwrap().to_owned())),
-                Err(Errno::AGAIN) => return names,
-                Err(errno) => panic!("{errno}"),
-            }
-        }
-    }
-}
 
 #[test]
 fn g1_no_entry_comes_or_goes_in_the_directory_that_backs_a_region() {
