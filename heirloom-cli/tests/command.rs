@@ -9,6 +9,7 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
+use heirloom_tests::skip;
 use serde_json::Value;
 
 const HEIRLOOM: &str = env!("CARGO_BIN_EXE_heirloom");
@@ -256,7 +257,7 @@ fn a_file_that_changes_while_it_is_read_is_a_failure() {
 fn files_that_say_the_wrong_size_are_read_as_they_are() {
     for file in ["/proc/self/status", "/sys/kernel/mm/transparent_hugepage/enabled"] {
         if !Path::new(file).exists() {
-            println!("skipped: there is no {file} here");
+            skip(format_args!("there is no {file}"));
             continue;
         }
         assert!(!good(&["run", "--frozen", &format!("a={file}"), "--", "cat", "{a}"]).is_empty());
@@ -300,7 +301,7 @@ fn a_save_on_a_full_disk_leaves_the_old_file_and_nothing_else() {
     let mut command = Command::new("unshare");
     let output = command.args(["-Urm", "sh", "-c", script, HEIRLOOM]).arg(mount.path()).output().unwrap();
     if output.status.code() == Some(3) || output.stdout.is_empty() {
-        return println!("skipped: this machine lets no user mount a file system of its own: {output:?}");
+        return skip(format_args!("no user can mount a file system of its own: {output:?}"));
     }
     assert!(complaint(&output, 125).contains("No space left"));
     assert_eq!(String::from_utf8(output.stdout).unwrap(), "file\nprecious\n");
@@ -508,7 +509,7 @@ fn ps_tells_what_lives_and_who_holds_it() {
 #[test]
 fn ps_counts_the_processes_that_it_may_not_look_into() {
     if !rustix::process::geteuid().is_root() {
-        return println!("skipped: only root can start what another user can't look into");
+        return skip("only root can start what another user can't look into");
     }
     let directory = tempfile::tempdir().unwrap();
     fs::set_permissions(directory.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();

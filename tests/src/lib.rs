@@ -8,8 +8,9 @@ pub mod soundness;
 pub mod watch;
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::fs;
-use std::io;
+use std::io::{self, Write};
 use std::os::fd::RawFd;
 use std::os::unix::fs::MetadataExt;
 use std::process::Output;
@@ -20,6 +21,12 @@ use heirloom::Command;
 #[must_use]
 pub fn rounds(few: usize, full: usize) -> usize {
     if std::env::var_os("HEIRLOOM_FULL").is_some() { full } else { few }
+}
+
+/// Says, past what catches a test's output, that a test proved nothing here.
+pub fn skip(why: impl Display) {
+    // Not `eprintln`, which the tests' harness keeps to itself where all goes well.
+    let _ = writeln!(io::stderr(), "SKIPPED: {why}");
 }
 
 /// Numbers that look random and are the same in every run, see Marsaglia's "Xorshift RNGs" (2003).
@@ -33,12 +40,17 @@ impl Chance {
         Self(seed)
     }
 
-    /// One of the numbers below `limit`.
-    pub fn below(&mut self, limit: u64) -> u64 {
+    /// The next of them.
+    pub fn number(&mut self) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
-        self.0 % limit
+        self.0
+    }
+
+    /// One of the numbers below `limit`.
+    pub fn below(&mut self, limit: usize) -> usize {
+        (self.number() >> 33) as usize % limit
     }
 }
 

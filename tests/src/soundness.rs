@@ -6,6 +6,8 @@ use std::thread;
 
 use heirloom::SharedBytes;
 
+use crate::Chance;
+
 /// How many bytes a game is played on.
 pub const SIZE: u64 = 8192;
 
@@ -15,27 +17,11 @@ const GONE: usize = 8;
 /// From here on is what the sides play with.
 pub const BYTES: usize = 64;
 
-/// Numbers that are the same in every run (xorshift).
-struct Random(u64);
-
-impl Random {
-    fn number(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-
-    fn below(&mut self, end: usize) -> usize {
-        (self.number() >> 33) as usize % end
-    }
-}
-
 struct Side<'a> {
     bytes: &'a SharedBytes,
     number: u8,
     rounds: u32,
-    random: Random,
+    chance: Chance,
 }
 
 impl Drop for Side<'_> {
@@ -49,7 +35,7 @@ impl Drop for Side<'_> {
 /// # Panics
 /// Where the side sees what nobody wrote.
 pub fn play(game: &str, number: u8, rounds: u32, bytes: &SharedBytes) {
-    let mut side = Side { bytes, number, rounds, random: Random(0x9e37_79b9_7f4a_7c15 ^ u64::from(number)) };
+    let mut side = Side { bytes, number, rounds, chance: Chance::new(0x9e37_79b9_7f4a_7c15 ^ u64::from(number)) };
     bytes.atomic_u64(CAME).unwrap().fetch_add(1);
     side.wait_until(|| bytes.load_u64(CAME).unwrap() == 2);
     match game {
@@ -103,7 +89,7 @@ impl Side<'_> {
         let (long, short) = (self.bytes.atomic_u64(BYTES).unwrap(), self.bytes.atomic_u32(BYTES + 8).unwrap());
         for round in 0..self.rounds {
             let (long_before, short_before) = (long.load(), short.load());
-            let (new_long, new_short) = (halves_of_u64(self.random.number()), halves_of_u32(self.random.number()));
+            let (new_long, new_short) = (halves_of_u64(self.chance.number()), halves_of_u32(self.chance.number()));
             let (long_seen, short_seen) = match round % 3 {
                 0 => (long.swap(new_long), short.swap(new_short)),
                 1 => {
@@ -189,8 +175,8 @@ impl Side<'_> {
         for round in 0..self.rounds {
             // Most of them small and at the start, where the sides meet.
             let most = if round % 64 == 0 { LEN } else { 40 };
-            let offset = self.random.below(most);
-            let buffer = &mut buffer[..=self.random.below(most - offset)];
+            let offset = self.chance.below(most);
+            let buffer = &mut buffer[..=self.chance.below(most - offset)];
             let start = BYTES + offset;
             bytes.read_at(start, buffer).unwrap();
             assert_written(start, buffer);
@@ -209,7 +195,7 @@ impl Side<'_> {
             assert_written(word, &bytes.atomic_u64(word).unwrap().swap(whole).to_ne_bytes());
 
             // Of these, every other five bytes are this side's alone.
-            let strip = BYTES + 2 * LEN + 10 * self.random.below(20) + 5 * usize::from(self.number);
+            let strip = BYTES + 2 * LEN + 10 * self.chance.below(20) + 5 * usize::from(self.number);
             let mine: [u8; 5] = std::array::from_fn(|at| byte_at(strip + at, self.number, round));
             bytes.write_at(strip, &mine).unwrap();
             let mut seen = [0; 5];

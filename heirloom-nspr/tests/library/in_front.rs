@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::{Program, alone, library, skip, there_is, told};
+use heirloom_tests::skip;
+
+use crate::{Program, alone, library, there_is, told};
 
 /// Where NSPR's headers are, where it is installed to compile with.
 pub(crate) fn headers() -> Option<String> {

@@ -6,10 +6,11 @@ mod in_front;
 mod installed;
 mod nss;
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
+
+use heirloom_tests::skip;
 
 const CRATE: &str = env!("CARGO_MANIFEST_DIR");
 
@@ -83,10 +84,8 @@ fn told(command: &mut Command) -> String {
 fn there_is(program: &str, package: &str) -> bool {
     let found = std::env::var_os("PATH")
         .is_some_and(|path| std::env::split_paths(&path).any(|directory| directory.join(program).exists()));
-    found || skip(&format!("{program} is not installed (Debian: {package})"))
-}
-
-fn skip(why: &str) -> bool {
-    let _ = writeln!(std::io::stderr(), "SKIPPED: {why}");
-    false
+    if !found {
+        skip(format_args!("{program} is not installed (Debian: {package})"));
+    }
+    found
 }

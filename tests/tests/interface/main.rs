@@ -11,13 +11,13 @@ mod mappings;
 mod regions;
 
 use heirloom::{Command, ErrorKind};
-use heirloom_tests::output;
+use heirloom_tests::{output, skip};
 
 /// Python's own command; where there is none, the test says so and has nothing to do.
 fn python() -> Option<Command> {
     match Command::new("python3").arg("--version").output() {
         Err(error) if error.kind() == ErrorKind::ProgramNotFound => {
-            println!("skipped: there is no python3 here");
+            skip("there is no python3");
             None
         }
         found => {

@@ -1,11 +1,11 @@
 //! G1, no name, ever: no entry of a file system comes or goes while regions are made.
 
 use std::fs::{self, File};
-use std::io::Write;
 use std::os::fd::AsFd;
 use std::path::Path;
 
 use heirloom::{FrozenRegion, Region};
+use heirloom_tests::skip;
 use heirloom_tests::watch::Watch;
 use rustix::io::Errno;
 
@@ -69,7 +69,7 @@ fn naming_calls(args: &[&str]) -> Option<Vec<String>> {
     match strace.output() {
         Ok(output) if output.status.success() => {}
         answer => {
-            let _ = writeln!(std::io::stderr(), "SKIPPED: strace can't trace here: {answer:?}");
+            skip(format_args!("strace can't trace here: {answer:?}"));
             return None;
         }
     }

@@ -4,11 +4,9 @@
 
 #![allow(unsafe_code)]
 
-use std::io::Write;
-
 use heirloom::{FrozenRegion, Heirloom, InheritExt, ReadOnlyRegion, Region};
 use heirloom_tests::hostile::{ATTEMPTS, Attempt, HUGE_SIZE, SIZE, Target};
-use heirloom_tests::{output, text};
+use heirloom_tests::{output, skip, text};
 
 use crate::{CHILD, child};
 
@@ -44,9 +42,7 @@ fn fresh() -> Vec<(Region, bool)> {
     let mut regions = vec![(Region::create(SIZE as u64).unwrap(), false)];
     match Region::options().huge_pages(true).create(HUGE_SIZE as u64) {
         Ok(region) => regions.push((region, true)),
-        Err(error) => {
-            let _ = writeln!(std::io::stderr(), "SKIPPED: no huge pages (sysctl vm.nr_hugepages=8): {error}");
-        }
+        Err(error) => skip(format_args!("no huge pages (sysctl vm.nr_hugepages=8): {error}")),
     }
     regions
 }

@@ -71,7 +71,7 @@ fn g7_memory_is_gone_with_the_last_of_those_that_are_killed() {
         if wait_for_child && !seen {
             seen = holders().len() == 2;
         }
-        let moment = Instant::now() + Duration::from_micros(chance.below(3000));
+        let moment = Instant::now() + Duration::from_micros(chance.below(3000) as u64);
         while Instant::now() < moment {
             thread::yield_now();
         }

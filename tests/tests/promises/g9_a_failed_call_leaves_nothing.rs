@@ -3,12 +3,12 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
-use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Mutex;
 use std::thread;
 
 use heirloom::{Command, Region};
+use heirloom_tests::skip;
 
 /// The program whose calls are made to fail.
 const FAULTY: &str = env!("CARGO_BIN_EXE_faulty");
@@ -394,7 +394,7 @@ fn place() -> Option<tempfile::TempDir> {
     match injects(directory.path()) {
         Ok(()) => Some(directory),
         Err(why) => {
-            let _ = writeln!(io::stderr(), "SKIPPED: no call can be made to fail here, for lack of strace: {why}");
+            skip(format_args!("no call can be made to fail here, for lack of strace: {why}"));
             None
         }
     }
