@@ -68,26 +68,27 @@ impl ExportString {
         }
     }
 
-    /// Whether what is open under its number is exactly that region. Does nothing to it.
-    fn check(self) -> Result<Status, Mismatch> {
-        sys::look_at(self.number, |fd| Ok(self.describes(fd))).map_err(|_| Mismatch::Closed)?
+    /// Does that with what is open under its number, which is exactly that region.
+    fn check<T>(self, then: impl FnOnce(BorrowedFd<'_>, Status) -> io::Result<T>) -> Result<T, Mismatch> {
+        let checked = sys::look_at(self.number, |fd| {
+            let status = self.describes(fd);
+            Ok(status.and_then(|status| then(fd, status).map_err(|error| Mismatch::System(error.into()))))
+        });
+        checked.map_err(|_| Mismatch::Closed)?
     }
 
     /// The region, over a descriptor of its own.
     pub(crate) fn duplicate(self) -> Result<Object, Mismatch> {
-        // First: to close a duplicate of some other file would drop the locks that this process holds on it.
-        self.check()?;
-        let fd = sys::look_at(self.number, |fd| Ok(sys::duplicate(fd)?)).map_err(Mismatch::System)?;
-        // Again: another thread may have put another file there meanwhile.
+        // Not before the check: to close a duplicate of some other file would drop the locks that this process holds on it.
+        let fd = self.check(|fd, _| sys::duplicate(fd))?;
+        // And after it: another thread may have put another file there meanwhile.
         let status = self.describes(fd.as_fd())?;
         Ok(self.object(fd, &status))
     }
 
     /// Makes the descriptor close-on-exec, if it is exactly that region: from then on no claim takes it over.
     pub(crate) fn reserve(self) -> Result<Status, Mismatch> {
-        let status = self.check()?;
-        self.set_close_on_exec()?;
-        Ok(status)
+        self.check(|fd, status| sys::set_close_on_exec(fd, true).map(|()| status))
     }
 
     /// The region, over the descriptor that its number names.
@@ -143,19 +144,25 @@ impl FromStr for ExportString {
 
 fn parse(string: &str) -> Option<ExportString> {
     let mut fields = string.split(':');
-    let number = fields.next()?.parse().ok()?;
-    let for_copies = fields.next()? == "2";
-    let _version = fields.next()?;
+    let number = natural(fields.next()?)?;
+    let protection: u8 = natural(fields.next()?)?;
+    let version: u32 = natural(fields.next()?)?;
     let parsed = ExportString {
         number,
         kind: Kind::from_word(fields.next()?)?,
-        for_copies,
-        size: fields.next()?.parse().ok()?,
-        identity: Identity { device: fields.next()?.parse().ok()?, inode: fields.next()?.parse().ok()? },
+        for_copies: protection == 2,
+        size: natural(fields.next()?)?,
+        identity: Identity { device: natural(fields.next()?)?, inode: natural(fields.next()?)? },
     };
-    // One string for each region: no other version or protection, no `+7`, no `007`, nothing behind.
-    let sound = number >= 0 && (parsed.kind == Kind::Frozen || !for_copies);
-    (sound && parsed.to_string() == string).then_some(parsed)
+    // One string for each region: nothing else in the first fields, nothing behind the last.
+    let sound = version == VERSION && protection == parsed.protection() && fields.next().is_none();
+    (sound && (parsed.kind == Kind::Frozen || !parsed.for_copies)).then_some(parsed)
+}
+
+/// A number in its one spelling: no `+7`, no `007`, and none below 0.
+fn natural<T: FromStr>(field: &str) -> Option<T> {
+    let one_spelling = field == "0" || !field.starts_with(['0', '+', '-']);
+    one_spelling.then(|| field.parse().ok())?
 }
 
 /// A region as a string, and the descriptor that the string names; from `export` or `export_inheritable` of a region.

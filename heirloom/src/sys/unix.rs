@@ -103,8 +103,11 @@ pub(crate) unsafe fn take_over(number: RawFd) -> OwnedFd {
     unsafe { OwnedFd::from_raw_fd(number) }
 }
 
-pub(crate) fn is_close_on_exec(fd: BorrowedFd<'_>) -> Result<bool> {
-    Ok(rustix::io::fcntl_getfd(fd)?.contains(FdFlags::CLOEXEC))
+/// Whether what is open under a number is kept from children.
+pub(crate) fn is_close_on_exec(number: RawFd) -> bool {
+    // SAFETY: A plain number in, an answer out.
+    let flags = unsafe { libc::fcntl(number, libc::F_GETFD) };
+    flags >= 0 && flags & libc::FD_CLOEXEC != 0
 }
 
 pub(crate) fn set_close_on_exec(fd: BorrowedFd<'_>, on: bool) -> io::Result<()> {
