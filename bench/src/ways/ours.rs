@@ -1,6 +1,7 @@
 //! heirloom, in each way it hands a region down.
 
-use heirloom::{Command, InheritExt, Mapping, Region};
+use heirloom::os::unix::InheritExt;
+use heirloom::{Command, Mapping, Region};
 
 use super::{Parent, Running, Way, child, child_args, running};
 
