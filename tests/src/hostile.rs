@@ -254,16 +254,9 @@ fn copy_file_range(fd: RawFd) -> io::Result<()> {
 }
 
 fn punch(fd: RawFd) -> io::Result<()> {
-    let length = if is_huge(fd)? { HUGE_SIZE } else { 4096 };
+    let mode = libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE;
     // SAFETY: Plain numbers.
-    check(unsafe {
-        libc::fallocate(
-            fd,
-            libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE,
-            0,
-            i64::try_from(length).unwrap_or(0),
-        )
-    })
+    check(unsafe { libc::fallocate(fd, mode, 0, step(fd)?) })
 }
 
 fn remove(fd: RawFd) -> io::Result<()> {
@@ -382,7 +375,7 @@ fn ring_punch(fd: RawFd) -> io::Result<()> {
 
 fn submit(fd: RawFd) -> io::Result<()> {
     const IOCB_CMD_PWRITE: u64 = 1;
-    let mut context = 0_u64;
+    let mut context: libc::c_ulong = 0;
     // SAFETY: Structures as io_submit(2) has them, which live until the answer is there.
     unsafe {
         check(libc::syscall(libc::SYS_io_setup, 1, &raw mut context))?;
@@ -579,15 +572,15 @@ fn execute_by_path(fd: RawFd) -> io::Result<()> {
     })
 }
 
-fn size(fd: RawFd) -> io::Result<i64> {
+fn size(fd: RawFd) -> io::Result<libc::off_t> {
     // SAFETY: A plain number; the position is nobody's but these attempts'.
     let end = unsafe { libc::lseek(fd, 0, libc::SEEK_END) };
     check(end)?;
     Ok(end)
 }
 
-/// By how much a size is changed.
-fn step(fd: RawFd) -> io::Result<i64> {
+/// By how much a size is changed, and what a hole is: one page.
+fn step(fd: RawFd) -> io::Result<libc::off_t> {
     Ok(if is_huge(fd)? { 2 << 20 } else { 4096 })
 }
 
@@ -653,7 +646,7 @@ pub fn control() -> io::Result<OwnedFd> {
     // SAFETY: Made a moment ago, and nobody else knows it.
     let mut file = File::from(unsafe { OwnedFd::from_raw_fd(fd) });
     io::copy(&mut File::open("/bin/true")?, &mut file)?;
-    if size(fd)? < i64::try_from(SIZE).unwrap_or(i64::MAX) {
+    if file.metadata()?.len() < SIZE as u64 {
         file.set_len(SIZE as u64)?;
     }
     // Writing goes on at the start, as with a region.
