@@ -277,8 +277,8 @@ fn writev(fd: RawFd) -> io::Result<()> {
 }
 
 fn pwritev2(fd: RawFd) -> io::Result<()> {
-    // SAFETY: One part, which is a whole slice.
-    check(unsafe { libc::pwritev2(fd, &raw const PART.0, 1, 8, 0) } as i64)
+    // SAFETY: One part, which is a whole slice; the offset comes in two halves. Not every C library has a name for it.
+    check(unsafe { libc::syscall(libc::SYS_pwritev2, fd, &raw const PART.0, 1, 8, 0, 0) })
 }
 
 struct Part(libc::iovec);
@@ -327,9 +327,9 @@ fn futex(fd: RawFd) -> io::Result<()> {
 }
 
 fn userfault(fd: RawFd) -> io::Result<()> {
-    const UFFDIO_API: libc::c_ulong = 0xc018_aa3f;
-    const UFFDIO_REGISTER: libc::c_ulong = 0xc020_aa00;
-    const UFFDIO_COPY: libc::c_ulong = 0xc028_aa03;
+    const UFFDIO_API: u32 = 0xc018_aa3f;
+    const UFFDIO_REGISTER: u32 = 0xc020_aa00;
+    const UFFDIO_COPY: u32 = 0xc028_aa03;
     // Where it can be had, a page that isn't there.
     let _ = punch(fd);
     let view = View::best(fd)?;
@@ -340,7 +340,8 @@ fn userfault(fd: RawFd) -> io::Result<()> {
         let faults = libc::syscall(libc::SYS_userfaultfd, libc::O_CLOEXEC);
         check(faults)?;
         let faults = OwnedFd::from_raw_fd(i32::try_from(faults).unwrap_or(-1));
-        let call = |request, argument: *mut u64| check(libc::ioctl(faults.as_raw_fd(), request, argument));
+        let call =
+            |request: u32, argument: *mut u64| check(libc::ioctl(faults.as_raw_fd(), request as libc::Ioctl, argument));
         call(UFFDIO_API, [0xaa, 0, 0].as_mut_ptr())?;
         call(UFFDIO_REGISTER, [start, len, 1, 0].as_mut_ptr())?;
         let size = if view.len == HUGE_SIZE { len } else { 4096 };

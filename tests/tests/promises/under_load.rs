@@ -65,6 +65,10 @@ fn the_last_descriptors_are_used_and_given_back() {
         // What is there still works, down to handing it down.
         let mut command = Command::new("true");
         command.inherit("a", &regions[0]).unwrap();
+        if cfg!(target_env = "musl") {
+            // Its posix_spawn needs a pipe.
+            regions.truncate(regions.len() - 2);
+        }
         assert!(command.status().unwrap().success());
     }
     setrlimit(Resource::Nofile, limit).unwrap();
