@@ -83,7 +83,7 @@ fn parent(size: usize) {
             }),
             "fork" => time(1, || {
                 let mut command = Command::new("/bin/true");
-                heirloom::InheritExt::inherit(&mut command, "region", &region).unwrap().status().unwrap();
+                heirloom::os::unix::InheritExt::inherit(&mut command, "region", &region).unwrap().status().unwrap();
             }),
             how => panic!("{how}"),
         };

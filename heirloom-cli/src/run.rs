@@ -3,6 +3,7 @@
 use std::os::unix::process::ExitStatusExt;
 use std::process::{ExitCode, ExitStatus};
 
+use heirloom::os::unix::CommandExt;
 use heirloom::{Child, Command, Stdio};
 
 use crate::failure::Failure;

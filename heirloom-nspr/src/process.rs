@@ -9,6 +9,7 @@ use std::sync::mpsc::{self, Sender};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 
+use heirloom::os::unix::CommandExt;
 use heirloom::{Command, Stdio};
 use rustix::io::Errno;
 use rustix::process::Pid;

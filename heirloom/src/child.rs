@@ -1,7 +1,6 @@
-use std::os::fd::OwnedFd;
 use std::process::{ChildStderr, ChildStdin, ChildStdout, ExitStatus, Output};
 
-use crate::sys::{self, Failure, Pid};
+use crate::sys::{self, Failure, Owned, Process};
 use crate::{Error, ErrorKind, Result};
 
 /// A process that [`Command::spawn`](crate::Command::spawn) started.
@@ -22,7 +21,7 @@ pub struct Child {
     pub stdout: Option<ChildStdout>,
     /// The reading end of its standard error, if that is piped.
     pub stderr: Option<ChildStderr>,
-    pid: Pid,
+    pub(crate) process: Process,
     state: State,
 }
 
@@ -37,12 +36,12 @@ enum State {
 }
 
 impl Child {
-    pub(crate) fn new(pid: Pid, stdin: Option<OwnedFd>, stdout: Option<OwnedFd>, stderr: Option<OwnedFd>) -> Self {
+    pub(crate) fn new(process: Process, [stdin, stdout, stderr]: [Option<Owned>; 3]) -> Self {
         Self {
             stdin: stdin.map(ChildStdin::from),
             stdout: stdout.map(ChildStdout::from),
             stderr: stderr.map(ChildStderr::from),
-            pid,
+            process,
             state: State::Waitable,
         }
     }
@@ -57,7 +56,7 @@ impl Child {
     /// ```
     #[must_use]
     pub fn id(&self) -> u32 {
-        self.pid.as_raw_nonzero().get().unsigned_abs()
+        self.process.id()
     }
 
     /// Closes its standard input, waits until it ends, and tells how it did; asked again, tells the same.
@@ -100,7 +99,7 @@ impl Child {
             return Ok(Some(status));
         }
         self.waitable("wait for")?;
-        let waited = sys::wait(self.pid, block);
+        let waited = sys::wait(&self.process, block);
         match &waited {
             Ok(Some(status)) => self.state = State::Ended(*status),
             Ok(None) => {}
@@ -110,7 +109,7 @@ impl Child {
     }
 
     /// Whether its number is still its own.
-    fn waitable(&self, tried: &str) -> Result<()> {
+    pub(crate) fn waitable(&self, tried: &str) -> Result<()> {
         let (kind, why) = match self.state {
             State::Waitable => return Ok(()),
             State::Ended(_) => (ErrorKind::InvalidInput, "it was waited for already"),
@@ -135,7 +134,7 @@ impl Child {
             return Ok(());
         }
         self.waitable("kill")?;
-        sys::kill(self.pid).map_err(|failure| self.failed("kill", failure))
+        sys::kill(&self.process).map_err(|failure| self.failed("kill", failure))
     }
 
     /// Waits until it ends, and gathers what it writes to its piped standard output and error meanwhile.
@@ -152,33 +151,14 @@ impl Child {
     /// ```
     pub fn wait_with_output(mut self) -> Result<Output> {
         drop(self.stdin.take());
-        let gathered = sys::gather([self.stdout.take().map(OwnedFd::from), self.stderr.take().map(OwnedFd::from)]);
+        let gathered = sys::gather([self.stdout.take().map(Owned::from), self.stderr.take().map(Owned::from)]);
         // Also after a failure: nobody else could wait for it any more.
         let status = self.wait()?;
         let [stdout, stderr] = gathered.map_err(|error| self.failed("read the output of", error.into()))?;
         Ok(Output { status, stdout, stderr })
     }
 
-    /// A descriptor that becomes readable when it ends, for an event loop or an async runtime (on Linux a pidfd, see
-    /// [pidfd_open(2)](https://man7.org/linux/man-pages/man2/pidfd_open.2.html)); a new one with each call.
-    ///
-    /// # Errors
-    /// - [`ErrorKind::InvalidInput`]: it was waited for already, so nobody knows whose its number is now.
-    /// - [`ErrorKind::OutOfDescriptors`], and [`ErrorKind::System`] on kernels before 5.3.
-    ///
-    /// ```
-    /// let mut child = heirloom::Command::new("true").spawn()?;
-    /// let ended = child.pidfd()?; // poll it for reading
-    /// child.wait()?;
-    /// # drop(ended);
-    /// # Ok::<(), heirloom::Error>(())
-    /// ```
-    pub fn pidfd(&self) -> Result<OwnedFd> {
-        self.waitable("open a descriptor of")?;
-        sys::process_descriptor(self.pid).map_err(|failure| self.failed("open a descriptor of", failure))
-    }
-
-    fn failed(&self, tried: &str, failure: Failure) -> Error {
+    pub(crate) fn failed(&self, tried: &str, failure: Failure) -> Error {
         Error::system(format_args!("cannot {tried} process {}", self.id()), failure)
     }
 }

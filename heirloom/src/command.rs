@@ -1,8 +1,6 @@
 use std::collections::BTreeMap;
-use std::env;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
-use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Output};
 use std::sync::Arc;
@@ -11,9 +9,9 @@ use crate::handing_down::hand_down;
 use crate::inheritance::claim_quietly;
 use crate::object::Object;
 use crate::stdio::{Direction, Ends};
-use crate::sys::{self, Launch};
+use crate::sys::{self, EnvKey, Launch, SpawnOptions};
 use crate::variable::{VARIABLE, Variable};
-use crate::{Child, Error, ErrorKind, Heirloom, Result, Stdio};
+use crate::{Child, Error, Heirloom, Result, Stdio};
 
 /// A program to start, and the regions that it inherits.
 ///
@@ -34,7 +32,7 @@ use crate::{Child, Error, ErrorKind, Heirloom, Result, Stdio};
 /// }
 /// ```
 ///
-/// Or use [`InheritExt`](crate::InheritExt) on the standard library's, at the price of a `fork`.
+/// Or use [`InheritExt`](crate::os::unix::InheritExt) on the standard library's, at the price of a `fork`.
 ///
 /// ```
 /// use heirloom::{Command, FrozenRegion};
@@ -48,17 +46,16 @@ use crate::{Child, Error, ErrorKind, Heirloom, Result, Stdio};
 /// # Ok::<(), heirloom::Error>(())
 /// ```
 pub struct Command {
-    program: OsString,
+    pub(crate) program: OsString,
     /// The program's name first.
     args: Vec<OsString>,
     /// Whether the child's environment starts empty.
     cleared: bool,
     /// What is set, or removed, on top of what it starts with.
-    changes: BTreeMap<OsString, Option<OsString>>,
+    changes: BTreeMap<EnvKey, Option<OsString>>,
     directory: Option<PathBuf>,
-    process_group: Option<i32>,
-    keep_signals: bool,
-    standard: [Option<Stdio>; 3],
+    pub(crate) options: SpawnOptions,
+    pub(crate) standard: [Option<Stdio>; 3],
     variable: Variable,
     regions: Vec<Arc<Object>>,
 }
@@ -80,8 +77,7 @@ impl Command {
             cleared: false,
             changes: BTreeMap::new(),
             directory: None,
-            process_group: None,
-            keep_signals: false,
+            options: SpawnOptions::default(),
             standard: [None, None, None],
             variable: Variable::default(),
             regions: Vec::new(),
@@ -93,10 +89,12 @@ impl Command {
     /// Any UTF-8 name of 1 to 240 bytes without NUL will do. The handle may be dropped before the spawn.
     ///
     /// # Errors
-    /// - [`ErrorKind::InvalidInput`]: a bad name; [`ErrorKind::NameInUse`]: a name that this command has already.
-    /// - [`ErrorKind::TooMany`]: the names and strings no longer fit the 128 KiB of one environment variable, which is
-    ///   some 2000 regions.
-    /// - [`ErrorKind::OutOfDescriptors`]: a second name for one region takes a second descriptor.
+    /// - [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput): a bad name;
+    ///   [`ErrorKind::NameInUse`](crate::ErrorKind::NameInUse): a name that this command has already.
+    /// - [`ErrorKind::TooMany`](crate::ErrorKind::TooMany): the names and strings no longer fit what one environment variable
+    ///   takes: 128 KiB on Linux, which is some 2000 regions.
+    /// - [`ErrorKind::OutOfDescriptors`](crate::ErrorKind::OutOfDescriptors): a second name for one region takes a second
+    ///   descriptor.
     ///
     /// ```
     /// use heirloom::{Command, Region};
@@ -159,7 +157,7 @@ impl Command {
     /// # Ok::<(), heirloom::Error>(())
     /// ```
     pub fn env(&mut self, key: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> &mut Self {
-        self.changes.insert(key.as_ref().to_owned(), Some(value.as_ref().to_owned()));
+        self.changes.insert(key.as_ref().into(), Some(value.as_ref().to_owned()));
         self
     }
 
@@ -185,7 +183,7 @@ impl Command {
     /// # Ok::<(), heirloom::Error>(())
     /// ```
     pub fn env_remove(&mut self, key: impl AsRef<OsStr>) -> &mut Self {
-        self.changes.insert(key.as_ref().to_owned(), None);
+        self.changes.insert(key.as_ref().into(), None);
         self
     }
 
@@ -256,43 +254,18 @@ impl Command {
         self
     }
 
-    /// The process group that the child joins; 0 is a new one of its own.
-    ///
-    /// ```
-    /// // Interrupts from the terminal don't reach it.
-    /// let mut child = heirloom::Command::new("true").process_group(0).spawn()?;
-    /// # child.wait()?;
-    /// # Ok::<(), heirloom::Error>(())
-    /// ```
-    pub fn process_group(&mut self, group: i32) -> &mut Self {
-        self.process_group = Some(group);
-        self
-    }
-
-    /// Whether the child starts with the signals blocked that this thread blocks, and those ignored that this process
-    /// ignores. Without it no signal is blocked, and SIGPIPE, which Rust programs ignore, is at its default.
-    ///
-    /// ```
-    /// // As nohup(1) would have it.
-    /// let status = heirloom::Command::new("true").keep_signals(true).status()?;
-    /// assert!(status.success());
-    /// # Ok::<(), heirloom::Error>(())
-    /// ```
-    pub fn keep_signals(&mut self, keep: bool) -> &mut Self {
-        self.keep_signals = keep;
-        self
-    }
-
     /// Starts it.
     ///
     /// Everything that this process inherited itself is claimed first, so that the child gets only what was named here.
     ///
     /// # Errors
-    /// - [`ErrorKind::ProgramNotFound`], [`ErrorKind::ProgramNotRunnable`] (also with arguments too long): nothing was
+    /// - [`ErrorKind::ProgramNotFound`](crate::ErrorKind::ProgramNotFound),
+    ///   [`ErrorKind::ProgramNotRunnable`](crate::ErrorKind::ProgramNotRunnable) (also with arguments too long): nothing was
     ///   started.
-    /// - [`ErrorKind::InvalidInput`]: a NUL byte in an argument, a variable or the directory.
-    /// - [`ErrorKind::OutOfDescriptors`]: for the pipes.
-    /// - [`ErrorKind::System`]: too many processes, a directory that isn't there, a process group of another session.
+    /// - [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput): a NUL byte in an argument, a variable or the directory.
+    /// - [`ErrorKind::OutOfDescriptors`](crate::ErrorKind::OutOfDescriptors): for the pipes.
+    /// - [`ErrorKind::System`](crate::ErrorKind::System): too many processes, a directory that isn't there, a process group of
+    ///   another session.
     ///
     /// ```
     /// let mut child = heirloom::Command::new("true").spawn()?;
@@ -330,47 +303,16 @@ impl Command {
         self.spawn_with(&[Stdio::null(), Stdio::piped(), Stdio::piped()])?.wait_with_output()
     }
 
-    /// Becomes the program: this process goes on as it, with its number. Returns only where that failed.
-    ///
-    /// The regions are made inheritable in this process just before: a child that another thread starts at that moment
-    /// gets them too, so call it while there is no other thread. After a failure the working directory, the process group
-    /// and the standard streams may be the new ones already; regions and signals are as before.
-    ///
-    /// # Errors
-    /// As for [`spawn`](Self::spawn), and [`ErrorKind::InvalidInput`] for a piped stream, which would have no other end.
-    ///
-    /// ```no_run
-    /// let text = heirloom::FrozenRegion::from_bytes(b"text")?;
-    /// let error = heirloom::Command::new("worker").inherit("text", &text)?.exec();
-    /// eprintln!("{error}");
-    /// # Ok::<(), heirloom::Error>(())
-    /// ```
-    pub fn exec(&mut self) -> Error {
-        if self.standard.iter().flatten().any(Stdio::is_piped) {
-            let message = format!("cannot become {:?}: a piped stream would have no other end", self.program);
-            return Error::new(ErrorKind::InvalidInput, message);
-        }
-        claim_quietly();
-        match self.open(&[Stdio::inherit(), Stdio::inherit(), Stdio::inherit()]) {
-            Ok(ends) => {
-                let failure = self.launch(&ends, sys::exec);
-                Error::system(format_args!("cannot become {:?}", self.program), failure)
-            }
-            Err(error) => error,
-        }
-    }
-
     fn spawn_with(&mut self, defaults: &[Stdio; 3]) -> Result<Child> {
         claim_quietly();
         let ends = self.open(defaults)?;
-        let pid = self
+        let process = self
             .launch(&ends, sys::spawn)
             .map_err(|failure| Error::system(format_args!("cannot start {:?}", self.program), failure))?;
-        let [stdin, stdout, stderr] = ends.map(|ends| ends.ours);
-        Ok(Child::new(pid, stdin, stdout, stderr))
+        Ok(Child::new(process, ends.map(|ends| ends.ours)))
     }
 
-    fn open(&self, defaults: &[Stdio; 3]) -> Result<[Ends; 3]> {
+    pub(crate) fn open(&self, defaults: &[Stdio; 3]) -> Result<[Ends; 3]> {
         let mut opened = [Ends::default(), Ends::default(), Ends::default()];
         let directions = [Direction::IntoChild, Direction::OutOfChild, Direction::OutOfChild];
         for (index, default) in defaults.iter().enumerate() {
@@ -382,31 +324,27 @@ impl Command {
         Ok(opened)
     }
 
-    fn launch<T>(&self, ends: &[Ends; 3], start: impl FnOnce(&Launch<'_>) -> T) -> T {
+    pub(crate) fn launch<T>(&self, ends: &[Ends; 3], start: impl FnOnce(&Launch<'_>) -> T) -> T {
         let environment = self.environment();
-        let pass: Vec<_> = self.regions.iter().map(|object| object.as_fd()).collect();
-        let [stdin, stdout, stderr] = ends;
-        let search = environment.iter().find(|(key, _)| key == "PATH");
+        let pass: Vec<_> = self.regions.iter().map(|object| &object.memory).collect();
         start(&Launch {
             program: &self.program,
             args: &self.args,
             environment: &environment,
-            search: search.map(|(_, value)| value.as_os_str()),
             directory: self.directory.as_deref(),
-            process_group: self.process_group,
-            keep_signals: self.keep_signals,
-            standard: [stdin, stdout, stderr].map(|ends| ends.theirs.as_ref().map(AsFd::as_fd)),
+            options: self.options,
+            standard: ends.each_ref().map(|ends| ends.theirs.as_ref()),
             pass: &pass,
         })
     }
 
-    fn environment(&self) -> Vec<(OsString, OsString)> {
-        let mut environment: Vec<_> = if self.cleared { Vec::new() } else { env::vars_os().collect() };
+    fn environment(&self) -> Vec<(EnvKey, OsString)> {
+        let mut environment: Vec<_> = if self.cleared { Vec::new() } else { sys::variables().collect() };
         environment.retain(|(key, _)| key != VARIABLE && !self.changes.contains_key(key));
         let set = self.changes.iter().filter_map(|(key, value)| Some((key.clone(), value.clone()?)));
         environment.extend(set.filter(|(key, _)| key != VARIABLE));
         if !self.variable.is_empty() {
-            environment.push((VARIABLE.into(), self.variable.as_str().into()));
+            environment.push((EnvKey::from(VARIABLE), self.variable.as_str().into()));
         }
         environment
     }

@@ -4,12 +4,11 @@
 
 use std::fmt;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::object::{self, Object};
-use crate::sys::{self, Failure, Identity, Status};
+use crate::sys::{self, Failure, Identity, Memory, Owned, Status};
 use crate::{Error, ErrorKind, Kind, Result, inheritance};
 
 /// The version of the format behind the fields that NSPR knows.
@@ -18,7 +17,7 @@ const VERSION: u32 = 1;
 /// What an export string says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ExportString {
-    pub(crate) number: RawFd,
+    pub(crate) number: i32,
     pub(crate) kind: Kind,
     /// It is to be mapped copy-on-write.
     pub(crate) for_copies: bool,
@@ -36,10 +35,10 @@ pub(crate) enum Mismatch {
 }
 
 impl ExportString {
-    /// `fd` is a descriptor of the object, which is of that kind.
-    pub(crate) fn new(fd: BorrowedFd<'_>, object: &Object, kind: Kind) -> Result<Self, Failure> {
-        let (for_copies, size) = (object.for_copies, object.size());
-        Ok(Self { number: fd.as_raw_fd(), kind, for_copies, size, identity: sys::identity(fd)? })
+    /// `memory` is the object's or a duplicate of it, and of that kind.
+    pub(crate) fn new(memory: &Memory, object: &Object, kind: Kind) -> Result<Self, Failure> {
+        let (for_copies, size, identity) = (object.for_copies, object.size(), memory.identity()?);
+        Ok(Self { number: memory.hand_out(), kind, for_copies, size, identity })
     }
 
     /// What NSPR would call it: 0 is `PR_PROT_READONLY`, 1 is `PR_PROT_READWRITE`, 2 is `PR_PROT_WRITECOPY`.
@@ -48,15 +47,15 @@ impl ExportString {
     }
 
     /// The region that it names, over that descriptor.
-    fn object(self, fd: OwnedFd, status: &Status) -> Object {
-        let mut object = Object::received(fd, self.kind, status);
+    fn object(self, descriptor: Owned, status: &Status) -> Object {
+        let mut object = Object::received(descriptor, self.kind, status);
         object.for_copies = self.for_copies;
         object
     }
 
-    /// Whether a descriptor is exactly that region.
-    fn describes(self, fd: BorrowedFd<'_>) -> Result<Status, Mismatch> {
-        let status = sys::status(fd).map_err(Mismatch::System)?;
+    /// Whether that is the status of exactly that region.
+    fn describes(self, status: Result<Status, Failure>) -> Result<Status, Mismatch> {
+        let status = status.map_err(Mismatch::System)?;
         if status.identity != self.identity {
             Err(Mismatch::AnotherFile)
         } else if status.size != self.size {
@@ -70,17 +69,19 @@ impl ExportString {
 
     /// Whether what is open under its number is exactly that region. Does nothing to it.
     fn check(self) -> Result<Status, Mismatch> {
-        sys::look_at(self.number, |fd| Ok(self.describes(fd))).map_err(|_| Mismatch::Closed)?
+        let status = sys::look_at(self.number, |descriptor| Ok(sys::status(descriptor)));
+        self.describes(status.map_err(|_| Mismatch::Closed)?)
     }
 
     /// The region, over a descriptor of its own.
     pub(crate) fn duplicate(self) -> Result<Object, Mismatch> {
         // First: to close a duplicate of some other file would drop the locks that this process holds on it.
         self.check()?;
-        let fd = sys::look_at(self.number, |fd| Ok(sys::duplicate(fd)?)).map_err(Mismatch::System)?;
+        let duplicate = sys::look_at(self.number, |descriptor| Ok(sys::duplicate(descriptor)?));
+        let duplicate = duplicate.map_err(Mismatch::System)?;
         // Again: another thread may have put another file there meanwhile.
-        let status = self.describes(fd.as_fd())?;
-        Ok(self.object(fd, &status))
+        let status = self.describes(sys::status(&duplicate))?;
+        Ok(self.object(duplicate, &status))
     }
 
     /// Makes the descriptor close-on-exec, if it is exactly that region: from then on no claim takes it over.
@@ -96,14 +97,14 @@ impl ExportString {
     /// `status` is from `reserve`, and nothing else in this process owns the descriptor of that number.
     pub(crate) unsafe fn take_over(self, status: &Status) -> Object {
         // SAFETY: It was open when it was reserved, and that nothing else owns it is the caller's word.
-        let fd = unsafe { sys::take_over(self.number) };
+        let descriptor = unsafe { sys::take_over(self.number) };
         // An export that was forgotten owns it no more.
         forget_export(self.number);
-        self.object(fd, status)
+        self.object(descriptor, status)
     }
 
     fn set_close_on_exec(self) -> Result<(), Mismatch> {
-        sys::look_at(self.number, |fd| Ok(sys::set_close_on_exec(fd, true)?)).map_err(Mismatch::System)
+        sys::look_at(self.number, |descriptor| Ok(sys::set_close_on_exec(descriptor, true)?)).map_err(Mismatch::System)
     }
 
     /// Says what `tried` failed for, on this string.
@@ -171,19 +172,19 @@ fn parse(string: &str) -> Option<ExportString> {
 /// ```
 #[derive(Debug)]
 pub struct Export {
-    fd: OwnedFd,
+    pub(crate) memory: Memory,
     string: String,
 }
 
 /// The numbers of all exports that live, which an import must leave as they are.
-static EXPORTED: Mutex<Vec<RawFd>> = Mutex::new(Vec::new());
+static EXPORTED: Mutex<Vec<i32>> = Mutex::new(Vec::new());
 
-fn forget_export(number: RawFd) {
+fn forget_export(number: i32) {
     EXPORTED.lock().unwrap_or_else(PoisonError::into_inner).retain(|other| *other != number);
 }
 
 /// Whether a descriptor belongs to an [`Export`] of this process.
-pub(crate) fn is_exported(number: RawFd) -> bool {
+pub(crate) fn is_exported(number: i32) -> bool {
     EXPORTED.lock().unwrap_or_else(PoisonError::into_inner).contains(&number)
 }
 
@@ -203,7 +204,7 @@ impl Export {
 
 impl Drop for Export {
     fn drop(&mut self) {
-        forget_export(self.fd.as_raw_fd());
+        forget_export(self.memory.number());
     }
 }
 
@@ -213,28 +214,21 @@ impl fmt::Display for Export {
     }
 }
 
-/// The descriptor that the child is to inherit, under its number.
-impl AsFd for Export {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.fd.as_fd()
-    }
-}
-
 pub(crate) fn export(object: &Object, kind: Kind) -> Result<Export> {
-    export_over(sys::duplicate(object.as_fd()), object, kind)
+    export_over(object.memory.duplicate(), object, kind)
 }
 
 pub(crate) fn export_inheritable(object: &Object, kind: Kind) -> Result<Export> {
-    export_over(sys::duplicate_inheritable(object.as_fd()), object, kind)
+    export_over(object.memory.duplicate_inheritable(), object, kind)
 }
 
-fn export_over(duplicate: io::Result<OwnedFd>, object: &Object, kind: Kind) -> Result<Export> {
-    let exported = duplicate.map_err(Failure::from).and_then(|fd| {
-        let string = ExportString::new(fd.as_fd(), object, kind)?.to_string();
-        Ok(Export { fd, string })
+fn export_over(duplicate: io::Result<Memory>, object: &Object, kind: Kind) -> Result<Export> {
+    let exported = duplicate.map_err(Failure::from).and_then(|memory| {
+        let string = ExportString::new(&memory, object, kind)?.to_string();
+        Ok(Export { memory, string })
     });
     let exported = exported.map_err(|failure| object.failed("export", failure))?;
-    let number = exported.fd.as_raw_fd();
+    let number = exported.memory.number();
     EXPORTED.lock().unwrap_or_else(PoisonError::into_inner).push(number);
     Ok(exported)
 }

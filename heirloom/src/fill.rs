@@ -1,11 +1,10 @@
 //! How bytes get into a region that is not frozen yet.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::io::{self, Read};
 
 use crate::object::Object;
-use crate::sys;
+use crate::sys::{self, Failure, Filling, Memory};
 use crate::{Error, ErrorKind, Result};
 
 /// How much passes through a buffer at once, in bytes: it stays in the processor's cache.
@@ -19,7 +18,7 @@ const STEP: u64 = 64 << 20;
 
 /// Memory that grows by what is written to it.
 pub(crate) struct Filler {
-    memory: File,
+    memory: Filling,
     size: u64,
     /// How large this process may make it.
     limit: u64,
@@ -28,12 +27,12 @@ pub(crate) struct Filler {
 }
 
 impl Filler {
-    pub(crate) fn new(memory: OwnedFd) -> Self {
-        Self { memory: memory.into(), size: 0, limit: sys::size_limit(), assured: FIRST }
+    pub(crate) fn new(memory: Filling) -> Self {
+        Self { memory, size: 0, limit: sys::size_limit(), assured: FIRST }
     }
 
-    pub(crate) fn finish(self) -> (OwnedFd, u64) {
-        (self.memory.into(), self.size)
+    pub(crate) fn freeze(self) -> Result<(Memory, u64), Failure> {
+        Ok((self.memory.freeze(self.size)?, self.size))
     }
 
     pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<()> {
@@ -45,7 +44,7 @@ impl Filler {
         while !rest.is_empty() {
             let part = usize::try_from(self.assured()?).map_or(rest.len(), |assured| assured.min(rest.len()));
             let (now, later) = rest.split_at(part);
-            self.memory.write_all(now).map_err(|error| self.failed(error))?;
+            self.memory.write(now).map_err(|error| self.failed(error))?;
             self.size += now.len() as u64;
             rest = later;
         }
@@ -70,7 +69,7 @@ impl Filler {
         let mut buffer = vec![0; BUFFER];
         // By reading, not through a mapping: where somebody cuts it, that is an error and no signal.
         while self.size < object.size() {
-            match sys::read_at(object.as_fd(), self.size, &mut buffer) {
+            match object.memory.read_at(self.size, &mut buffer) {
                 Ok(0) => {
                     let message =
                         format!("cannot copy {object}: a holder made it shorter than {} bytes", self.size + 1);
@@ -87,7 +86,7 @@ impl Filler {
     pub(crate) fn take_from(&mut self, file: &File) -> Result<()> {
         while self.room() > 0 {
             let part = self.room().min(self.assured()?);
-            match sys::transfer(file.as_fd(), self.memory.as_fd(), part) {
+            match self.memory.transfer(file, part) {
                 Ok(0) => return Ok(()),
                 Ok(moved) => self.size += moved,
                 // It can't be done with such a file; or it can't be read at all, which reading will tell.

@@ -1,12 +1,11 @@
 use std::fs::File;
 use std::io::Read;
-use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use crate::fill::Filler;
 use crate::handle::handle;
 use crate::object::Object;
-use crate::sys;
+use crate::sys::{self, Filling};
 use crate::{Error, Heirloom, Kind, Result, inheritance, name};
 
 /// Memory that nobody can change, ever: the kernel refuses every write, by every holder.
@@ -255,11 +254,9 @@ impl FrozenOptions {
         }
         inheritance::claim_quietly();
         let failed = |failure| Error::system("cannot create a frozen region", failure);
-        let memory = sys::create_memory(self.name.as_deref(), false).map_err(failed)?;
-        let mut filler = Filler::new(memory);
+        let mut filler = Filler::new(Filling::new(self.name.as_deref()).map_err(failed)?);
         fill(&mut filler)?;
-        let (memory, size) = filler.finish();
-        sys::freeze_filled(memory.as_fd(), size).map_err(failed)?;
+        let (memory, size) = filler.freeze().map_err(failed)?;
         Ok(FrozenRegion(Arc::new(Object::created(memory, size, sys::page_size()))))
     }
 }

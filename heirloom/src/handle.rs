@@ -151,7 +151,6 @@ macro_rules! handle {
             ///
             /// ```
             /// # use heirloom::*;
-            /// # use std::os::fd::{AsFd, IntoRawFd};
             #[doc = concat!("let region = ", $fresh, ";")]
             /// let exported = region.export()?;
             /// let string = exported.to_string();
@@ -222,27 +221,21 @@ macro_rules! handle {
             }
         }
 
-        impl std::os::fd::AsFd for $region {
-            fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
-                self.0.as_fd()
-            }
-        }
-
         /// Takes a descriptor from elsewhere, if the kernel says that it is memory of that kind, with its seals; makes it
         /// close-on-exec. Otherwise it comes back: [`ErrorKind::NotThatRegion`](crate::ErrorKind::NotThatRegion), or
         /// [`ErrorKind::WrongKind`](crate::ErrorKind::WrongKind) for a `Region` that was published or frozen. A file in a
         /// directory is never taken.
-        impl TryFrom<std::os::fd::OwnedFd> for $region {
-            type Error = $crate::Refused<std::os::fd::OwnedFd>;
+        impl TryFrom<crate::sys::Owned> for $region {
+            type Error = $crate::Refused<crate::sys::Owned>;
 
-            fn try_from(fd: std::os::fd::OwnedFd) -> $crate::Result<Self, Self::Error> {
-                crate::object::receive(fd, $crate::Kind::$kind).map(|object| Self(object.into()))
+            fn try_from(descriptor: crate::sys::Owned) -> $crate::Result<Self, Self::Error> {
+                crate::object::receive(descriptor, $crate::Kind::$kind).map(|object| Self(object.into()))
             }
         }
 
         /// Gives up the descriptor itself where this is the only handle, and a duplicate where it isn't, which may fail
         /// for lack of descriptors.
-        impl TryFrom<$region> for std::os::fd::OwnedFd {
+        impl TryFrom<$region> for crate::sys::Owned {
             type Error = $crate::Error;
 
             fn try_from(region: $region) -> $crate::Result<Self> {

@@ -110,7 +110,9 @@ fn claim_one(name: &str, string: ExportString, listed_once: bool) -> Result<Obje
     }
     // Close-on-exec, it came from nobody's exec: another copy of this library, say, claimed it. And an export of this
     // process may have the number by the time of a second try.
-    let claimed = if sys::look_at(number, sys::is_close_on_exec).unwrap_or(false) || is_exported(number) {
+    let claimed = if sys::look_at(number, |descriptor| sys::is_close_on_exec(descriptor)).unwrap_or(false)
+        || is_exported(number)
+    {
         string.duplicate()
     } else {
         string.reserve().map(|status| {

@@ -53,8 +53,8 @@
 //!
 //! # Starting programs
 //! [`Command`] has the names and habits of [`std::process::Command`], and starts a program by `posix_spawn`: at the same
-//! cost however much memory the parent uses. [`InheritExt`] adds the same `inherit` to the standard library's, and so
-//! to tokio's, at the price of a `fork`.
+//! cost however much memory the parent uses. [`InheritExt`](os::unix::InheritExt) adds the same `inherit` to the standard
+//! library's, and so to tokio's, at the price of a `fork`.
 //!
 //! # Claiming
 //! What a child inherits is open to its own children too, until it is claimed: checked, made close-on-exec, owned. That
@@ -130,7 +130,6 @@ pub use command::Command;
 pub use error::{Error, ErrorKind, Refused, Result};
 pub use export::Export;
 pub use frozen::{FrozenOptions, FrozenRegion};
-pub use handing_down::InheritExt;
 pub use heirloom::Heirloom;
 pub use inheritance::{Inherited, claim, inherited};
 pub use kind::Kind;

@@ -8,27 +8,29 @@ use std::ptr::NonNull;
 use std::slice;
 
 use crate::access::{ReadOnlyBytes, SharedBytes};
-use crate::sys;
+use crate::sys::View;
 use crate::{Error, Result};
 
 /// Pages of this process that show a region; unmapped on drop.
 pub(crate) struct Pages {
     bytes: SharedBytes,
-    /// What the kernel mapped, which is `bytes` rounded up to whole pages; 0 where nothing is mapped.
-    mapped: usize,
+    /// What the kernel mapped, which is `bytes` rounded up to whole pages; `None` where nothing is mapped.
+    view: Option<View>,
 }
 
 impl Pages {
-    /// Takes over the mapping of `mapped` bytes at `address`, of which `len` are the caller's.
-    pub(crate) fn new(address: NonNull<u8>, len: usize, mapped: usize) -> Self {
-        // SAFETY: A mapping starts on a page, ends with one, and lives as long as this object.
-        let bytes = unsafe { SharedBytes::new(address, len) };
-        Self { bytes, mapped }
+    /// The first `len` bytes of a view.
+    pub(crate) fn new(view: View, len: usize) -> Self {
+        // SAFETY: A view starts on a page, ends with one behind these bytes, and lives as long as this object.
+        let bytes = unsafe { SharedBytes::new(view.start(), len) };
+        Self { bytes, view: Some(view) }
     }
 
     /// The view of a region of no bytes, which no kernel maps.
     pub(crate) fn empty() -> Self {
-        Self::new(NonNull::<u64>::dangling().cast(), 0, 0)
+        // SAFETY: There are no bytes.
+        let bytes = unsafe { SharedBytes::new(NonNull::<u64>::dangling().cast(), 0) };
+        Self { bytes, view: None }
     }
 
     fn start(&self) -> NonNull<u8> {
@@ -36,21 +38,8 @@ impl Pages {
     }
 
     fn no_dump(&self) -> Result<()> {
-        if self.mapped == 0 {
-            return Ok(());
-        }
-        // SAFETY: These pages are this object's.
-        unsafe { sys::no_dump(self.start(), self.mapped) }
-            .map_err(|failure| Error::system("cannot keep a mapping out of core dumps", failure))
-    }
-}
-
-impl Drop for Pages {
-    fn drop(&mut self) {
-        if self.mapped != 0 {
-            // SAFETY: These pages are this object's, and every reference into them borrows it.
-            unsafe { sys::unmap(self.start(), self.mapped) };
-        }
+        let kept_out = self.view.as_ref().map_or(Ok(()), View::no_dump);
+        kept_out.map_err(|failure| Error::system("cannot keep a mapping out of core dumps", failure))
     }
 }
 

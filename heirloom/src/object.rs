@@ -1,16 +1,15 @@
 //! The kernel's object behind a handle, whatever its kind.
 
 use std::fmt;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 use crate::mapping::Pages;
-use crate::sys::{self, Access, Failure, Protection, Status};
+use crate::sys::{self, Access, Failure, Memory, Owned, Protection, Status};
 use crate::{Error, ErrorKind, Kind, Refused, Result, inheritance};
 
-/// A descriptor of memory, and what was checked of it once and can't change since.
+/// Memory, and what was checked of it once and can't change since.
 pub struct Object {
-    fd: OwnedFd,
+    pub(crate) memory: Memory,
     /// Bytes.
     size: u64,
     /// Of what offsets of mappings must be multiples, in bytes.
@@ -25,13 +24,18 @@ pub struct Object {
 
 impl Object {
     /// What was made a moment ago with that size.
-    pub(crate) fn created(fd: OwnedFd, size: u64, granule: u64) -> Self {
-        Self { fd, size, granule, unsealed: false, populate: false, for_copies: false }
+    pub(crate) fn created(memory: Memory, size: u64, granule: u64) -> Self {
+        Self { memory, size, granule, unsealed: false, populate: false, for_copies: false }
     }
 
     /// What somebody else made, and [`flaw`] found to be a region of that kind.
-    pub(crate) fn received(fd: OwnedFd, kind: Kind, status: &Status) -> Self {
-        Self { unsealed: kind == Kind::Unsealed, ..Self::created(fd, status.size, status.granule) }
+    pub(crate) fn received(descriptor: Owned, kind: Kind, status: &Status) -> Self {
+        Self::over(Memory::received(descriptor, status), kind, status)
+    }
+
+    /// What the system says of memory that is a region of that kind.
+    pub(crate) fn over(memory: Memory, kind: Kind, status: &Status) -> Self {
+        Self { unsealed: kind == Kind::Unsealed, ..Self::created(memory, status.size, status.granule) }
     }
 
     pub(crate) fn size(&self) -> u64 {
@@ -39,18 +43,18 @@ impl Object {
     }
 
     pub(crate) fn status(&self) -> Result<Status> {
-        sys::status(self.as_fd()).map_err(|failure| self.failed("look at", failure))
+        sys::status(&self.memory).map_err(|failure| self.failed("look at", failure))
     }
 
     pub(crate) fn publish(&self) -> Result<()> {
         self.sealable("publish")?;
-        sys::publish(self.as_fd()).map_err(|failure| self.failed("publish", failure))
+        self.memory.publish().map_err(|failure| self.failed("publish", failure))
     }
 
     /// Freezes; what is frozen already stays so.
     pub(crate) fn freeze(&self) -> Result<()> {
         self.sealable("freeze")?;
-        match sys::freeze(self.as_fd()) {
+        match self.memory.freeze() {
             // Every seal that matters, not the one that stood in the way: another holder may have set a few.
             Err(failure) if flaw(&self.status()?, Kind::Frozen).is_some() => Err(self.failed("freeze", failure)),
             _ => Ok(()),
@@ -99,24 +103,19 @@ impl Object {
         // The kernel maps and unmaps whole granules; of huge pages, munmap(2) takes nothing else.
         let whole = usize::try_from(self.granule).ok().and_then(|granule| len.checked_next_multiple_of(granule));
         let whole = whole.unwrap_or(len);
-        let address = sys::map(self.as_fd(), offset, whole, protection, self.populate)
-            .map_err(|failure| self.failed("map", failure))?;
-        Ok(Pages::new(address, len, whole))
+        let view = self.memory.map(offset, whole, protection, self.populate);
+        Ok(Pages::new(view.map_err(|failure| self.failed("map", failure))?, len))
     }
 
-    /// Another descriptor of the same object, close-on-exec.
-    pub(crate) fn duplicate(&self) -> Result<OwnedFd> {
-        sys::duplicate(self.as_fd()).map_err(|error| self.failed("duplicate", error.into()))
-    }
-
-    /// The same over another descriptor.
+    /// The same over another descriptor, close-on-exec.
     pub(crate) fn another(&self) -> Result<Self> {
-        Ok(Self { fd: self.duplicate()?, ..*self })
+        let memory = self.memory.duplicate().map_err(|error| self.failed("duplicate", error.into()))?;
+        Ok(Self { memory, ..*self })
     }
 
     pub(crate) fn debug(&self, f: &mut fmt::Formatter<'_>, region: &str, kind: Kind) -> fmt::Result {
         f.debug_struct(region)
-            .field("name", &sys::debug_name(self.as_fd()))
+            .field("name", &self.memory.debug_name())
             .field("size", &self.size)
             .field("kind", &kind)
             .finish()
@@ -128,9 +127,9 @@ impl Object {
 }
 
 /// Makes an object of a descriptor from elsewhere, or gives it back.
-pub(crate) fn receive(fd: OwnedFd, kind: Kind) -> Result<Object, Refused<OwnedFd>> {
+pub(crate) fn receive(descriptor: Owned, kind: Kind) -> Result<Object, Refused<Owned>> {
     let tried = "cannot take a descriptor for a region";
-    let refused = match sys::status(fd.as_fd()) {
+    let refused = match sys::status(&descriptor) {
         Err(failure) => Error::system(tried, failure),
         Ok(status) => match flaw(&status, kind) {
             Some(flaw) => Error::new(ErrorKind::NotThatRegion, format!("{tried}: {flaw}")),
@@ -138,25 +137,23 @@ pub(crate) fn receive(fd: OwnedFd, kind: Kind) -> Result<Object, Refused<OwnedFd
                 let message = format!("{tried}: it was published or frozen");
                 Error::advised(ErrorKind::WrongKind, message, "ReadOnlyRegion or FrozenRegion takes it")
             }
-            None => match sys::set_close_on_exec(fd.as_fd(), true) {
+            None => match sys::set_close_on_exec(&descriptor, true) {
                 Ok(()) => {
                     // Only now: the claim duplicates what is close-on-exec, and so leaves this one to its owner.
                     inheritance::claim_quietly();
-                    return Ok(Object::received(fd, kind, &status));
+                    return Ok(Object::received(descriptor, kind, &status));
                 }
                 Err(error) => Error::system(tried, error.into()),
             },
         },
     };
-    Err(Refused::new(refused, fd))
+    Err(Refused::new(refused, descriptor))
 }
 
 /// The descriptor of an object, or a duplicate where other handles need it.
-pub(crate) fn give_up(object: Arc<Object>) -> Result<OwnedFd> {
-    match Arc::try_unwrap(object) {
-        Ok(object) => Ok(object.fd),
-        Err(shared) => shared.duplicate(),
-    }
+pub(crate) fn give_up(object: Arc<Object>) -> Result<Owned> {
+    let object = Arc::try_unwrap(object).or_else(|shared| shared.another())?;
+    Ok(object.memory.into())
 }
 
 /// What keeps an object of that status from being a region of that kind.
@@ -180,16 +177,10 @@ pub(crate) fn flaw(status: &Status, kind: Kind) -> Option<&'static str> {
     }
 }
 
-impl AsFd for Object {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.fd.as_fd()
-    }
-}
-
 /// For messages: `region "frames" of 4096 bytes`.
 impl fmt::Display for Object {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match sys::debug_name(self.as_fd()) {
+        match self.memory.debug_name() {
             Some(name) => write!(f, "region {name:?} of {} bytes", self.size),
             None => write!(f, "a region of {} bytes", self.size),
         }

@@ -1,9 +1,8 @@
-use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::object::Object;
-use crate::sys::{self, Failure};
+use crate::sys::{self, Failure, Memory, Supply};
 use crate::{Error, ErrorKind, Kind, Region, Result, inheritance, name};
 
 /// How a [`Region`] is to be made; from [`Region::options`].
@@ -149,23 +148,19 @@ impl RegionOptions {
     }
 
     fn make_memory(&self, size: u64) -> Result<Object, Failure> {
-        let fd = sys::create_memory(self.name.as_deref(), self.huge_pages)?;
-        sys::fix_size(fd.as_fd(), size)?;
-        if self.huge_pages {
-            sys::reserve_huge_pages(fd.as_fd(), size)?;
-        } else if self.populate {
-            sys::reserve_memory(fd.as_fd(), size)?;
-        }
-        let granule = if self.huge_pages { sys::HUGE_PAGE } else { sys::page_size() };
-        Ok(Object::created(fd, size, granule))
+        let (supply, granule) = match (self.huge_pages, self.populate) {
+            (true, _) => (Supply::HugePages, sys::HUGE_PAGE),
+            (_, true) => (Supply::AtOnce, sys::page_size()),
+            _ => (Supply::AsTouched, sys::page_size()),
+        };
+        let memory = Memory::create(self.name.as_deref(), size, supply)?;
+        Ok(Object::created(memory, size, granule))
     }
 }
 
 fn make_file(directory: &Path, size: u64) -> Result<Object, Failure> {
-    let fd = sys::create_file(directory)?;
-    sys::set_size(fd.as_fd(), size)?;
-    sys::reserve_space(fd.as_fd(), size)?;
+    let memory = Memory::create_file(directory, size)?;
     // It may be on a file system of huge pages, which only the kernel knows.
-    let status = sys::status(fd.as_fd())?;
-    Ok(Object::received(fd, Kind::Unsealed, &status))
+    let status = sys::status(&memory)?;
+    Ok(Object::over(memory, Kind::Unsealed, &status))
 }

@@ -1,10 +1,7 @@
 use std::fs::File;
-use std::net::TcpStream;
-use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::net::UnixStream;
 use std::process::{ChildStderr, ChildStdin, ChildStdout};
 
-use crate::sys;
+use crate::sys::{self, Owned};
 
 /// What becomes the standard input, output or error of a child that [`Command`](crate::Command) starts.
 ///
@@ -27,7 +24,7 @@ enum Choice {
     Inherit,
     Null,
     Piped,
-    Descriptor(OwnedFd),
+    Descriptor(Owned),
 }
 
 /// Which way a stream goes.
@@ -41,9 +38,9 @@ pub(crate) enum Direction {
 #[derive(Default)]
 pub(crate) struct Ends {
     /// What becomes the child's; `None` is this process's own.
-    pub(crate) theirs: Option<OwnedFd>,
+    pub(crate) theirs: Option<Owned>,
     /// This process's end of a pipe.
-    pub(crate) ours: Option<OwnedFd>,
+    pub(crate) ours: Option<Owned>,
 }
 
 impl Stdio {
@@ -106,7 +103,7 @@ impl Stdio {
                 };
                 Ends { theirs: Some(theirs), ours: Some(ours) }
             }
-            Choice::Descriptor(fd) => Ends { theirs: Some(sys::duplicate(fd.as_fd())?), ours: None },
+            Choice::Descriptor(descriptor) => Ends { theirs: Some(sys::duplicate(descriptor)?), ours: None },
         })
     }
 }
@@ -122,4 +119,4 @@ macro_rules! from_owner {
     )*};
 }
 
-from_owner!(OwnedFd, File, ChildStdin, ChildStdout, ChildStderr, TcpStream, UnixStream);
+from_owner!(Owned, File, ChildStdin, ChildStdout, ChildStderr);

@@ -7,13 +7,12 @@ use std::fmt::Write;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 use crate::export::ExportString;
-use crate::{Error, ErrorKind, Result, name};
+use crate::{Error, ErrorKind, Result, name, sys};
 
 pub(crate) const VARIABLE: &str = "HEIRLOOM_REGIONS";
 
-/// What one string of the environment holds, with the variable's name, the `=` and C's NUL, in bytes: see
-/// `MAX_ARG_STRLEN` in execve(2).
-const LONGEST: usize = (128 << 10) - VARIABLE.len() - "=\0".len();
+/// What its value may hold, in bytes.
+const LONGEST: usize = sys::LONGEST_VARIABLE - VARIABLE.len() - "=\0".len();
 
 /// What stands as it is in an encoded name, besides letters and digits.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -66,9 +65,11 @@ impl Variable {
         let _ = write!(self.text, "{encoded}={string}");
         if self.text.len() > LONGEST {
             self.text.truncate(before);
-            let why = "with it, HEIRLOOM_REGIONS would pass the 128 KiB that the kernel takes; use shorter names or \
-                       fewer regions";
-            return refused(ErrorKind::TooMany, why);
+            let most = sys::LONGEST_VARIABLE;
+            let why = format!(
+                "with it, {VARIABLE} would pass the {most} bytes that the system takes; use shorter names or fewer regions"
+            );
+            return refused(ErrorKind::TooMany, &why);
         }
         self.names.insert(encoded);
         self.numbers.insert(string.number);

@@ -2,3 +2,5 @@
 
 #[cfg(target_os = "linux")]
 pub mod linux;
+#[cfg(unix)]
+pub mod unix;

@@ -2,9 +2,9 @@
 
 #![allow(unsafe_code)]
 
-use std::ffi::c_void;
-use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::ptr::{self, NonNull};
 
@@ -14,7 +14,7 @@ use rustix::mm::{self, Advice, MapFlags, ProtFlags};
 use rustix::process::{DumpableBehavior, PidfdFlags};
 
 pub(crate) use super::unix::*;
-use super::{Access, Failure, Identity, Protection, Result, Seals, Status};
+use super::{Access, Failure, Identity, Protection, Result, Seals, Status, Supply};
 use crate::ErrorKind;
 
 /// How many bytes one huge page holds.
@@ -29,8 +29,156 @@ const HUGETLBFS_MAGIC: u64 = 0x9584_58f6;
 /// Where in the kernel's listing of a process's descriptors the memory of this library stands.
 const NAME_PREFIX: &str = "heirloom";
 
-/// Makes memory of no size yet that has no name, is close-on-exec, can be sealed and can't be executed.
-pub(crate) fn create_memory(name: Option<&str>, huge: bool) -> Result<OwnedFd> {
+/// How many bytes a variable of the environment holds, with its name, the `=` and C's NUL: see `MAX_ARG_STRLEN` in
+/// execve(2).
+pub(crate) const LONGEST_VARIABLE: usize = 128 << 10;
+
+impl Memory {
+    /// Makes memory of that size for ever, all zero, that has no name, is close-on-exec, can be sealed and can't be executed.
+    pub(crate) fn create(name: Option<&str>, size: u64, supply: Supply) -> Result<Self> {
+        let fd = memfd(name, supply == Supply::HugePages)?;
+        fix_size(fd.as_fd(), size)?;
+        match supply {
+            Supply::AsTouched => {}
+            Supply::AtOnce => reserve_memory(fd.as_fd(), size)?,
+            Supply::HugePages => reserve_huge_pages(fd.as_fd(), size)?,
+        }
+        Ok(Self::over(fd))
+    }
+
+    /// Makes a file in `directory` that has no name and can't be given one, see open(2), `O_TMPFILE`.
+    pub(crate) fn create_file(directory: &Path, size: u64) -> Result<Self> {
+        let flags = OFlags::TMPFILE | OFlags::EXCL | OFlags::RDWR | OFlags::CLOEXEC;
+        let fd = retry(|| fs::open(directory, flags, Mode::RUSR | Mode::WUSR)).map_err(|errno| match errno {
+            Errno::OPNOTSUPP | Errno::ISDIR => Failure {
+                kind: ErrorKind::Unsupported,
+                os: errno.into(),
+                hint: "its file system has no unnamed files: choose a directory on another one",
+            },
+            errno => errno.into(),
+        })?;
+        let fd = above_standard(fd)?;
+        set_size(fd.as_fd(), size)?;
+        reserve_space(fd.as_fd(), size)?;
+        Ok(Self::over(fd))
+    }
+
+    /// Under which number another process may have it from now on. Nothing has to be remembered for that: the kernel itself
+    /// knows who can write.
+    pub(crate) fn hand_out(&self) -> i32 {
+        self.number()
+    }
+
+    /// Seals out every new writer.
+    pub(crate) fn publish(&self) -> Result<()> {
+        add_seals(self.as_fd(), SealFlags::FUTURE_WRITE)
+    }
+
+    /// Seals out every writer, and every further seal.
+    pub(crate) fn freeze(&self) -> Result<()> {
+        freeze(self.as_fd())
+    }
+
+    /// Maps `len` bytes from `offset` on.
+    pub(crate) fn map(&self, offset: u64, len: usize, protection: Protection, populate: bool) -> Result<View> {
+        let (prot, mut flags) = match protection {
+            Protection::Shared => (ProtFlags::READ | ProtFlags::WRITE, MapFlags::SHARED),
+            Protection::ReadOnly => (ProtFlags::READ, MapFlags::SHARED),
+            Protection::CopyOnWrite => (ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE),
+        };
+        if populate {
+            flags |= MapFlags::POPULATE;
+        }
+        // SAFETY: The kernel chooses an address that nothing else in this process uses.
+        let answer = match unsafe { mm::mmap(ptr::null_mut(), len, prot, flags, self, offset) } {
+            // Some kernels refuse any shared mapping of a sealed object through a writable descriptor, also a reading one.
+            Err(Errno::PERM) if protection == Protection::ReadOnly => {
+                let flags = flags.difference(MapFlags::SHARED) | MapFlags::PRIVATE;
+                // SAFETY: As above.
+                unsafe { mm::mmap(ptr::null_mut(), len, prot, flags, self, offset) }
+            }
+            answer => answer,
+        };
+        let address = answer.map_err(|errno| match errno {
+            Errno::PERM => Failure {
+                kind: ErrorKind::Sealed,
+                os: errno.into(),
+                hint: "it was published or frozen meanwhile: ReadOnlyRegion::try_from or Region::freeze make a handle that \
+                       maps for reading",
+            },
+            Errno::NOMEM => Failure {
+                kind: ErrorKind::OutOfMemory,
+                os: errno.into(),
+                hint: "address space or memory ran out: map a part of it",
+            },
+            errno => errno.into(),
+        })?;
+        let address = NonNull::new(address.cast()).ok_or(Errno::NOMEM)?;
+        // SAFETY: The kernel made it just now, for nobody else.
+        Ok(unsafe { View::new(address, len) })
+    }
+
+    /// The name that it was created under; for debugging only.
+    pub(crate) fn debug_name(&self) -> Option<String> {
+        let link = std::fs::read_link(format!("/proc/self/fd/{}", self.number())).ok()?;
+        let name = link.to_str()?.strip_prefix("/memfd:heirloom:")?;
+        Some(name.strip_suffix(" (deleted)").unwrap_or(name).to_owned())
+    }
+}
+
+impl View {
+    /// Keeps them out of core dumps.
+    pub(crate) fn no_dump(&self) -> Result<()> {
+        // SAFETY: The pages are this object's; the advice changes no byte.
+        unsafe { mm::madvise(self.start().as_ptr().cast(), self.len(), Advice::LinuxDontDump) }?;
+        Ok(())
+    }
+}
+
+/// Memory that grows by what is written to it.
+pub(crate) struct Filling(File);
+
+impl Filling {
+    pub(crate) fn new(name: Option<&str>) -> Result<Self> {
+        Ok(Self(memfd(name, false)?.into()))
+    }
+
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.0.write_all(bytes)
+    }
+
+    /// Moves up to `most` bytes out of a file inside the kernel: the copy from the one's page to the other's is the only
+    /// one. 0 says that the file is at its end. Not every kind of file can do it.
+    pub(crate) fn transfer(&mut self, from: &File, most: u64) -> io::Result<u64> {
+        let most = usize::try_from(most).map_or(MOST_AT_ONCE, |most| most.min(MOST_AT_ONCE));
+        let moved = match retry(|| fs::sendfile(&self.0, from, None, most)) {
+            // A pipe can't be sent from, but spliced from.
+            Err(Errno::INVAL) => retry(|| {
+                let flags = rustix::pipe::SpliceFlags::empty();
+                rustix::pipe::splice(from, None, &self.0, None, most, flags)
+            }),
+            answer => answer,
+        }?;
+        Ok(moved as u64)
+    }
+
+    /// Seals what was filled, which must have that size: before, another process of the same user may have found it in
+    /// /proc.
+    pub(crate) fn freeze(self, size: u64) -> Result<Memory> {
+        freeze(self.0.as_fd())?;
+        if u64::try_from(fs::fstat(&self.0)?.st_size) == Ok(size) {
+            return Ok(Memory::over(self.0.into()));
+        }
+        Err(Failure {
+            kind: ErrorKind::System,
+            os: Errno::STALE.into(),
+            hint: "another process changed its size while it was filled: shield() shuts them out",
+        })
+    }
+}
+
+/// Makes memory of no size yet.
+fn memfd(name: Option<&str>, huge: bool) -> Result<OwnedFd> {
     let name = name.map(|name| format!("{NAME_PREFIX}:{name}"));
     let name = name.as_deref().unwrap_or(NAME_PREFIX);
     let mut flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
@@ -57,20 +205,6 @@ pub(crate) fn create_memory(name: Option<&str>, huge: bool) -> Result<OwnedFd> {
     Ok(above_standard(fd)?)
 }
 
-/// Makes a file in `directory` that has no name and can't be given one, see open(2), `O_TMPFILE`.
-pub(crate) fn create_file(directory: &Path) -> Result<OwnedFd> {
-    let flags = OFlags::TMPFILE | OFlags::EXCL | OFlags::RDWR | OFlags::CLOEXEC;
-    let fd = retry(|| fs::open(directory, flags, Mode::RUSR | Mode::WUSR)).map_err(|errno| match errno {
-        Errno::OPNOTSUPP | Errno::ISDIR => Failure {
-            kind: ErrorKind::Unsupported,
-            os: errno.into(),
-            hint: "its file system has no unnamed files: choose a directory on another one",
-        },
-        errno => errno.into(),
-    })?;
-    Ok(above_standard(fd)?)
-}
-
 /// How many bytes one ordinary page holds.
 pub(crate) fn page_size() -> u64 {
     rustix::param::page_size() as u64
@@ -85,12 +219,12 @@ pub(crate) fn size_limit() -> u64 {
     limit.rlim_cur
 }
 
-pub(crate) fn set_size(fd: BorrowedFd<'_>, size: u64) -> Result<()> {
+fn set_size(fd: BorrowedFd<'_>, size: u64) -> Result<()> {
     retry(|| fs::ftruncate(fd, size)).map_err(Failure::from)
 }
 
 /// Takes all the memory now.
-pub(crate) fn reserve_memory(fd: BorrowedFd<'_>, size: u64) -> Result<()> {
+fn reserve_memory(fd: BorrowedFd<'_>, size: u64) -> Result<()> {
     // Nothing else would refuse: the kernel gives until it has to kill somebody.
     if size > available_memory() {
         return Err(Failure {
@@ -103,7 +237,7 @@ pub(crate) fn reserve_memory(fd: BorrowedFd<'_>, size: u64) -> Result<()> {
 }
 
 /// Takes all the huge pages now, since a touch without one would end the process.
-pub(crate) fn reserve_huge_pages(fd: BorrowedFd<'_>, size: u64) -> Result<()> {
+fn reserve_huge_pages(fd: BorrowedFd<'_>, size: u64) -> Result<()> {
     allocate(fd, size, HUGE_PAGE).map_err(|errno| match errno {
         Errno::NOSPC | Errno::NOMEM => Failure {
             kind: ErrorKind::OutOfMemory,
@@ -115,7 +249,7 @@ pub(crate) fn reserve_huge_pages(fd: BorrowedFd<'_>, size: u64) -> Result<()> {
 }
 
 /// Takes all the space of a file now, since a touch on a full disk would end the process.
-pub(crate) fn reserve_space(fd: BorrowedFd<'_>, size: u64) -> Result<()> {
+fn reserve_space(fd: BorrowedFd<'_>, size: u64) -> Result<()> {
     allocate(fd, size, page_size()).map_err(|errno| match errno {
         Errno::OPNOTSUPP => Failure {
             kind: ErrorKind::Unsupported,
@@ -186,7 +320,7 @@ fn field(text: &str, name: &str) -> Option<u64> {
 }
 
 /// Gives memory its size for ever.
-pub(crate) fn fix_size(fd: BorrowedFd<'_>, size: u64) -> Result<()> {
+fn fix_size(fd: BorrowedFd<'_>, size: u64) -> Result<()> {
     // In this order, since another process of the same user may find the memory in /proc meanwhile: never can it make it
     // shorter than `size`, and who made it longer before makes this fail.
     add_seals(fd, SealFlags::SHRINK)?;
@@ -194,26 +328,8 @@ pub(crate) fn fix_size(fd: BorrowedFd<'_>, size: u64) -> Result<()> {
     add_seals(fd, SealFlags::GROW)
 }
 
-/// Seals out every new writer.
-pub(crate) fn publish(fd: BorrowedFd<'_>) -> Result<()> {
-    add_seals(fd, SealFlags::FUTURE_WRITE)
-}
-
-/// Seals what was filled, which must have that size: before, another process of the same user may have found it in /proc.
-pub(crate) fn freeze_filled(fd: BorrowedFd<'_>, size: u64) -> Result<()> {
-    freeze(fd)?;
-    if u64::try_from(fs::fstat(fd)?.st_size) == Ok(size) {
-        return Ok(());
-    }
-    Err(Failure {
-        kind: ErrorKind::System,
-        os: Errno::STALE.into(),
-        hint: "another process changed its size while it was filled: shield() shuts them out",
-    })
-}
-
 /// Seals out every writer, and every further seal.
-pub(crate) fn freeze(fd: BorrowedFd<'_>) -> Result<()> {
+fn freeze(fd: BorrowedFd<'_>) -> Result<()> {
     let all = SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE | SealFlags::SEAL;
     add_seals(fd, all)
 }
@@ -240,14 +356,9 @@ fn add_seals(fd: BorrowedFd<'_>, seals: SealFlags) -> Result<()> {
     })
 }
 
-/// What tells an object from every other one.
-pub(crate) fn identity(fd: BorrowedFd<'_>) -> Result<Identity> {
-    let stat = fs::fstat(fd)?;
-    Ok(Identity { device: stat.st_dev, inode: stat.st_ino })
-}
-
 /// Asks the kernel what a descriptor is.
-pub(crate) fn status(fd: BorrowedFd<'_>) -> Result<Status> {
+pub(crate) fn status(fd: impl AsFd) -> Result<Status> {
+    let fd = fd.as_fd();
     let stat = fs::fstat(fd)?;
     let flags = fs::fcntl_getfl(fd)?;
     let seals = match fs::fcntl_get_seals(fd) {
@@ -284,13 +395,6 @@ pub(crate) fn status(fd: BorrowedFd<'_>) -> Result<Status> {
     })
 }
 
-/// The name that the memory was created under; for debugging only.
-pub(crate) fn debug_name(fd: BorrowedFd<'_>) -> Option<String> {
-    let link = std::fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd())).ok()?;
-    let name = link.to_str()?.strip_prefix("/memfd:heirloom:")?;
-    Some(name.strip_suffix(" (deleted)").unwrap_or(name).to_owned())
-}
-
 /// Whether this process's parent still holds that object under that number, open to its children.
 pub(crate) fn parent_passes(number: i32, identity: Identity) -> bool {
     let Some(parent) = rustix::process::getppid() else {
@@ -307,81 +411,6 @@ pub(crate) fn parent_passes(number: i32, identity: Identity) -> bool {
     held && flags.is_some_and(|flags| flags & OFlags::CLOEXEC.bits() == 0)
 }
 
-/// Moves up to `most` bytes from one descriptor to the other inside the kernel: the copy from the one's page to the
-/// other's is the only one. 0 says that `from` is at its end. Not every kind of source can do it.
-pub(crate) fn transfer(from: BorrowedFd<'_>, to: BorrowedFd<'_>, most: u64) -> io::Result<u64> {
-    let most = usize::try_from(most).map_or(MOST_AT_ONCE, |most| most.min(MOST_AT_ONCE));
-    let moved = match retry(|| fs::sendfile(to, from, None, most)) {
-        // A pipe can't be sent from, but spliced from.
-        Err(Errno::INVAL) => retry(|| {
-            let flags = rustix::pipe::SpliceFlags::empty();
-            rustix::pipe::splice(from, None, to, None, most, flags)
-        }),
-        answer => answer,
-    }?;
-    Ok(moved as u64)
-}
-
-/// Maps `len` bytes from `offset` on. The address is this process's own to unmap.
-pub(crate) fn map(
-    fd: BorrowedFd<'_>,
-    offset: u64,
-    len: usize,
-    protection: Protection,
-    populate: bool,
-) -> Result<NonNull<u8>> {
-    let (prot, mut flags) = match protection {
-        Protection::Shared => (ProtFlags::READ | ProtFlags::WRITE, MapFlags::SHARED),
-        Protection::ReadOnly => (ProtFlags::READ, MapFlags::SHARED),
-        Protection::CopyOnWrite => (ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE),
-    };
-    if populate {
-        flags |= MapFlags::POPULATE;
-    }
-    // SAFETY: The kernel chooses an address that nothing else in this process uses.
-    let answer = match unsafe { mm::mmap(ptr::null_mut(), len, prot, flags, fd, offset) } {
-        // Some kernels refuse any shared mapping of a sealed object through a writable descriptor, also a reading one.
-        Err(Errno::PERM) if protection == Protection::ReadOnly => {
-            let flags = flags.difference(MapFlags::SHARED) | MapFlags::PRIVATE;
-            // SAFETY: As above.
-            unsafe { mm::mmap(ptr::null_mut(), len, prot, flags, fd, offset) }
-        }
-        answer => answer,
-    };
-    let address = answer.map_err(|errno| match errno {
-        Errno::PERM => Failure {
-            kind: ErrorKind::Sealed,
-            os: errno.into(),
-            hint: "it was published or frozen meanwhile: ReadOnlyRegion::try_from or Region::freeze make a handle that \
-                   maps for reading",
-        },
-        Errno::NOMEM => Failure {
-            kind: ErrorKind::OutOfMemory,
-            os: errno.into(),
-            hint: "address space or memory ran out: map a part of it",
-        },
-        errno => errno.into(),
-    })?;
-    NonNull::new(address.cast()).ok_or_else(|| Errno::NOMEM.into())
-}
-
-/// # Safety
-/// `address` and `len` are those of one whole mapping, and nothing uses it any more.
-pub(crate) unsafe fn unmap(address: NonNull<u8>, len: usize) {
-    // SAFETY: By the caller. It can't fail for a whole mapping of ours, and a `drop` could say so to nobody.
-    let _ = unsafe { mm::munmap(address.as_ptr().cast::<c_void>(), len) };
-}
-
-/// Keeps pages out of core dumps.
-///
-/// # Safety
-/// `address` and `len` lie within one mapping of this process.
-pub(crate) unsafe fn no_dump(address: NonNull<u8>, len: usize) -> Result<()> {
-    // SAFETY: By the caller; the advice changes no byte.
-    unsafe { mm::madvise(address.as_ptr().cast::<c_void>(), len, Advice::LinuxDontDump) }?;
-    Ok(())
-}
-
 /// Shuts this process's memory and descriptors to other processes of the same user.
 pub(crate) fn shield() -> Result<()> {
     rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
@@ -395,6 +424,6 @@ pub(crate) fn is_privileged() -> bool {
 }
 
 /// A descriptor that becomes readable when the child ends, see `pidfd_open(2)`.
-pub(crate) fn process_descriptor(pid: Pid) -> Result<OwnedFd> {
-    Ok(rustix::process::pidfd_open(pid, PidfdFlags::empty())?)
+pub(crate) fn process_descriptor(process: &Process) -> Result<OwnedFd> {
+    Ok(rustix::process::pidfd_open(process.0, PidfdFlags::empty())?)
 }

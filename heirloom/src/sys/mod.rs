@@ -1,9 +1,20 @@
 //! The operating system: the only place that calls it, and the only one that asks which it is.
 //!
-//! One file a system, each with the same functions. What every Unix does alike (descriptors, spawning, waiting) is in
-//! `unix`, which each Unix's file passes on.
+//! One file a system, each with the same functions and these types:
+//!
+//! - `Owned`: the standard library's type for an open descriptor, on Windows for a handle.
+//! - `Memory`: what holds a region's bytes, made by `create`, or `received` from elsewhere.
+//! - `Filling`: memory that grows by what is written to it, until it is frozen.
+//! - `View`: pages that show memory, until it is dropped.
+//! - `Process`: a child that was started, and may be waited for.
+//! - `SpawnOptions`: what only some systems know of starting programs.
+//! - `EnvKey`: the name of a variable of the environment, compared as the system compares them.
+//!
+//! What every Unix does alike (descriptors, spawning, waiting) is in `unix`, which each Unix's file passes on.
 
+use std::ffi::{OsStr, OsString};
 use std::io;
+use std::path::Path;
 
 use crate::ErrorKind;
 
@@ -29,6 +40,17 @@ pub(crate) struct Failure {
 
 /// What a function of this module answers.
 pub(crate) type Result<T> = std::result::Result<T, Failure>;
+
+/// When the kernel takes the memory of a region.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Supply {
+    /// Page by page, as it is touched.
+    AsTouched,
+    /// All now.
+    AtOnce,
+    /// All now, in pages of [`HUGE_PAGE`] bytes.
+    HugePages,
+}
 
 /// What the kernel says of an open descriptor.
 #[derive(Clone, Copy, Debug)]
@@ -82,4 +104,19 @@ pub(crate) enum Protection {
     ReadOnly,
     /// Reads, and writes that only this mapping sees.
     CopyOnWrite,
+}
+
+/// All that is needed to start a program.
+pub(crate) struct Launch<'a> {
+    pub(crate) program: &'a OsStr,
+    /// The program's own name first.
+    pub(crate) args: &'a [OsString],
+    /// The whole of the program's environment.
+    pub(crate) environment: &'a [(EnvKey, OsString)],
+    pub(crate) directory: Option<&'a Path>,
+    pub(crate) options: SpawnOptions,
+    /// What becomes its standard input, output and error; `None` is this process's own.
+    pub(crate) standard: [Option<&'a Owned>; 3],
+    /// What it inherits besides, under the same numbers.
+    pub(crate) pass: &'a [&'a Memory],
 }

@@ -2,7 +2,7 @@
 
 #![allow(unsafe_code)]
 
-use std::ffi::{CStr, CString, OsStr, OsString, c_char};
+use std::ffi::{CStr, CString, OsString, c_char};
 use std::fs::File;
 use std::io::{self, Read};
 use std::mem::MaybeUninit;
@@ -11,18 +11,25 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::ExitStatus;
-use std::ptr;
+use std::ptr::{self, NonNull};
 
 use rustix::event::{PollFd, PollFlags};
 use rustix::fs::Access;
 use rustix::io::{Errno, FdFlags};
+use rustix::mm;
 use rustix::pipe::PipeFlags;
-use rustix::process::{Signal, WaitOptions};
+use rustix::process::{Pid, Signal, WaitOptions};
 
-pub(crate) use rustix::process::Pid;
-
-use super::{Failure, Result};
+use super::{Failure, Identity, Launch, Result, Status};
 use crate::ErrorKind;
+
+pub(crate) use std::os::fd::OwnedFd as Owned;
+
+/// This process's environment.
+pub(crate) use std::env::vars_os as variables;
+
+/// The name of a variable of the environment.
+pub(crate) type EnvKey = OsString;
 
 /// The lowest number that a descriptor of ours may have: below are standard input, output and error.
 const LOWEST: RawFd = 3;
@@ -68,20 +75,104 @@ pub(super) fn retry<T>(mut call: impl FnMut() -> rustix::io::Result<T>) -> rusti
     }
 }
 
-/// A descriptor of the same object, close-on-exec.
-pub(crate) fn duplicate(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
-    Ok(rustix::io::fcntl_dupfd_cloexec(fd, LOWEST)?)
+/// What holds a region's bytes.
+#[derive(Debug)]
+pub(crate) struct Memory(OwnedFd);
+
+impl Memory {
+    pub(super) fn over(fd: OwnedFd) -> Self {
+        Self(fd)
+    }
+
+    /// What tells it from every other one.
+    pub(crate) fn identity(&self) -> Result<Identity> {
+        let stat = rustix::fs::fstat(self)?;
+        Ok(Identity { device: stat.st_dev, inode: stat.st_ino })
+    }
+
+    /// What somebody else made, and was found to be memory.
+    pub(crate) fn received(fd: OwnedFd, _: &Status) -> Self {
+        Self(fd)
+    }
+
+    /// The number of its descriptor.
+    pub(crate) fn number(&self) -> i32 {
+        self.0.as_raw_fd()
+    }
+
+    /// The same over a descriptor of its own, close-on-exec.
+    pub(crate) fn duplicate(&self) -> io::Result<Self> {
+        duplicate(self).map(Self)
+    }
+
+    /// The same over a descriptor of its own that every child inherits.
+    pub(crate) fn duplicate_inheritable(&self) -> io::Result<Self> {
+        // SAFETY: A plain number in, a new descriptor or -1 out.
+        let number = unsafe { libc::fcntl(self.number(), libc::F_DUPFD, LOWEST) };
+        if number < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: The kernel made it a moment ago, and nobody else knows it.
+        Ok(Self(unsafe { OwnedFd::from_raw_fd(number) }))
+    }
+
+    /// Reads what there is at an offset, without moving the position that all holders share.
+    pub(crate) fn read_at(&self, offset: u64, into: &mut [u8]) -> Result<usize> {
+        Ok(retry(|| rustix::io::pread(self, &mut *into, offset))?)
+    }
 }
 
-/// A descriptor of the same object that every child inherits.
-pub(crate) fn duplicate_inheritable(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
-    // SAFETY: A plain number in, a new descriptor or -1 out.
-    let number = unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_DUPFD, LOWEST) };
-    if number < 0 {
-        return Err(io::Error::last_os_error());
+impl AsFd for Memory {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
     }
-    // SAFETY: The kernel made it a moment ago, and nobody else knows it.
-    Ok(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
+impl From<Memory> for OwnedFd {
+    fn from(memory: Memory) -> Self {
+        memory.0
+    }
+}
+
+/// Pages that show memory; unmapped on drop.
+pub(crate) struct View {
+    address: NonNull<u8>,
+    len: usize,
+}
+
+// SAFETY: It holds a mapping of the whole process by its address, and does nothing with the bytes.
+unsafe impl Send for View {}
+// SAFETY: As above.
+unsafe impl Sync for View {}
+
+impl View {
+    /// # Safety
+    /// They are address and length of a whole mapping that nobody else unmaps.
+    pub(super) unsafe fn new(address: NonNull<u8>, len: usize) -> Self {
+        Self { address, len }
+    }
+
+    /// Where the pages begin.
+    pub(crate) fn start(&self) -> NonNull<u8> {
+        self.address
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+}
+
+impl Drop for View {
+    fn drop(&mut self) {
+        // SAFETY: The mapping is this object's, and who shows its bytes holds this object. It can't fail for a whole
+        // mapping, and a `drop` could say so to nobody.
+        let _ = unsafe { mm::munmap(self.address.as_ptr().cast(), self.len) };
+    }
+}
+
+/// A descriptor of the same object, close-on-exec.
+pub(crate) fn duplicate(fd: impl AsFd) -> io::Result<OwnedFd> {
+    Ok(rustix::io::fcntl_dupfd_cloexec(fd, LOWEST)?)
 }
 
 /// Looks at whatever is open under a number that somebody else wrote down.
@@ -103,11 +194,11 @@ pub(crate) unsafe fn take_over(number: RawFd) -> OwnedFd {
     unsafe { OwnedFd::from_raw_fd(number) }
 }
 
-pub(crate) fn is_close_on_exec(fd: BorrowedFd<'_>) -> Result<bool> {
+pub(crate) fn is_close_on_exec(fd: impl AsFd) -> Result<bool> {
     Ok(rustix::io::fcntl_getfd(fd)?.contains(FdFlags::CLOEXEC))
 }
 
-pub(crate) fn set_close_on_exec(fd: BorrowedFd<'_>, on: bool) -> io::Result<()> {
+pub(crate) fn set_close_on_exec(fd: impl AsFd, on: bool) -> io::Result<()> {
     let flags = if on { FdFlags::CLOEXEC } else { FdFlags::empty() };
     Ok(rustix::io::fcntl_setfd(fd, flags)?)
 }
@@ -117,7 +208,7 @@ pub(crate) fn above_standard(fd: OwnedFd) -> io::Result<OwnedFd> {
     if fd.as_raw_fd() >= LOWEST {
         return Ok(fd);
     }
-    duplicate(fd.as_fd())
+    duplicate(fd)
 }
 
 /// Whether a descriptor of that number may be one of standard input, output and error.
@@ -138,33 +229,18 @@ pub(crate) fn null() -> Result<OwnedFd> {
 }
 
 /// Lets the children of `command` inherit a descriptor, in the child alone. `std` forks for this.
-pub(crate) fn pass_with_std(
-    command: &mut std::process::Command,
-    descriptor: impl std::os::fd::AsFd + Send + Sync + 'static,
-) {
+pub(crate) fn pass_with_std(command: &mut std::process::Command, descriptor: impl AsFd + Send + Sync + 'static) {
     use std::os::unix::process::CommandExt;
     // SAFETY: Between fork and exec the closure makes one system call and allocates nothing.
     unsafe { command.pre_exec(move || set_close_on_exec(descriptor.as_fd(), false)) };
 }
 
-/// All that is needed to start a program.
-#[derive(Debug)]
-pub(crate) struct Launch<'a> {
-    pub(crate) program: &'a OsStr,
-    /// The program's own name first.
-    pub(crate) args: &'a [OsString],
-    /// The whole of the program's environment.
-    pub(crate) environment: &'a [(OsString, OsString)],
-    /// Where to look for a program without a slash.
-    pub(crate) search: Option<&'a OsStr>,
-    pub(crate) directory: Option<&'a Path>,
+/// What Unix alone knows of starting programs.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct SpawnOptions {
     pub(crate) process_group: Option<i32>,
     /// Leaves blocked and ignored signals as they are.
     pub(crate) keep_signals: bool,
-    /// What becomes its standard input, output and error; `None` is this process's own.
-    pub(crate) standard: [Option<BorrowedFd<'a>>; 3],
-    /// What it inherits besides, under the same numbers.
-    pub(crate) pass: &'a [BorrowedFd<'a>],
 }
 
 /// A [`Launch`] in C's form.
@@ -227,7 +303,8 @@ fn candidates(launch: &Launch<'_>) -> Result<Vec<CString>> {
     if program.contains(&b'/') || program.is_empty() {
         return Ok(vec![without_nul(program)?]);
     }
-    let search = launch.search.unwrap_or(OsStr::new("/bin:/usr/bin")).as_bytes();
+    let search = launch.environment.iter().find(|(key, _)| key == "PATH");
+    let search = search.map_or(&b"/bin:/usr/bin"[..], |(_, value)| value.as_bytes());
     let mut found = Vec::new();
     for directory in search.split(|byte| *byte == b':') {
         let directory = if directory.is_empty() { b"." } else { directory };
@@ -251,7 +328,7 @@ fn pointers(strings: &[CString]) -> Vec<*mut c_char> {
 }
 
 /// Starts a program, by `posix_spawn(3)`: what this process has mapped is never copied.
-pub(crate) fn spawn(launch: &Launch<'_>) -> Result<Pid> {
+pub(crate) fn spawn(launch: &Launch<'_>) -> Result<Process> {
     let prepared = Prepared::new(launch)?;
     let args = pointers(&prepared.args);
     let environment = pointers(&prepared.environment);
@@ -261,9 +338,9 @@ pub(crate) fn spawn(launch: &Launch<'_>) -> Result<Pid> {
             actions.duplicate(fd.as_raw_fd(), number).map_err(|errno| cannot_run(launch, errno))?;
         }
     }
-    for fd in launch.pass {
+    for memory in launch.pass {
         // Onto itself: posix_spawn clears close-on-exec then, in the child alone.
-        actions.duplicate(fd.as_raw_fd(), fd.as_raw_fd()).map_err(|errno| cannot_run(launch, errno))?;
+        actions.duplicate(memory.number(), memory.number()).map_err(|errno| cannot_run(launch, errno))?;
     }
     if let Some(directory) = &prepared.directory {
         actions.change_directory(directory)?;
@@ -285,7 +362,7 @@ pub(crate) fn spawn(launch: &Launch<'_>) -> Result<Pid> {
         })?;
         Pid::from_raw(pid).ok_or(Errno::SRCH)
     });
-    pid.map_err(|errno| cannot_run(launch, errno))
+    pid.map(Process).map_err(|errno| cannot_run(launch, errno))
 }
 
 /// Becomes another program. Returns only where that failed.
@@ -300,7 +377,7 @@ fn try_exec(launch: &Launch<'_>) -> Result<std::convert::Infallible> {
     let prepared = Prepared::new(launch)?;
     let args = pointers(&prepared.args);
     let environment = pointers(&prepared.environment);
-    if let Some(group) = launch.process_group {
+    if let Some(group) = launch.options.process_group {
         // SAFETY: Plain numbers.
         if unsafe { libc::setpgid(0, group) } < 0 {
             return Err(cannot_run(launch, last_errno()));
@@ -318,7 +395,7 @@ fn try_exec(launch: &Launch<'_>) -> Result<std::convert::Infallible> {
         std::env::set_current_dir(directory)?;
     }
     let inheritable = Inheritable::new(launch.pass)?;
-    let signals = (!launch.keep_signals).then(DefaultSignals::new);
+    let signals = (!launch.options.keep_signals).then(DefaultSignals::new);
     let errno = prepared.try_each(|program| {
         // SAFETY: Every string and list ends with its null and lives until the call returns.
         unsafe { libc::execve(program.as_ptr(), args.as_ptr().cast(), environment.as_ptr().cast()) };
@@ -329,13 +406,13 @@ fn try_exec(launch: &Launch<'_>) -> Result<std::convert::Infallible> {
 }
 
 /// Descriptors without close-on-exec, for as long as this lives.
-struct Inheritable<'a>(&'a [BorrowedFd<'a>]);
+struct Inheritable<'a>(&'a [&'a Memory]);
 
 impl<'a> Inheritable<'a> {
-    fn new(descriptors: &'a [BorrowedFd<'a>]) -> Result<Self> {
-        let this = Self(descriptors);
-        for fd in descriptors {
-            set_close_on_exec(*fd, false)?;
+    fn new(pass: &'a [&'a Memory]) -> Result<Self> {
+        let this = Self(pass);
+        for memory in pass {
+            set_close_on_exec(memory, false)?;
         }
         Ok(this)
     }
@@ -343,9 +420,9 @@ impl<'a> Inheritable<'a> {
 
 impl Drop for Inheritable<'_> {
     fn drop(&mut self) {
-        for fd in self.0 {
+        for memory in self.0 {
             // The descriptor is open, so this can't fail.
-            let _ = set_close_on_exec(*fd, true);
+            let _ = set_close_on_exec(memory, true);
         }
     }
 }
@@ -401,7 +478,7 @@ fn cannot_run(launch: &Launch<'_>, errno: Errno) -> Failure {
         }
         Errno::NOENT if launch.program.as_bytes().contains(&b'/') => (ErrorKind::ProgramNotFound, "is the path right?"),
         Errno::NOENT => (ErrorKind::ProgramNotFound, "is it installed, and in the PATH?"),
-        Errno::PERM if launch.process_group.is_some() => {
+        Errno::PERM if launch.options.process_group.is_some() => {
             (ErrorKind::System, "is its process_group one of this session?")
         }
         Errno::ACCESS | Errno::NOTDIR | Errno::ISDIR => {
@@ -476,13 +553,13 @@ impl Attributes {
         let mut pipe = no_signals();
         // SAFETY: The attributes and both sets are initialized, and each call copies its set.
         unsafe {
-            if !launch.keep_signals {
+            if !launch.options.keep_signals {
                 flags |= libc::POSIX_SPAWN_SETSIGMASK | libc::POSIX_SPAWN_SETSIGDEF;
                 libc::sigaddset(&raw mut pipe, libc::SIGPIPE);
                 answer(libc::posix_spawnattr_setsigmask(attributes, &no_signals()))?;
                 answer(libc::posix_spawnattr_setsigdefault(attributes, &raw const pipe))?;
             }
-            if let Some(group) = launch.process_group {
+            if let Some(group) = launch.options.process_group {
                 flags |= libc::POSIX_SPAWN_SETPGROUP;
                 answer(libc::posix_spawnattr_setpgroup(attributes, group))?;
             }
@@ -501,10 +578,20 @@ impl Drop for Attributes {
     }
 }
 
+/// A child, by its number.
+#[derive(Debug)]
+pub(crate) struct Process(pub(super) Pid);
+
+impl Process {
+    pub(crate) fn id(&self) -> u32 {
+        self.0.as_raw_nonzero().get().unsigned_abs()
+    }
+}
+
 /// Waits for a child that nobody waited for yet; without `block`, `None` says that it still runs.
-pub(crate) fn wait(pid: Pid, block: bool) -> Result<Option<ExitStatus>> {
+pub(crate) fn wait(process: &Process, block: bool) -> Result<Option<ExitStatus>> {
     let options = if block { WaitOptions::empty() } else { WaitOptions::NOHANG };
-    let waited = retry(|| rustix::process::waitpid(Some(pid), options)).map_err(|errno| match errno {
+    let waited = retry(|| rustix::process::waitpid(Some(process.0), options)).map_err(|errno| match errno {
         Errno::CHILD => Failure {
             kind: ErrorKind::System,
             os: errno.into(),
@@ -514,11 +601,6 @@ pub(crate) fn wait(pid: Pid, block: bool) -> Result<Option<ExitStatus>> {
         errno => errno.into(),
     })?;
     Ok(waited.map(|(_, status)| ExitStatus::from_raw(status.as_raw())))
-}
-
-/// Reads what there is at an offset, without moving the position that all holders share.
-pub(crate) fn read_at(fd: BorrowedFd<'_>, offset: u64, into: &mut [u8]) -> Result<usize> {
-    Ok(retry(|| rustix::io::pread(fd, &mut *into, offset))?)
 }
 
 /// Reads two streams to their ends, both at once: a child may wait for ever with one of them full.
@@ -547,6 +629,6 @@ pub(crate) fn gather(streams: [Option<OwnedFd>; 2]) -> io::Result<[Vec<u8>; 2]> 
 }
 
 /// Kills a child that nobody waited for yet.
-pub(crate) fn kill(pid: Pid) -> Result<()> {
-    Ok(rustix::process::kill_process(pid, Signal::KILL)?)
+pub(crate) fn kill(process: &Process) -> Result<()> {
+    Ok(rustix::process::kill_process(process.0, Signal::KILL)?)
 }

@@ -6,6 +6,7 @@ use std::env;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::process::ExitCode;
 
+use heirloom::os::unix::CommandExt;
 use heirloom::{Command, Error, FrozenRegion, ReadOnlyRegion, Region};
 use heirloom_tests::c_library::CLibrary;
 use heirloom_tests::{descriptors, hostile, open_regions, output, soundness, text};

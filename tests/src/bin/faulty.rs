@@ -10,7 +10,9 @@ use std::mem;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
 use std::rc::Rc;
 
-use heirloom::{Command, Error, FrozenRegion, InheritExt, ReadOnlyRegion, Refused, Region, RegionOptions, Stdio};
+use heirloom::os::linux::ChildExt;
+use heirloom::os::unix::{CommandExt, InheritExt};
+use heirloom::{Command, Error, FrozenRegion, ReadOnlyRegion, Refused, Region, RegionOptions, Stdio};
 use heirloom_tests::descriptors;
 use rustix::fs::{Mode, OFlags};
 

@@ -2,7 +2,9 @@
 
 #![allow(unsafe_code)]
 
-use heirloom::{Command, InheritExt, Region};
+use heirloom::os::linux::ChildExt;
+use heirloom::os::unix::InheritExt;
+use heirloom::{Command, Region};
 use tokio::io::unix::AsyncFd;
 use tokio::runtime::Builder;
 

@@ -5,6 +5,8 @@ use std::io::{Read, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 
+use heirloom::os::linux::ChildExt;
+use heirloom::os::unix::CommandExt;
 use heirloom::{Command, ErrorKind, FrozenRegion, Region, Stdio};
 
 use crate::{CHILD, child, output};

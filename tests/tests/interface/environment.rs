@@ -6,7 +6,8 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 
-use heirloom::{InheritExt, Region};
+use heirloom::Region;
+use heirloom::os::unix::InheritExt;
 use heirloom_tests::text;
 
 use crate::CHILD;

@@ -2,7 +2,8 @@
 
 use std::io::Write;
 
-use heirloom::{ErrorKind, FrozenRegion, InheritExt, Region, Stdio};
+use heirloom::os::unix::InheritExt;
+use heirloom::{ErrorKind, FrozenRegion, Region, Stdio};
 
 use crate::{CHILD, child, output, python};
 

@@ -14,7 +14,8 @@ use std::ptr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use heirloom::{FrozenRegion, InheritExt, Region};
+use heirloom::os::unix::InheritExt;
+use heirloom::{FrozenRegion, Region};
 use heirloom_tests::rounds;
 
 use crate::{CHILD, child, output};

@@ -4,7 +4,8 @@
 
 #![allow(unsafe_code)]
 
-use heirloom::{FrozenRegion, Heirloom, InheritExt, ReadOnlyRegion, Region};
+use heirloom::os::unix::InheritExt;
+use heirloom::{FrozenRegion, Heirloom, ReadOnlyRegion, Region};
 use heirloom_tests::hostile::{ATTEMPTS, Attempt, HUGE_SIZE, SIZE, Target};
 use heirloom_tests::{output, skip, text};
 

@@ -62,7 +62,7 @@ fn g8_a_child_believes_the_kernel_and_not_its_parent() {
     let lie = exported.as_str().replace(":1:1:writable:", ":0:1:frozen:");
     let mut command = std::process::Command::new(crate::CHILD);
     command.args(["take", "frozen:a"]);
-    heirloom::InheritExt::inherit(&mut command, "truth", &region).unwrap();
+    heirloom::os::unix::InheritExt::inherit(&mut command, "truth", &region).unwrap();
     let number = exported.as_str().split(':').next().unwrap();
     let given = command.get_envs().find_map(|(_, value)| value?.to_str()?.strip_prefix("truth=").map(str::to_owned));
     let given_number = given.unwrap().split(':').next().unwrap().to_owned();
