@@ -183,11 +183,16 @@ fn map_and_protect(fd: RawFd) -> io::Result<()> {
     View::new(fd, libc::PROT_READ)?.protect()
 }
 
+#[cfg(not(target_arch = "s390x"))]
+const PKEY_MPROTECT: libc::c_long = libc::SYS_pkey_mprotect;
+#[cfg(target_arch = "s390x")]
+const PKEY_MPROTECT: libc::c_long = 384;
+
 fn map_and_protect_by_key(fd: RawFd) -> io::Result<()> {
     let view = View::new(fd, libc::PROT_READ)?;
     let prot = libc::PROT_READ | libc::PROT_WRITE;
     // SAFETY: One whole mapping, which nobody reads or writes; -1 is no key.
-    check(unsafe { libc::syscall(libc::SYS_pkey_mprotect, view.address, view.len, prot, -1) })
+    check(unsafe { libc::syscall(PKEY_MPROTECT, view.address, view.len, prot, -1) })
 }
 
 fn remap_and_protect(fd: RawFd) -> io::Result<()> {

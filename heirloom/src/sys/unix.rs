@@ -2,7 +2,7 @@
 
 #![allow(unsafe_code)]
 
-use std::ffi::{CStr, CString, OsString, c_char};
+use std::ffi::{CStr, CString, OsStr, OsString, c_char};
 use std::fs::File;
 use std::io::{self, Read};
 use std::mem::MaybeUninit;
@@ -12,6 +12,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::ExitStatus;
 use std::ptr::{self, NonNull};
+use std::sync::Arc;
 
 use rustix::event::{PollFd, PollFlags};
 use rustix::fs::Access;
@@ -62,7 +63,11 @@ impl From<io::Error> for Failure {
 
 /// What the C library's last call that failed in this thread failed for.
 fn last_errno() -> Errno {
-    Errno::from_io_error(&io::Error::last_os_error()).unwrap_or(Errno::IO)
+    errno_of(&io::Error::last_os_error())
+}
+
+fn errno_of(error: &io::Error) -> Errno {
+    Errno::from_io_error(error).unwrap_or(Errno::IO)
 }
 
 /// Does again what a signal interrupted.
@@ -246,8 +251,8 @@ pub(crate) struct SpawnOptions {
 /// A [`Launch`] in C's form.
 struct Prepared {
     candidates: Vec<CString>,
-    args: Vec<CString>,
-    environment: Vec<CString>,
+    args: Strings,
+    environment: Strings,
     directory: Option<CString>,
 }
 
@@ -262,10 +267,19 @@ impl Prepared {
         });
         Ok(Self {
             candidates: candidates(launch)?,
-            args: launch.args.iter().map(|arg| without_nul(arg.as_bytes())).collect::<Result<_>>()?,
-            environment: environment.collect::<Result<_>>()?,
+            args: Strings::new(launch.args.iter().map(|arg| without_nul(arg.as_bytes())).collect::<Result<_>>()?),
+            environment: Strings::new(environment.collect::<Result<_>>()?),
             directory: launch.directory.map(|directory| without_nul(directory.as_os_str().as_bytes())).transpose()?,
         })
+    }
+
+    /// Makes this process that program. Returns only where that failed; allocates nothing.
+    fn become_program(&self, program: &CStr) -> Errno {
+        // SAFETY: Every string and list ends with its null and lives until the call returns.
+        unsafe {
+            libc::execve(program.as_ptr(), self.args.pointers().cast(), self.environment.pointers().cast());
+        }
+        last_errno()
     }
 
     /// Tries one place after the other, as execvp(3) does: what isn't there is passed over, and what is there and may
@@ -322,16 +336,40 @@ fn may_exist(path: &[u8]) -> bool {
 }
 
 /// A list as C has it: pointers, and a null behind them.
-fn pointers(strings: &[CString]) -> Vec<*mut c_char> {
-    let pointers = strings.iter().map(|string| string.as_ptr().cast_mut());
-    pointers.chain([ptr::null_mut()]).collect()
+struct Strings {
+    pointers: Vec<*mut c_char>,
+    _strings: Vec<CString>,
 }
 
-/// Starts a program, by `posix_spawn(3)`: what this process has mapped is never copied.
+// SAFETY: The strings are its own, never changed, and stay where they are.
+unsafe impl Send for Strings {}
+// SAFETY: As above.
+unsafe impl Sync for Strings {}
+
+impl Strings {
+    fn new(strings: Vec<CString>) -> Self {
+        let pointers = strings.iter().map(|string| string.as_ptr().cast_mut());
+        Self { pointers: pointers.chain([ptr::null_mut()]).collect(), _strings: strings }
+    }
+
+    fn pointers(&self) -> *const *mut c_char {
+        self.pointers.as_ptr()
+    }
+}
+
+/// Starts a program.
 pub(crate) fn spawn(launch: &Launch<'_>) -> Result<Process> {
     let prepared = Prepared::new(launch)?;
-    let args = pointers(&prepared.args);
-    let environment = pointers(&prepared.environment);
+    if super::spawn_tells() {
+        return spawn_without_copying(launch, &prepared);
+    }
+    let prepared = Arc::new(prepared);
+    let pid = prepared.try_each(|program| fork(launch, &prepared, program));
+    pid.map(Process).map_err(|errno| cannot_run(launch, errno))
+}
+
+/// By `posix_spawn(3)`: what this process has mapped is never copied.
+fn spawn_without_copying(launch: &Launch<'_>, prepared: &Prepared) -> Result<Process> {
     let mut actions = FileActions::new()?;
     for (number, fd) in (0..).zip(launch.standard) {
         if let Some(fd) = fd {
@@ -356,13 +394,50 @@ pub(crate) fn spawn(launch: &Launch<'_>) -> Result<Process> {
                 program.as_ptr(),
                 actions.0.as_ptr(),
                 attributes.0.as_ptr(),
-                args.as_ptr(),
-                environment.as_ptr(),
+                prepared.args.pointers(),
+                prepared.environment.pointers(),
             )
         })?;
         Pid::from_raw(pid).ok_or(Errno::SRCH)
     });
     pid.map(Process).map_err(|errno| cannot_run(launch, errno))
+}
+
+/// By `fork(2)`, and a pipe by which the child tells that it couldn't become the program: the standard library's, since the
+/// last thing that it does there before its own `exec` is to call this one.
+fn fork(launch: &Launch<'_>, prepared: &Arc<Prepared>, program: &CStr) -> std::result::Result<Pid, Errno> {
+    use std::os::unix::process::CommandExt;
+    use std::process::Command as Std;
+    let mut command = Std::new(OsStr::from_bytes(program.to_bytes()));
+    let redirects: [fn(&mut Std, OwnedFd) -> &mut Std; 3] = [Std::stdin, Std::stdout, Std::stderr];
+    for (redirect, fd) in redirects.iter().zip(launch.standard) {
+        if let Some(fd) = fd {
+            redirect(&mut command, duplicate(fd).map_err(|error| errno_of(&error))?);
+        }
+    }
+    if let Some(directory) = launch.directory {
+        command.current_dir(directory);
+    }
+    if let Some(group) = launch.options.process_group {
+        command.process_group(group);
+    }
+    let (prepared, program) = (Arc::clone(prepared), program.to_owned());
+    let pass: Vec<_> = launch.pass.iter().map(|memory| memory.number()).collect();
+    let signals = launch.options.keep_signals.then(Signals::now);
+    let become_it = move || {
+        for number in &pass {
+            // SAFETY: It is open in this process, which is a copy of one where a region holds it.
+            set_close_on_exec(unsafe { BorrowedFd::borrow_raw(*number) }, false)?;
+        }
+        if let Some(signals) = &signals {
+            signals.put_back();
+        }
+        Err(prepared.become_program(&program).into())
+    };
+    // SAFETY: Between fork and exec the closure makes system calls and allocates nothing.
+    unsafe { command.pre_exec(become_it) };
+    let child = command.spawn().map_err(|error| errno_of(&error))?;
+    i32::try_from(child.id()).ok().and_then(Pid::from_raw).ok_or(Errno::SRCH)
 }
 
 /// Becomes another program. Returns only where that failed.
@@ -375,8 +450,6 @@ pub(crate) fn exec(launch: &Launch<'_>) -> Failure {
 
 fn try_exec(launch: &Launch<'_>) -> Result<std::convert::Infallible> {
     let prepared = Prepared::new(launch)?;
-    let args = pointers(&prepared.args);
-    let environment = pointers(&prepared.environment);
     if let Some(group) = launch.options.process_group {
         // SAFETY: Plain numbers.
         if unsafe { libc::setpgid(0, group) } < 0 {
@@ -396,11 +469,7 @@ fn try_exec(launch: &Launch<'_>) -> Result<std::convert::Infallible> {
     }
     let inheritable = Inheritable::new(launch.pass)?;
     let signals = (!launch.options.keep_signals).then(DefaultSignals::new);
-    let errno = prepared.try_each(|program| {
-        // SAFETY: Every string and list ends with its null and lives until the call returns.
-        unsafe { libc::execve(program.as_ptr(), args.as_ptr().cast(), environment.as_ptr().cast()) };
-        Err::<std::convert::Infallible, _>(last_errno())
-    });
+    let errno = prepared.try_each(|program| Err::<std::convert::Infallible, _>(prepared.become_program(program)));
     drop((inheritable, signals));
     errno.map_err(|errno| cannot_run(launch, errno))
 }
@@ -427,11 +496,36 @@ impl Drop for Inheritable<'_> {
     }
 }
 
-/// Signals as a new program expects them, for as long as this lives: Rust ignores SIGPIPE, and a program inherits that.
-struct DefaultSignals {
+/// What becomes of signals in this process, of those that a new program expects otherwise: Rust ignores SIGPIPE, and a
+/// program inherits that.
+struct Signals {
     pipe: libc::sigaction,
     mask: libc::sigset_t,
 }
+
+impl Signals {
+    /// As they are.
+    fn now() -> Self {
+        let (mut pipe, mut mask) = (MaybeUninit::uninit(), MaybeUninit::uninit());
+        // SAFETY: Neither call changes anything, or can fail with such arguments, so both fill in what there is.
+        unsafe {
+            libc::sigaction(libc::SIGPIPE, ptr::null(), pipe.as_mut_ptr());
+            libc::pthread_sigmask(libc::SIG_SETMASK, ptr::null(), mask.as_mut_ptr());
+            Self { pipe: pipe.assume_init(), mask: mask.assume_init() }
+        }
+    }
+
+    fn put_back(&self) {
+        // SAFETY: Both are what there was.
+        unsafe {
+            libc::pthread_sigmask(libc::SIG_SETMASK, &raw const self.mask, ptr::null_mut());
+            libc::sigaction(libc::SIGPIPE, &raw const self.pipe, ptr::null_mut());
+        }
+    }
+}
+
+/// Signals as a new program expects them, for as long as this lives.
+struct DefaultSignals(Signals);
 
 impl DefaultSignals {
     fn new() -> Self {
@@ -441,18 +535,14 @@ impl DefaultSignals {
         unsafe {
             libc::sigaction(libc::SIGPIPE, MaybeUninit::zeroed().as_ptr(), pipe.as_mut_ptr());
             libc::pthread_sigmask(libc::SIG_SETMASK, &no_signals(), mask.as_mut_ptr());
-            Self { pipe: pipe.assume_init(), mask: mask.assume_init() }
+            Self(Signals { pipe: pipe.assume_init(), mask: mask.assume_init() })
         }
     }
 }
 
 impl Drop for DefaultSignals {
     fn drop(&mut self) {
-        // SAFETY: Puts back what `new` found.
-        unsafe {
-            libc::pthread_sigmask(libc::SIG_SETMASK, &raw const self.mask, ptr::null_mut());
-            libc::sigaction(libc::SIGPIPE, &raw const self.pipe, ptr::null_mut());
-        }
+        self.0.put_back();
     }
 }
 

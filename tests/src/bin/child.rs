@@ -29,6 +29,13 @@ fn main() -> ExitCode {
     match args {
         ["regions"] => print_regions(),
         ["on-this-kernel", directory] => on_this_kernel(directory),
+        ["start", program] => {
+            // With a region, whose descriptor is open to the child alone.
+            let region = Region::create(4096).unwrap();
+            let status = Command::new(program).inherit("a", &region).unwrap().status();
+            let closed = rustix::io::fcntl_getfd(&region).unwrap().contains(rustix::io::FdFlags::CLOEXEC);
+            println!("{} {closed}", told(status.map(|status| status.to_string())));
+        }
         ["descriptors"] => {
             for (number, what) in descriptors() {
                 println!("{number} {what}");

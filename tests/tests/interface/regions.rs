@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::thread;
 
 use heirloom::{ErrorKind, FrozenRegion, Kind, ReadOnlyRegion, Region};
+use heirloom_tests::{emulated, skip};
 
 use crate::{child, output};
 
@@ -83,6 +84,9 @@ fn populate_beyond_all_memory_is_an_error_of_create() {
 fn huge_pages_are_there_at_create_or_never() {
     let error = Region::options().huge_pages(true).create(4096).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    if emulated() {
+        return skip("the emulator has no mapping of huge pages");
+    }
     let free = fs::read_to_string("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages").unwrap_or_default();
     let free: u64 = free.trim().parse().unwrap_or(0);
     match Region::options().huge_pages(true).create(2 << 20) {
