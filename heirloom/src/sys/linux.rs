@@ -2,15 +2,11 @@
 
 #![allow(unsafe_code)]
 
-use std::ffi::{c_int, c_void};
 use std::fs::File;
 use std::io::{self, Write};
-use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::ptr::{self, NonNull};
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::fs::{self, FallocateFlags, FileType, MemfdFlags, Mode, OFlags, SealFlags};
 use rustix::io::Errno;
@@ -432,54 +428,7 @@ pub(crate) fn is_privileged() -> bool {
     unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
 }
 
-/// Whether `posix_spawn` tells of a program that it couldn't be started. musl's child tells by a pipe, glibc's in the memory
-/// that it shares with its parent until then, of which emulators (qemu-user, valgrind) give it a copy.
-pub(super) fn spawn_tells() -> bool {
-    static TELLS: OnceLock<bool> = OnceLock::new();
-    // Only a kernel has restartable sequences, from 6.3 on it says so, and nothing more is to be found out.
-    const AT_RSEQ_FEATURE_SIZE: libc::c_ulong = 27;
-    cfg!(target_env = "musl")
-        // SAFETY: Reads the process's auxiliary vector and nothing else.
-        || *TELLS.get_or_init(|| unsafe { libc::getauxval(AT_RSEQ_FEATURE_SIZE) } != 0 || shares_memory())
-}
-
-/// Whether a child that is to share this process's memory does, as `CLONE_VM` in clone(2) has it.
-fn shares_memory() -> bool {
-    extern "C" fn child(shared: *mut c_void) -> c_int {
-        // SAFETY: The parent's own, which waits until this child is gone.
-        unsafe { &*shared.cast::<AtomicBool>() }.store(true, Ordering::SeqCst);
-        0
-    }
-    let shared = AtomicBool::new(false);
-    // From its end on, aligned for every processor.
-    let mut stack = vec![0_u128; 1 << 10];
-    let (mut all, mut before) = (MaybeUninit::uninit(), MaybeUninit::uninit());
-    // SAFETY: No handler of the program runs in the child, and it sends no signal, so nobody else notices it. The function
-    // makes one store. Its stack is nobody else's, and this thread waits until it is gone.
-    unsafe {
-        libc::sigfillset(all.as_mut_ptr());
-        libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), before.as_mut_ptr());
-        let (stack, shared) = (stack.as_mut_ptr_range().end, (&raw const shared).cast_mut());
-        let pid = libc::clone(child, stack.cast(), libc::CLONE_VM | libc::CLONE_VFORK, shared.cast());
-        if pid > 0 {
-            libc::waitpid(pid, ptr::null_mut(), libc::__WCLONE);
-        }
-        libc::pthread_sigmask(libc::SIG_SETMASK, before.as_ptr(), ptr::null_mut());
-    }
-    shared.into_inner()
-}
-
 /// A descriptor that becomes readable when the child ends, see `pidfd_open(2)`.
 pub(crate) fn process_descriptor(process: &Process) -> Result<OwnedFd> {
     Ok(rustix::process::pidfd_open(process.0, PidfdFlags::empty())?)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn whether_posix_spawn_tells_is_known_of_a_kernel_as_it_is_when_tried() {
-        assert_eq!(spawn_tells(), shares_memory());
-    }
 }

@@ -249,15 +249,15 @@ pub(crate) struct SpawnOptions {
 }
 
 /// A [`Launch`] in C's form.
-struct Prepared {
+pub(super) struct Prepared {
     candidates: Vec<CString>,
-    args: Strings,
-    environment: Strings,
-    directory: Option<CString>,
+    pub(super) args: Strings,
+    pub(super) environment: Strings,
+    pub(super) directory: Option<CString>,
 }
 
 impl Prepared {
-    fn new(launch: &Launch<'_>) -> Result<Self> {
+    pub(super) fn new(launch: &Launch<'_>) -> Result<Self> {
         let environment = launch.environment.iter().map(|(key, value)| {
             let mut pair = Vec::with_capacity(key.len() + value.len() + 2);
             pair.extend_from_slice(key.as_bytes());
@@ -284,7 +284,7 @@ impl Prepared {
 
     /// Tries one place after the other, as execvp(3) does: what isn't there is passed over, and what is there and may
     /// not be run is remembered.
-    fn try_each<T>(
+    pub(super) fn try_each<T>(
         &self,
         mut attempt: impl FnMut(&CStr) -> std::result::Result<T, Errno>,
     ) -> std::result::Result<T, Errno> {
@@ -336,7 +336,7 @@ fn may_exist(path: &[u8]) -> bool {
 }
 
 /// A list as C has it: pointers, and a null behind them.
-struct Strings {
+pub(super) struct Strings {
     pointers: Vec<*mut c_char>,
     _strings: Vec<CString>,
 }
@@ -352,60 +352,22 @@ impl Strings {
         Self { pointers: pointers.chain([ptr::null_mut()]).collect(), _strings: strings }
     }
 
-    fn pointers(&self) -> *const *mut c_char {
+    pub(super) fn pointers(&self) -> *const *mut c_char {
         self.pointers.as_ptr()
     }
 }
 
-/// Starts a program.
-pub(crate) fn spawn(launch: &Launch<'_>) -> Result<Process> {
-    let prepared = Prepared::new(launch)?;
-    if super::spawn_tells() {
-        return spawn_without_copying(launch, &prepared);
-    }
-    let prepared = Arc::new(prepared);
-    let pid = prepared.try_each(|program| fork(launch, &prepared, program));
+/// Starts a program by `fork(2)`, at a cost that grows with what this process has mapped.
+#[allow(dead_code)] // Where posix_spawn always tells of a program that it couldn't be started.
+pub(crate) fn fork(launch: &Launch<'_>) -> Result<Process> {
+    let prepared = Arc::new(Prepared::new(launch)?);
+    let pid = prepared.try_each(|program| fork_for(launch, &prepared, program));
     pid.map(Process).map_err(|errno| cannot_run(launch, errno))
 }
 
-/// By `posix_spawn(3)`: what this process has mapped is never copied.
-fn spawn_without_copying(launch: &Launch<'_>, prepared: &Prepared) -> Result<Process> {
-    let mut actions = FileActions::new()?;
-    for (number, fd) in (0..).zip(launch.standard) {
-        if let Some(fd) = fd {
-            actions.duplicate(fd.as_raw_fd(), number).map_err(|errno| cannot_run(launch, errno))?;
-        }
-    }
-    for memory in launch.pass {
-        // Onto itself: posix_spawn clears close-on-exec then, in the child alone.
-        actions.duplicate(memory.number(), memory.number()).map_err(|errno| cannot_run(launch, errno))?;
-    }
-    if let Some(directory) = &prepared.directory {
-        actions.change_directory(directory)?;
-    }
-    let attributes = Attributes::new(launch)?;
-    let pid = prepared.try_each(|program| {
-        let mut pid = 0;
-        // SAFETY: Every string and list ends with its null and lives until the call returns, and both objects were
-        // initialized by their `new`.
-        answer(unsafe {
-            libc::posix_spawn(
-                &raw mut pid,
-                program.as_ptr(),
-                actions.0.as_ptr(),
-                attributes.0.as_ptr(),
-                prepared.args.pointers(),
-                prepared.environment.pointers(),
-            )
-        })?;
-        Pid::from_raw(pid).ok_or(Errno::SRCH)
-    });
-    pid.map(Process).map_err(|errno| cannot_run(launch, errno))
-}
-
-/// By `fork(2)`, and a pipe by which the child tells that it couldn't become the program: the standard library's, since the
-/// last thing that it does there before its own `exec` is to call this one.
-fn fork(launch: &Launch<'_>, prepared: &Arc<Prepared>, program: &CStr) -> std::result::Result<Pid, Errno> {
+/// The child tells by a pipe that it couldn't become the program: the standard library's, since the last thing that it does
+/// there before its own `exec` is to call this one.
+fn fork_for(launch: &Launch<'_>, prepared: &Arc<Prepared>, program: &CStr) -> std::result::Result<Pid, Errno> {
     use std::os::unix::process::CommandExt;
     use std::process::Command as Std;
     let mut command = Std::new(OsStr::from_bytes(program.to_bytes()));
@@ -546,7 +508,7 @@ impl Drop for DefaultSignals {
     }
 }
 
-fn no_signals() -> libc::sigset_t {
+pub(super) fn no_signals() -> libc::sigset_t {
     let mut set = MaybeUninit::uninit();
     // SAFETY: `sigemptyset` initializes the whole set.
     unsafe {
@@ -556,7 +518,7 @@ fn no_signals() -> libc::sigset_t {
 }
 
 /// Says of a failed start what failed.
-fn cannot_run(launch: &Launch<'_>, errno: Errno) -> Failure {
+pub(super) fn cannot_run(launch: &Launch<'_>, errno: Errno) -> Failure {
     let enters = |directory: &Path| rustix::fs::access(directory, Access::EXEC_OK).is_ok() && directory.is_dir();
     let no_directory = launch.directory.is_some_and(|directory| !enters(directory));
     let (kind, hint) = match errno {
@@ -589,83 +551,6 @@ fn cannot_run(launch: &Launch<'_>, errno: Errno) -> Failure {
         errno => return errno.into(),
     };
     Failure { kind, os: errno.into(), hint }
-}
-
-/// The answer of a function that returns the error's number.
-fn answer(code: i32) -> std::result::Result<(), Errno> {
-    match code {
-        0 => Ok(()),
-        code => Err(Errno::from_raw_os_error(code)),
-    }
-}
-
-/// What the child does before it becomes the program.
-struct FileActions(Box<MaybeUninit<libc::posix_spawn_file_actions_t>>);
-
-impl FileActions {
-    fn new() -> Result<Self> {
-        let mut this = Box::new(MaybeUninit::uninit());
-        // SAFETY: `init` initializes what it is given.
-        answer(unsafe { libc::posix_spawn_file_actions_init(this.as_mut_ptr()) })?;
-        Ok(Self(this))
-    }
-
-    fn duplicate(&mut self, from: RawFd, to: RawFd) -> std::result::Result<(), Errno> {
-        // SAFETY: `new` initialized it.
-        answer(unsafe { libc::posix_spawn_file_actions_adddup2(self.0.as_mut_ptr(), from, to) })
-    }
-
-    fn change_directory(&mut self, directory: &CStr) -> Result<()> {
-        // SAFETY: `new` initialized it, and the string is copied.
-        let code = unsafe { libc::posix_spawn_file_actions_addchdir_np(self.0.as_mut_ptr(), directory.as_ptr()) };
-        Ok(answer(code)?)
-    }
-}
-
-impl Drop for FileActions {
-    fn drop(&mut self) {
-        // SAFETY: `new` initialized it, and nothing uses it after this.
-        unsafe { libc::posix_spawn_file_actions_destroy(self.0.as_mut_ptr()) };
-    }
-}
-
-/// How the child begins: unless signals are kept, no signal blocked and SIGPIPE at its default, as `std` has it.
-struct Attributes(Box<MaybeUninit<libc::posix_spawnattr_t>>);
-
-impl Attributes {
-    fn new(launch: &Launch<'_>) -> Result<Self> {
-        let mut raw = Box::new(MaybeUninit::uninit());
-        // SAFETY: `init` initializes what it is given.
-        answer(unsafe { libc::posix_spawnattr_init(raw.as_mut_ptr()) })?;
-        let mut this = Self(raw);
-        let attributes = this.0.as_mut_ptr();
-        let mut flags = 0;
-        let mut pipe = no_signals();
-        // SAFETY: The attributes and both sets are initialized, and each call copies its set.
-        unsafe {
-            if !launch.options.keep_signals {
-                flags |= libc::POSIX_SPAWN_SETSIGMASK | libc::POSIX_SPAWN_SETSIGDEF;
-                libc::sigaddset(&raw mut pipe, libc::SIGPIPE);
-                answer(libc::posix_spawnattr_setsigmask(attributes, &no_signals()))?;
-                answer(libc::posix_spawnattr_setsigdefault(attributes, &raw const pipe))?;
-            }
-            if let Some(group) = launch.options.process_group {
-                flags |= libc::POSIX_SPAWN_SETPGROUP;
-                answer(libc::posix_spawnattr_setpgroup(attributes, group))?;
-            }
-            // The flags fit a short in every C library's header; only the constants are ints.
-            #[allow(clippy::cast_possible_truncation)]
-            answer(libc::posix_spawnattr_setflags(attributes, flags as libc::c_short))?;
-        }
-        Ok(this)
-    }
-}
-
-impl Drop for Attributes {
-    fn drop(&mut self) {
-        // SAFETY: `new` initialized it, and nothing uses it after this.
-        unsafe { libc::posix_spawnattr_destroy(self.0.as_mut_ptr()) };
-    }
 }
 
 /// A child, by its number.
