@@ -4,6 +4,7 @@
 
 pub mod c_library;
 pub mod hostile;
+pub mod old_kernels;
 pub mod soundness;
 pub mod watch;
 
@@ -27,6 +28,13 @@ pub fn rounds(few: usize, full: usize) -> usize {
 pub fn skip(why: impl Display) {
     // Not `eprintln`, which the tests' harness keeps to itself where all goes well.
     let _ = writeln!(io::stderr(), "SKIPPED: {why}");
+}
+
+/// Whether an emulator of another processor runs this, which passes not every call on to the kernel: `HEIRLOOM_EMULATED`
+/// says so.
+#[must_use]
+pub fn emulated() -> bool {
+    std::env::var_os("HEIRLOOM_EMULATED").is_some()
 }
 
 /// Numbers that look random and are the same in every run, see Marsaglia's "Xorshift RNGs" (2003).

@@ -18,16 +18,20 @@ use std::path::Path;
 
 use crate::ErrorKind;
 
-#[cfg(not(target_os = "linux"))]
-compile_error!("heirloom runs on Linux only, so far");
-
-#[cfg(target_os = "linux")]
+#[cfg(any(target_os = "linux", target_os = "android"))]
 mod linux;
+#[cfg(any(target_os = "linux", target_os = "macos", target_os = "freebsd"))]
+mod posix_spawn;
 #[cfg(unix)]
 mod unix;
 
-#[cfg(target_os = "linux")]
+#[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) use linux::*;
+#[cfg(any(target_os = "linux", target_os = "macos", target_os = "freebsd"))]
+pub(crate) use posix_spawn::spawn;
+// The others' tells nothing of a program that couldn't be started, or can't change the directory.
+#[cfg(all(unix, not(any(target_os = "linux", target_os = "macos", target_os = "freebsd"))))]
+pub(crate) use unix::fork as spawn;
 
 /// What a system call answered, classed by the one who knows this system's codes.
 #[derive(Debug)]
