@@ -153,18 +153,11 @@ impl Filling {
     }
 
     /// Moves up to `most` bytes out of a file inside the kernel: the copy from the one's page to the other's is the only
-    /// one. 0 says that the file is at its end. Not every kind of file can do it.
+    /// one. 0 says that the file is at its end. Not every kind of file can do it: a pipe could by splice(2), which takes
+    /// twice as long as reading where its writer has a processor of its own.
     pub(crate) fn transfer(&mut self, from: &File, most: u64) -> io::Result<u64> {
         let most = usize::try_from(most).map_or(MOST_AT_ONCE, |most| most.min(MOST_AT_ONCE));
-        let moved = match retry(|| fs::sendfile(&self.0, from, None, most)) {
-            // A pipe can't be sent from, but spliced from.
-            Err(Errno::INVAL) => retry(|| {
-                let flags = rustix::pipe::SpliceFlags::empty();
-                rustix::pipe::splice(from, None, &self.0, None, most, flags)
-            }),
-            answer => answer,
-        }?;
-        Ok(moved as u64)
+        Ok(retry(|| fs::sendfile(&self.0, from, None, most))? as u64)
     }
 
     /// Seals what was filled, which must have that size: before, another process of the same user may have found it in
@@ -298,8 +291,11 @@ pub(crate) fn available_memory() -> u64 {
         for group in group.ancestors().take_while(|group| group.starts_with(root)) {
             // Where there is no limit, the file says so in a word.
             if let (Some(most), Some(used)) = (number(&group.join(most)), number(&group.join(used))) {
-                let used = used.saturating_sub(file_cache(group));
-                available = available.min(most.saturating_sub(used));
+                // The kernel adds up its statistics to tell the cache, which takes it up to a millisecond.
+                if most.saturating_sub(used) < available {
+                    let used = used.saturating_sub(file_cache(group));
+                    available = available.min(most.saturating_sub(used));
+                }
             }
         }
     }
