@@ -55,7 +55,7 @@ pub struct Command {
     changes: BTreeMap<EnvKey, Option<OsString>>,
     directory: Option<PathBuf>,
     pub(crate) options: SpawnOptions,
-    pub(crate) standard: [Option<Stdio>; 3],
+    standard: [Option<Stdio>; 3],
     variable: Variable,
     regions: Vec<Arc<Object>>,
 }

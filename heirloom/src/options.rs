@@ -150,8 +150,8 @@ impl RegionOptions {
     fn make_memory(&self, size: u64) -> Result<Object, Failure> {
         let (supply, granule) = match (self.huge_pages, self.populate) {
             (true, _) => (Supply::HugePages, sys::HUGE_PAGE),
-            (_, true) => (Supply::AtOnce, sys::page_size()),
-            _ => (Supply::AsTouched, sys::page_size()),
+            (_, true) => (Supply::AtOnce, sys::granule()),
+            _ => (Supply::AsTouched, sys::granule()),
         };
         let memory = Memory::create(self.name.as_deref(), size, supply)?;
         Ok(Object::created(memory, size, granule))
@@ -161,6 +161,6 @@ impl RegionOptions {
 fn make_file(directory: &Path, size: u64) -> Result<Object, Failure> {
     let memory = Memory::create_file(directory, size)?;
     // It may be on a file system of huge pages, which only the kernel knows.
-    let status = sys::status(&memory)?;
+    let status = memory.status()?;
     Ok(Object::over(memory, Kind::Unsealed, &status))
 }

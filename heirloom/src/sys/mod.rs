@@ -18,16 +18,20 @@ use std::path::Path;
 
 use crate::ErrorKind;
 
-#[cfg(not(target_os = "linux"))]
-compile_error!("heirloom runs on Linux only, so far");
+#[cfg(not(any(target_os = "linux", windows)))]
+compile_error!("heirloom runs on Linux and Windows only, so far");
 
 #[cfg(target_os = "linux")]
 mod linux;
 #[cfg(unix)]
 mod unix;
+#[cfg(windows)]
+mod windows;
 
 #[cfg(target_os = "linux")]
 pub(crate) use linux::*;
+#[cfg(windows)]
+pub(crate) use windows::*;
 
 /// What a system call answered, classed by the one who knows this system's codes.
 #[derive(Debug)]
@@ -114,6 +118,7 @@ pub(crate) struct Launch<'a> {
     /// The whole of the program's environment.
     pub(crate) environment: &'a [(EnvKey, OsString)],
     pub(crate) directory: Option<&'a Path>,
+    #[allow(dead_code)] // Not every system has any.
     pub(crate) options: SpawnOptions,
     /// What becomes its standard input, output and error; `None` is this process's own.
     pub(crate) standard: [Option<&'a Owned>; 3],
