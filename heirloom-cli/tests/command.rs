@@ -17,6 +17,16 @@ const HEIRLOOM: &str = env!("CARGO_BIN_EXE_heirloom");
 fn heirloom(args: &[&str]) -> Command {
     let mut command = Command::new(HEIRLOOM);
     command.args(args).stdin(Stdio::null());
+    // A shell starts what it runs in the background with these ignored, and so it would be for all that is started here.
+    // SAFETY: System calls between fork and exec.
+    unsafe {
+        command.pre_exec(|| {
+            for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT] {
+                libc::signal(signal, libc::SIG_DFL);
+            }
+            Ok(())
+        })
+    };
     command
 }
 

@@ -8,7 +8,7 @@ use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::object::{self, Object};
-use crate::sys::{self, Failure, Identity, Memory, Owned, Status};
+use crate::sys::{self, Borrowed, Failure, Identity, Memory, Owned, Status};
 use crate::{Error, ErrorKind, Kind, Result, inheritance};
 
 /// The version of the format behind the fields that NSPR knows.
@@ -67,28 +67,27 @@ impl ExportString {
         }
     }
 
-    /// Whether what is open under its number is exactly that region. Does nothing to it.
-    fn check(self) -> Result<Status, Mismatch> {
-        let status = sys::look_at(self.number, |descriptor| Ok(sys::status(descriptor)));
-        self.describes(status.map_err(|_| Mismatch::Closed)?)
+    /// Does that with what is open under its number, which is exactly that region.
+    fn check<T>(self, then: impl FnOnce(Borrowed<'_>, Status) -> io::Result<T>) -> Result<T, Mismatch> {
+        let checked = sys::look_at(self.number, |descriptor| {
+            let status = self.describes(sys::status(descriptor));
+            Ok(status.and_then(|status| then(descriptor, status).map_err(|error| Mismatch::System(error.into()))))
+        });
+        checked.map_err(|_| Mismatch::Closed)?
     }
 
     /// The region, over a descriptor of its own.
     pub(crate) fn duplicate(self) -> Result<Object, Mismatch> {
-        // First: to close a duplicate of some other file would drop the locks that this process holds on it.
-        self.check()?;
-        let duplicate = sys::look_at(self.number, |descriptor| Ok(sys::duplicate(descriptor)?));
-        let duplicate = duplicate.map_err(Mismatch::System)?;
-        // Again: another thread may have put another file there meanwhile.
+        // Not before the check: to close a duplicate of some other file would drop the locks that this process holds on it.
+        let duplicate = self.check(|descriptor, _| sys::duplicate(descriptor))?;
+        // And after it: another thread may have put another file there meanwhile.
         let status = self.describes(sys::status(&duplicate))?;
         Ok(self.object(duplicate, &status))
     }
 
     /// Makes the descriptor close-on-exec, if it is exactly that region: from then on no claim takes it over.
     pub(crate) fn reserve(self) -> Result<Status, Mismatch> {
-        let status = self.check()?;
-        self.set_close_on_exec()?;
-        Ok(status)
+        self.check(|descriptor, status| sys::set_close_on_exec(descriptor, true).map(|()| status))
     }
 
     /// The region, over the descriptor that its number names.
@@ -144,19 +143,25 @@ impl FromStr for ExportString {
 
 fn parse(string: &str) -> Option<ExportString> {
     let mut fields = string.split(':');
-    let number = fields.next()?.parse().ok()?;
-    let for_copies = fields.next()? == "2";
-    let _version = fields.next()?;
+    let number = natural(fields.next()?)?;
+    let protection: u8 = natural(fields.next()?)?;
+    let version: u32 = natural(fields.next()?)?;
     let parsed = ExportString {
         number,
         kind: Kind::from_word(fields.next()?)?,
-        for_copies,
-        size: fields.next()?.parse().ok()?,
-        identity: Identity { device: fields.next()?.parse().ok()?, inode: fields.next()?.parse().ok()? },
+        for_copies: protection == 2,
+        size: natural(fields.next()?)?,
+        identity: Identity { device: natural(fields.next()?)?, inode: natural(fields.next()?)? },
     };
-    // One string for each region: no other version or protection, no `+7`, no `007`, nothing behind.
-    let sound = number >= 0 && (parsed.kind == Kind::Frozen || !for_copies);
-    (sound && parsed.to_string() == string).then_some(parsed)
+    // One string for each region: nothing else in the first fields, nothing behind the last.
+    let sound = version == VERSION && protection == parsed.protection() && fields.next().is_none();
+    (sound && (parsed.kind == Kind::Frozen || !parsed.for_copies)).then_some(parsed)
+}
+
+/// A number in its one spelling: no `+7`, no `007`, and none below 0.
+fn natural<T: FromStr>(field: &str) -> Option<T> {
+    let one_spelling = field == "0" || !field.starts_with(['0', '+', '-']);
+    one_spelling.then(|| field.parse().ok())?
 }
 
 /// A region as a string, and the descriptor that the string names; from `export` or `export_inheritable` of a region.

@@ -2,7 +2,7 @@
 
 #![allow(unsafe_code)]
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::env;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -80,7 +80,7 @@ impl Inheritance {
                 (Vec::new(), Some(error))
             }
         };
-        let mut listed: HashMap<_, u32> = HashMap::new();
+        let mut listed: BTreeMap<_, u32> = BTreeMap::new();
         for (_, string) in &pairs {
             *listed.entry(string.number).or_default() += 1;
         }
@@ -97,9 +97,9 @@ impl Inheritance {
 
 fn claim_one(name: &str, string: ExportString, listed_once: bool) -> Result<Object> {
     let number = string.number;
-    let tried = format!("cannot inherit the region {name:?}");
+    let tried = || format!("cannot inherit the region {name:?}");
     let refused = |why: &str| {
-        let message = format!("{tried}: {VARIABLE} lists descriptor {number} {why}");
+        let message = format!("{}: {VARIABLE} lists descriptor {number} {why}", tried());
         Err(Error::new(ErrorKind::NotThatRegion, message))
     };
     if sys::is_standard(number) {
@@ -127,26 +127,28 @@ fn claim_one(name: &str, string: ExportString, listed_once: bool) -> Result<Obje
         Mismatch::Closed if sys::parent_passes(number, string.identity) => Error::new(
             ErrorKind::NotThatRegion,
             format!(
-                "{tried}: it looks as if a launcher closed its descriptor {number}, which this process's parent still \
-                 has; tell the launcher to pass it (Python's subprocess: pass_fds)"
+                "{}: it looks as if a launcher closed its descriptor {number}, which this process's parent still \
+                 has; tell the launcher to pass it (Python's subprocess: pass_fds)",
+                tried()
             ),
         ),
         Mismatch::Closed | Mismatch::AnotherFile => {
             let state = if matches!(mismatch, Mismatch::Closed) { "is closed" } else { "is another file" };
             let message = format!(
-                "{tried}: its descriptor {number} {state}, and it looks as if {VARIABLE} was left over from an ancestor; \
-                 the parent must name the region on the command that starts this program"
+                "{}: its descriptor {number} {state}, and it looks as if {VARIABLE} was left over from an ancestor; \
+                 the parent must name the region on the command that starts this program",
+                tried()
             );
             Error::new(ErrorKind::NotThatRegion, message)
         }
-        other => string.refused(&tried, other),
+        other => string.refused(&tried(), other),
     })
 }
 
 /// Takes the region of that name, if it is of that type.
 pub(crate) fn take(name: &str, wanted: &str) -> Result<Arc<Object>> {
     let mut entries = claimed()?.entries.lock().unwrap_or_else(PoisonError::into_inner);
-    let tried = format!("cannot inherit the region {name:?}");
+    let tried = || format!("cannot inherit the region {name:?}");
     let Some(entry) = entries.get_mut(name) else {
         let why = if sys::is_privileged() {
             "a program with more rights than its caller inherits nothing".to_owned()
@@ -155,17 +157,17 @@ pub(crate) fn take(name: &str, wanted: &str) -> Result<Arc<Object>> {
         } else {
             format!("this process inherited {:?}", entries.keys().collect::<Vec<_>>())
         };
-        return Err(Error::new(ErrorKind::NotInherited, format!("{tried}: {why}")));
+        return Err(Error::new(ErrorKind::NotInherited, format!("{}: {why}", tried())));
     };
     let (kind, has) = (entry.string.kind, entry.string.kind.type_name());
     if has != wanted {
-        let message = format!("{tried} as a {wanted}: it is {kind}");
+        let message = format!("{} as a {wanted}: it is {kind}", tried());
         return Err(Error::advised(ErrorKind::WrongKind, message, format!("{has}::inherited takes it")));
     }
     match std::mem::replace(&mut entry.state, State::Taken) {
         State::Waiting(object) => Ok(object),
         State::Taken => {
-            let message = format!("{tried}: it was taken already");
+            let message = format!("{}: it was taken already", tried());
             Err(Error::advised(ErrorKind::AlreadyTaken, message, "clone that handle"))
         }
         // What the system refused once it may do now.

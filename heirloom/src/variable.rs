@@ -1,7 +1,7 @@
 //! The environment variable that carries inherited regions: `name=export-string`, joined by commas, see
 //! `docs/format.md`.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
@@ -22,8 +22,8 @@ const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'
 pub(crate) struct Variable {
     text: String,
     /// Encoded, as they stand in the text.
-    names: HashSet<String>,
-    numbers: HashSet<i32>,
+    names: BTreeSet<String>,
+    numbers: BTreeSet<i32>,
 }
 
 impl Variable {
@@ -85,7 +85,11 @@ fn encode(name: &str) -> String {
 fn decode(encoded: &str) -> Option<String> {
     let name = percent_decode_str(encoded).decode_utf8().ok()?;
     // One spelling for each name, so that two that look different are.
-    (name::check(&name).is_ok() && encode(&name) == encoded).then(|| name.into_owned())
+    let mut rest = Some(encoded);
+    for part in utf8_percent_encode(&name, ENCODED) {
+        rest = rest.and_then(|rest| rest.strip_prefix(part));
+    }
+    (name::check(&name).is_ok() && rest == Some("")).then(|| name.into_owned())
 }
 
 fn pairs(value: &str) -> impl Iterator<Item = (&str, Option<&str>)> {
@@ -98,7 +102,8 @@ fn pairs(value: &str) -> impl Iterator<Item = (&str, Option<&str>)> {
 
 /// All pairs of a value that are well-formed, and an error if any is not.
 pub(crate) fn parse(value: &str) -> (Vec<(String, ExportString)>, Option<Error>) {
-    let (mut good, mut seen) = (Vec::new(), HashSet::new());
+    // Not hashed: a child would begin by asking the system for a random key.
+    let (mut good, mut seen) = (Vec::new(), BTreeSet::new());
     let mut bad = None;
     for (encoded, string) in pairs(value) {
         let parsed = decode(encoded).zip(string.and_then(|string| string.parse().ok()));
@@ -222,7 +227,7 @@ mod tests {
         ) {
             let value = written.join(",");
             let (read, error) = parse(&value);
-            let names: HashSet<_> = read.iter().map(|(name, _)| name).collect();
+            let names: BTreeSet<_> = read.iter().map(|(name, _)| name).collect();
             prop_assert_eq!(names.len(), read.len());
             for (name, string) in &read {
                 prop_assert!(name::check(name).is_ok(), "{:?}", name);

@@ -29,6 +29,13 @@ pub fn skip(why: impl Display) {
     let _ = writeln!(io::stderr(), "SKIPPED: {why}");
 }
 
+/// Whether an emulator of another processor runs this, which passes not every call on to the kernel: `HEIRLOOM_EMULATED`
+/// says so.
+#[must_use]
+pub fn emulated() -> bool {
+    std::env::var_os("HEIRLOOM_EMULATED").is_some()
+}
+
 /// Numbers that look random and are the same in every run, see Marsaglia's "Xorshift RNGs" (2003).
 #[derive(Clone, Debug)]
 pub struct Chance(u64);

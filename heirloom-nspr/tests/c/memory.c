@@ -67,6 +67,13 @@ static void a_region_past_4_gib_is_mapped_in_parts(void)
     CHECK(PR_CloseFileMap(fm) == PR_SUCCESS);
 }
 
+static void a_region_past_half_an_address_space_of_32_bits_is_refused(void)
+{
+    CHECK(PR_OpenAnonFileMap(NULL, 2 * GIB, PR_PROT_READWRITE) == NULL);
+    CHECK(PR_GetError() == PR_FILE_TOO_BIG_ERROR);
+    CHECK(PR_CloseFileMap(opened(2 * GIB - 4096, PR_PROT_READWRITE)) == PR_SUCCESS);
+}
+
 static void a_published_one_has_its_writers_from_before_and_no_others(void)
 {
     PRFileMap *fm = opened(4096, PR_PROT_READWRITE);
@@ -149,7 +156,10 @@ int main(void)
     read_write_is_shared_and_zero();
     read_only_is_frozen_from_birth();
     write_copy_is_each_mappings_own();
-    a_region_past_4_gib_is_mapped_in_parts();
+    if (sizeof(PRSize) > 4)
+        a_region_past_4_gib_is_mapped_in_parts();
+    else
+        a_region_past_half_an_address_space_of_32_bits_is_refused();
     a_published_one_has_its_writers_from_before_and_no_others();
     a_frozen_one_has_no_writers();
     a_handle_is_never_used_again();

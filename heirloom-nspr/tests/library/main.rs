@@ -17,6 +17,10 @@ const CRATE: &str = env!("CARGO_MANIFEST_DIR");
 /// What the examples and tests promise to be.
 const STRICT: [&str; 4] = ["-Wall", "-Wextra", "-Werror", "-g"];
 
+/// What makes the compiler of a machine of 64 bits build for 32; the kernel's headers are the same.
+const FOR_THIS_SYSTEM: &[&str] =
+    if cfg!(target_arch = "x86") { &["-m32", "-idirafter", "/usr/include/x86_64-linux-gnu"] } else { &[] };
+
 /// The folder with both forms of the library, built once: cargo builds no C library for tests by itself.
 fn library() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
@@ -42,6 +46,7 @@ impl Program {
         compiler
             .arg(format!("-std={standard}"))
             .args(STRICT)
+            .args(FOR_THIS_SYSTEM)
             .arg("-I")
             .arg(Path::new(CRATE).join("include"))
             .arg(source);

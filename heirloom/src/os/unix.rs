@@ -107,7 +107,7 @@ impl CommandExt for Command {
 /// `as_std_mut`).
 ///
 /// The price, beside [`heirloom::Command`](crate::Command): the standard library then starts the program by `fork`, whose
-/// cost grows with the memory that this process uses; `cargo bench` shows how much.
+/// cost grows with the memory that this process uses; `docs/benchmarks.md` shows how much.
 ///
 /// ```
 /// use heirloom::Region;

@@ -75,7 +75,12 @@ impl Memory {
 
     /// Seals out every new writer.
     pub(crate) fn publish(&self) -> Result<()> {
-        add_seals(self.as_fd(), SealFlags::FUTURE_WRITE)
+        add_seals(self.as_fd(), SealFlags::FUTURE_WRITE).map_err(|failure| match failure.kind {
+            ErrorKind::Unsupported => {
+                Failure { hint: "this kernel can't (Linux before 5.1): freeze it once it is filled", ..failure }
+            }
+            _ => failure,
+        })
     }
 
     /// Seals out every writer, and every further seal.
@@ -198,8 +203,8 @@ fn memfd(name: Option<&str>, huge: bool) -> Result<OwnedFd> {
         Errno::NOSYS | Errno::PERM | Errno::ACCESS => Failure {
             kind: ErrorKind::Unsupported,
             os: errno.into(),
-            hint: "this system or its sandbox forbids memfd_create: allow it; a region that needs no seals can be an \
-                   unnamed file, by RegionOptions::unsealed_file_in",
+            hint: "this system has no memfd_create (Linux before 3.17), or its sandbox forbids it: allow it; a region that \
+                   needs no seals can be an unnamed file, by RegionOptions::unsealed_file_in",
         },
         Errno::NODEV | Errno::INVAL if huge => {
             Failure { kind: ErrorKind::Unsupported, os: errno.into(), hint: "this kernel has no 2 MiB huge pages" }

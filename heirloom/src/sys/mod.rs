@@ -2,7 +2,7 @@
 //!
 //! One file a system, each with the same functions and these types:
 //!
-//! - `Owned`: the standard library's type for an open descriptor, on Windows for a handle.
+//! - `Owned`, `Borrowed`: the standard library's types for an open descriptor, on Windows for a handle.
 //! - `Memory`: what holds a region's bytes, made by `create`, or `received` from elsewhere.
 //! - `Filling`: memory that grows by what is written to it, until it is frozen.
 //! - `View`: pages that show memory, until it is dropped.
@@ -18,18 +18,22 @@ use std::path::Path;
 
 use crate::ErrorKind;
 
-#[cfg(not(any(target_os = "linux", windows)))]
-compile_error!("heirloom runs on Linux and Windows only, so far");
-
-#[cfg(target_os = "linux")]
+#[cfg(any(target_os = "linux", target_os = "android"))]
 mod linux;
+#[cfg(any(target_os = "linux", target_os = "macos", target_os = "freebsd"))]
+mod posix_spawn;
 #[cfg(unix)]
 mod unix;
 #[cfg(windows)]
 mod windows;
 
-#[cfg(target_os = "linux")]
+#[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) use linux::*;
+#[cfg(any(target_os = "linux", target_os = "macos", target_os = "freebsd"))]
+pub(crate) use posix_spawn::spawn;
+// The others' tells nothing of a program that couldn't be started, or can't change the directory.
+#[cfg(all(unix, not(any(target_os = "linux", target_os = "macos", target_os = "freebsd"))))]
+pub(crate) use unix::fork as spawn;
 #[cfg(windows)]
 pub(crate) use windows::*;
 

@@ -2,7 +2,7 @@
 
 #![allow(unsafe_code)]
 
-use std::ffi::{CStr, CString, OsString, c_char};
+use std::ffi::{CStr, CString, OsStr, OsString, c_char};
 use std::fs::File;
 use std::io::{self, Read};
 use std::mem::MaybeUninit;
@@ -12,6 +12,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::ExitStatus;
 use std::ptr::{self, NonNull};
+use std::sync::Arc;
 
 use rustix::event::{PollFd, PollFlags};
 use rustix::fs::Access;
@@ -23,7 +24,7 @@ use rustix::process::{Pid, Signal, WaitOptions};
 use super::{Failure, Identity, Launch, Result, Status};
 use crate::ErrorKind;
 
-pub(crate) use std::os::fd::OwnedFd as Owned;
+pub(crate) use std::os::fd::{BorrowedFd as Borrowed, OwnedFd as Owned};
 
 /// This process's environment.
 pub(crate) use std::env::vars_os as variables;
@@ -62,7 +63,11 @@ impl From<io::Error> for Failure {
 
 /// What the C library's last call that failed in this thread failed for.
 fn last_errno() -> Errno {
-    Errno::from_io_error(&io::Error::last_os_error()).unwrap_or(Errno::IO)
+    errno_of(&io::Error::last_os_error())
+}
+
+fn errno_of(error: &io::Error) -> Errno {
+    Errno::from_io_error(error).unwrap_or(Errno::IO)
 }
 
 /// Does again what a signal interrupted.
@@ -244,15 +249,15 @@ pub(crate) struct SpawnOptions {
 }
 
 /// A [`Launch`] in C's form.
-struct Prepared {
+pub(super) struct Prepared {
     candidates: Vec<CString>,
-    args: Vec<CString>,
-    environment: Vec<CString>,
-    directory: Option<CString>,
+    pub(super) args: Strings,
+    pub(super) environment: Strings,
+    pub(super) directory: Option<CString>,
 }
 
 impl Prepared {
-    fn new(launch: &Launch<'_>) -> Result<Self> {
+    pub(super) fn new(launch: &Launch<'_>) -> Result<Self> {
         let environment = launch.environment.iter().map(|(key, value)| {
             let mut pair = Vec::with_capacity(key.len() + value.len() + 2);
             pair.extend_from_slice(key.as_bytes());
@@ -262,15 +267,24 @@ impl Prepared {
         });
         Ok(Self {
             candidates: candidates(launch)?,
-            args: launch.args.iter().map(|arg| without_nul(arg.as_bytes())).collect::<Result<_>>()?,
-            environment: environment.collect::<Result<_>>()?,
+            args: Strings::new(launch.args.iter().map(|arg| without_nul(arg.as_bytes())).collect::<Result<_>>()?),
+            environment: Strings::new(environment.collect::<Result<_>>()?),
             directory: launch.directory.map(|directory| without_nul(directory.as_os_str().as_bytes())).transpose()?,
         })
     }
 
+    /// Makes this process that program. Returns only where that failed; allocates nothing.
+    fn become_program(&self, program: &CStr) -> Errno {
+        // SAFETY: Every string and list ends with its null and lives until the call returns.
+        unsafe {
+            libc::execve(program.as_ptr(), self.args.pointers().cast(), self.environment.pointers().cast());
+        }
+        last_errno()
+    }
+
     /// Tries one place after the other, as execvp(3) does: what isn't there is passed over, and what is there and may
     /// not be run is remembered.
-    fn try_each<T>(
+    pub(super) fn try_each<T>(
         &self,
         mut attempt: impl FnMut(&CStr) -> std::result::Result<T, Errno>,
     ) -> std::result::Result<T, Errno> {
@@ -322,47 +336,70 @@ fn may_exist(path: &[u8]) -> bool {
 }
 
 /// A list as C has it: pointers, and a null behind them.
-fn pointers(strings: &[CString]) -> Vec<*mut c_char> {
-    let pointers = strings.iter().map(|string| string.as_ptr().cast_mut());
-    pointers.chain([ptr::null_mut()]).collect()
+pub(super) struct Strings {
+    pointers: Vec<*mut c_char>,
+    _strings: Vec<CString>,
 }
 
-/// Starts a program, by `posix_spawn(3)`: what this process has mapped is never copied.
-pub(crate) fn spawn(launch: &Launch<'_>) -> Result<Process> {
-    let prepared = Prepared::new(launch)?;
-    let args = pointers(&prepared.args);
-    let environment = pointers(&prepared.environment);
-    let mut actions = FileActions::new()?;
-    for (number, fd) in (0..).zip(launch.standard) {
+// SAFETY: The strings are its own, never changed, and stay where they are.
+unsafe impl Send for Strings {}
+// SAFETY: As above.
+unsafe impl Sync for Strings {}
+
+impl Strings {
+    fn new(strings: Vec<CString>) -> Self {
+        let pointers = strings.iter().map(|string| string.as_ptr().cast_mut());
+        Self { pointers: pointers.chain([ptr::null_mut()]).collect(), _strings: strings }
+    }
+
+    pub(super) fn pointers(&self) -> *const *mut c_char {
+        self.pointers.as_ptr()
+    }
+}
+
+/// Starts a program by `fork(2)`, at a cost that grows with what this process has mapped.
+#[allow(dead_code)] // Where posix_spawn always tells of a program that it couldn't be started.
+pub(crate) fn fork(launch: &Launch<'_>) -> Result<Process> {
+    let prepared = Arc::new(Prepared::new(launch)?);
+    let pid = prepared.try_each(|program| fork_for(launch, &prepared, program));
+    pid.map(Process).map_err(|errno| cannot_run(launch, errno))
+}
+
+/// The child tells by a pipe that it couldn't become the program: the standard library's, since the last thing that it does
+/// there before its own `exec` is to call this one.
+fn fork_for(launch: &Launch<'_>, prepared: &Arc<Prepared>, program: &CStr) -> std::result::Result<Pid, Errno> {
+    use std::os::unix::process::CommandExt;
+    use std::process::Command as Std;
+    let mut command = Std::new(OsStr::from_bytes(program.to_bytes()));
+    let redirects: [fn(&mut Std, OwnedFd) -> &mut Std; 3] = [Std::stdin, Std::stdout, Std::stderr];
+    for (redirect, fd) in redirects.iter().zip(launch.standard) {
         if let Some(fd) = fd {
-            actions.duplicate(fd.as_raw_fd(), number).map_err(|errno| cannot_run(launch, errno))?;
+            redirect(&mut command, duplicate(fd).map_err(|error| errno_of(&error))?);
         }
     }
-    for memory in launch.pass {
-        // Onto itself: posix_spawn clears close-on-exec then, in the child alone.
-        actions.duplicate(memory.number(), memory.number()).map_err(|errno| cannot_run(launch, errno))?;
+    if let Some(directory) = launch.directory {
+        command.current_dir(directory);
     }
-    if let Some(directory) = &prepared.directory {
-        actions.change_directory(directory)?;
+    if let Some(group) = launch.options.process_group {
+        command.process_group(group);
     }
-    let attributes = Attributes::new(launch)?;
-    let pid = prepared.try_each(|program| {
-        let mut pid = 0;
-        // SAFETY: Every string and list ends with its null and lives until the call returns, and both objects were
-        // initialized by their `new`.
-        answer(unsafe {
-            libc::posix_spawn(
-                &raw mut pid,
-                program.as_ptr(),
-                actions.0.as_ptr(),
-                attributes.0.as_ptr(),
-                args.as_ptr(),
-                environment.as_ptr(),
-            )
-        })?;
-        Pid::from_raw(pid).ok_or(Errno::SRCH)
-    });
-    pid.map(Process).map_err(|errno| cannot_run(launch, errno))
+    let (prepared, program) = (Arc::clone(prepared), program.to_owned());
+    let pass: Vec<_> = launch.pass.iter().map(|memory| memory.number()).collect();
+    let signals = launch.options.keep_signals.then(Signals::now);
+    let become_it = move || {
+        for number in &pass {
+            // SAFETY: It is open in this process, which is a copy of one where a region holds it.
+            set_close_on_exec(unsafe { BorrowedFd::borrow_raw(*number) }, false)?;
+        }
+        if let Some(signals) = &signals {
+            signals.put_back();
+        }
+        Err(prepared.become_program(&program).into())
+    };
+    // SAFETY: Between fork and exec the closure makes system calls and allocates nothing.
+    unsafe { command.pre_exec(become_it) };
+    let child = command.spawn().map_err(|error| errno_of(&error))?;
+    i32::try_from(child.id()).ok().and_then(Pid::from_raw).ok_or(Errno::SRCH)
 }
 
 /// Becomes another program. Returns only where that failed.
@@ -375,8 +412,6 @@ pub(crate) fn exec(launch: &Launch<'_>) -> Failure {
 
 fn try_exec(launch: &Launch<'_>) -> Result<std::convert::Infallible> {
     let prepared = Prepared::new(launch)?;
-    let args = pointers(&prepared.args);
-    let environment = pointers(&prepared.environment);
     if let Some(group) = launch.options.process_group {
         // SAFETY: Plain numbers.
         if unsafe { libc::setpgid(0, group) } < 0 {
@@ -396,11 +431,7 @@ fn try_exec(launch: &Launch<'_>) -> Result<std::convert::Infallible> {
     }
     let inheritable = Inheritable::new(launch.pass)?;
     let signals = (!launch.options.keep_signals).then(DefaultSignals::new);
-    let errno = prepared.try_each(|program| {
-        // SAFETY: Every string and list ends with its null and lives until the call returns.
-        unsafe { libc::execve(program.as_ptr(), args.as_ptr().cast(), environment.as_ptr().cast()) };
-        Err::<std::convert::Infallible, _>(last_errno())
-    });
+    let errno = prepared.try_each(|program| Err::<std::convert::Infallible, _>(prepared.become_program(program)));
     drop((inheritable, signals));
     errno.map_err(|errno| cannot_run(launch, errno))
 }
@@ -427,11 +458,36 @@ impl Drop for Inheritable<'_> {
     }
 }
 
-/// Signals as a new program expects them, for as long as this lives: Rust ignores SIGPIPE, and a program inherits that.
-struct DefaultSignals {
+/// What becomes of signals in this process, of those that a new program expects otherwise: Rust ignores SIGPIPE, and a
+/// program inherits that.
+struct Signals {
     pipe: libc::sigaction,
     mask: libc::sigset_t,
 }
+
+impl Signals {
+    /// As they are.
+    fn now() -> Self {
+        let (mut pipe, mut mask) = (MaybeUninit::uninit(), MaybeUninit::uninit());
+        // SAFETY: Neither call changes anything, or can fail with such arguments, so both fill in what there is.
+        unsafe {
+            libc::sigaction(libc::SIGPIPE, ptr::null(), pipe.as_mut_ptr());
+            libc::pthread_sigmask(libc::SIG_SETMASK, ptr::null(), mask.as_mut_ptr());
+            Self { pipe: pipe.assume_init(), mask: mask.assume_init() }
+        }
+    }
+
+    fn put_back(&self) {
+        // SAFETY: Both are what there was.
+        unsafe {
+            libc::pthread_sigmask(libc::SIG_SETMASK, &raw const self.mask, ptr::null_mut());
+            libc::sigaction(libc::SIGPIPE, &raw const self.pipe, ptr::null_mut());
+        }
+    }
+}
+
+/// Signals as a new program expects them, for as long as this lives.
+struct DefaultSignals(Signals);
 
 impl DefaultSignals {
     fn new() -> Self {
@@ -441,22 +497,18 @@ impl DefaultSignals {
         unsafe {
             libc::sigaction(libc::SIGPIPE, MaybeUninit::zeroed().as_ptr(), pipe.as_mut_ptr());
             libc::pthread_sigmask(libc::SIG_SETMASK, &no_signals(), mask.as_mut_ptr());
-            Self { pipe: pipe.assume_init(), mask: mask.assume_init() }
+            Self(Signals { pipe: pipe.assume_init(), mask: mask.assume_init() })
         }
     }
 }
 
 impl Drop for DefaultSignals {
     fn drop(&mut self) {
-        // SAFETY: Puts back what `new` found.
-        unsafe {
-            libc::pthread_sigmask(libc::SIG_SETMASK, &raw const self.mask, ptr::null_mut());
-            libc::sigaction(libc::SIGPIPE, &raw const self.pipe, ptr::null_mut());
-        }
+        self.0.put_back();
     }
 }
 
-fn no_signals() -> libc::sigset_t {
+pub(super) fn no_signals() -> libc::sigset_t {
     let mut set = MaybeUninit::uninit();
     // SAFETY: `sigemptyset` initializes the whole set.
     unsafe {
@@ -466,7 +518,7 @@ fn no_signals() -> libc::sigset_t {
 }
 
 /// Says of a failed start what failed.
-fn cannot_run(launch: &Launch<'_>, errno: Errno) -> Failure {
+pub(super) fn cannot_run(launch: &Launch<'_>, errno: Errno) -> Failure {
     let enters = |directory: &Path| rustix::fs::access(directory, Access::EXEC_OK).is_ok() && directory.is_dir();
     let no_directory = launch.directory.is_some_and(|directory| !enters(directory));
     let (kind, hint) = match errno {
@@ -499,83 +551,6 @@ fn cannot_run(launch: &Launch<'_>, errno: Errno) -> Failure {
         errno => return errno.into(),
     };
     Failure { kind, os: errno.into(), hint }
-}
-
-/// The answer of a function that returns the error's number.
-fn answer(code: i32) -> std::result::Result<(), Errno> {
-    match code {
-        0 => Ok(()),
-        code => Err(Errno::from_raw_os_error(code)),
-    }
-}
-
-/// What the child does before it becomes the program.
-struct FileActions(Box<MaybeUninit<libc::posix_spawn_file_actions_t>>);
-
-impl FileActions {
-    fn new() -> Result<Self> {
-        let mut this = Box::new(MaybeUninit::uninit());
-        // SAFETY: `init` initializes what it is given.
-        answer(unsafe { libc::posix_spawn_file_actions_init(this.as_mut_ptr()) })?;
-        Ok(Self(this))
-    }
-
-    fn duplicate(&mut self, from: RawFd, to: RawFd) -> std::result::Result<(), Errno> {
-        // SAFETY: `new` initialized it.
-        answer(unsafe { libc::posix_spawn_file_actions_adddup2(self.0.as_mut_ptr(), from, to) })
-    }
-
-    fn change_directory(&mut self, directory: &CStr) -> Result<()> {
-        // SAFETY: `new` initialized it, and the string is copied.
-        let code = unsafe { libc::posix_spawn_file_actions_addchdir_np(self.0.as_mut_ptr(), directory.as_ptr()) };
-        Ok(answer(code)?)
-    }
-}
-
-impl Drop for FileActions {
-    fn drop(&mut self) {
-        // SAFETY: `new` initialized it, and nothing uses it after this.
-        unsafe { libc::posix_spawn_file_actions_destroy(self.0.as_mut_ptr()) };
-    }
-}
-
-/// How the child begins: unless signals are kept, no signal blocked and SIGPIPE at its default, as `std` has it.
-struct Attributes(Box<MaybeUninit<libc::posix_spawnattr_t>>);
-
-impl Attributes {
-    fn new(launch: &Launch<'_>) -> Result<Self> {
-        let mut raw = Box::new(MaybeUninit::uninit());
-        // SAFETY: `init` initializes what it is given.
-        answer(unsafe { libc::posix_spawnattr_init(raw.as_mut_ptr()) })?;
-        let mut this = Self(raw);
-        let attributes = this.0.as_mut_ptr();
-        let mut flags = 0;
-        let mut pipe = no_signals();
-        // SAFETY: The attributes and both sets are initialized, and each call copies its set.
-        unsafe {
-            if !launch.options.keep_signals {
-                flags |= libc::POSIX_SPAWN_SETSIGMASK | libc::POSIX_SPAWN_SETSIGDEF;
-                libc::sigaddset(&raw mut pipe, libc::SIGPIPE);
-                answer(libc::posix_spawnattr_setsigmask(attributes, &no_signals()))?;
-                answer(libc::posix_spawnattr_setsigdefault(attributes, &raw const pipe))?;
-            }
-            if let Some(group) = launch.options.process_group {
-                flags |= libc::POSIX_SPAWN_SETPGROUP;
-                answer(libc::posix_spawnattr_setpgroup(attributes, group))?;
-            }
-            // The flags fit a short in every C library's header; only the constants are ints.
-            #[allow(clippy::cast_possible_truncation)]
-            answer(libc::posix_spawnattr_setflags(attributes, flags as libc::c_short))?;
-        }
-        Ok(this)
-    }
-}
-
-impl Drop for Attributes {
-    fn drop(&mut self) {
-        // SAFETY: `new` initialized it, and nothing uses it after this.
-        unsafe { libc::posix_spawnattr_destroy(self.0.as_mut_ptr()) };
-    }
 }
 
 /// A child, by its number.

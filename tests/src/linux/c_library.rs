@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::ptr;
 
-/// Builds the C library, and tells where it is. `target` is cargo's folder for what it builds.
+/// Builds the C library, and tells where it is. `target` is cargo's folder for what it builds here.
 ///
 /// # Panics
 /// Where it can't be built.
@@ -13,7 +13,9 @@ use std::ptr;
 pub fn build(target: &Path) -> PathBuf {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
-    command.args(["build", "--quiet", "--locked", "--package", "heirloom-nspr", "--target-dir"]).arg(target);
+    // Of another system, that folder is one within cargo's own, which cargo finds by itself.
+    let folder = if std::env::var_os("CARGO_BUILD_TARGET").is_some() { target.parent().unwrap() } else { target };
+    command.args(["build", "--quiet", "--locked", "--package", "heirloom-nspr", "--target-dir"]).arg(folder);
     command.current_dir(env!("CARGO_MANIFEST_DIR"));
     assert!(command.status().unwrap().success());
     target.join("debug/libheirloom_nspr.so")

@@ -183,11 +183,16 @@ fn map_and_protect(fd: RawFd) -> io::Result<()> {
     View::new(fd, libc::PROT_READ)?.protect()
 }
 
+#[cfg(not(target_arch = "s390x"))]
+const PKEY_MPROTECT: libc::c_long = libc::SYS_pkey_mprotect;
+#[cfg(target_arch = "s390x")]
+const PKEY_MPROTECT: libc::c_long = 384;
+
 fn map_and_protect_by_key(fd: RawFd) -> io::Result<()> {
     let view = View::new(fd, libc::PROT_READ)?;
     let prot = libc::PROT_READ | libc::PROT_WRITE;
     // SAFETY: One whole mapping, which nobody reads or writes; -1 is no key.
-    check(unsafe { libc::syscall(libc::SYS_pkey_mprotect, view.address, view.len, prot, -1) })
+    check(unsafe { libc::syscall(PKEY_MPROTECT, view.address, view.len, prot, -1) })
 }
 
 fn remap_and_protect(fd: RawFd) -> io::Result<()> {
@@ -254,16 +259,9 @@ fn copy_file_range(fd: RawFd) -> io::Result<()> {
 }
 
 fn punch(fd: RawFd) -> io::Result<()> {
-    let length = if is_huge(fd)? { HUGE_SIZE } else { 4096 };
+    let mode = libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE;
     // SAFETY: Plain numbers.
-    check(unsafe {
-        libc::fallocate(
-            fd,
-            libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE,
-            0,
-            i64::try_from(length).unwrap_or(0),
-        )
-    })
+    check(unsafe { libc::fallocate(fd, mode, 0, step(fd)?) })
 }
 
 fn remove(fd: RawFd) -> io::Result<()> {
@@ -284,8 +282,8 @@ fn writev(fd: RawFd) -> io::Result<()> {
 }
 
 fn pwritev2(fd: RawFd) -> io::Result<()> {
-    // SAFETY: One part, which is a whole slice.
-    check(unsafe { libc::pwritev2(fd, &raw const PART.0, 1, 8, 0) } as i64)
+    // SAFETY: One part, which is a whole slice; the offset comes in two halves. Not every C library has a name for it.
+    check(unsafe { libc::syscall(libc::SYS_pwritev2, fd, &raw const PART.0, 1, 8, 0, 0) })
 }
 
 struct Part(libc::iovec);
@@ -334,9 +332,9 @@ fn futex(fd: RawFd) -> io::Result<()> {
 }
 
 fn userfault(fd: RawFd) -> io::Result<()> {
-    const UFFDIO_API: libc::c_ulong = 0xc018_aa3f;
-    const UFFDIO_REGISTER: libc::c_ulong = 0xc020_aa00;
-    const UFFDIO_COPY: libc::c_ulong = 0xc028_aa03;
+    const UFFDIO_API: u32 = 0xc018_aa3f;
+    const UFFDIO_REGISTER: u32 = 0xc020_aa00;
+    const UFFDIO_COPY: u32 = 0xc028_aa03;
     // Where it can be had, a page that isn't there.
     let _ = punch(fd);
     let view = View::best(fd)?;
@@ -347,7 +345,10 @@ fn userfault(fd: RawFd) -> io::Result<()> {
         let faults = libc::syscall(libc::SYS_userfaultfd, libc::O_CLOEXEC);
         check(faults)?;
         let faults = OwnedFd::from_raw_fd(i32::try_from(faults).unwrap_or(-1));
-        let call = |request, argument: *mut u64| check(libc::ioctl(faults.as_raw_fd(), request, argument));
+        // A request's type is another with each C library.
+        #[allow(clippy::cast_lossless, clippy::cast_possible_wrap)]
+        let call =
+            |request: u32, argument: *mut u64| check(libc::ioctl(faults.as_raw_fd(), request as libc::Ioctl, argument));
         call(UFFDIO_API, [0xaa, 0, 0].as_mut_ptr())?;
         call(UFFDIO_REGISTER, [start, len, 1, 0].as_mut_ptr())?;
         let size = if view.len == HUGE_SIZE { len } else { 4096 };
@@ -382,7 +383,7 @@ fn ring_punch(fd: RawFd) -> io::Result<()> {
 
 fn submit(fd: RawFd) -> io::Result<()> {
     const IOCB_CMD_PWRITE: u64 = 1;
-    let mut context = 0_u64;
+    let mut context: libc::c_ulong = 0;
     // SAFETY: Structures as io_submit(2) has them, which live until the answer is there.
     unsafe {
         check(libc::syscall(libc::SYS_io_setup, 1, &raw mut context))?;
@@ -579,15 +580,15 @@ fn execute_by_path(fd: RawFd) -> io::Result<()> {
     })
 }
 
-fn size(fd: RawFd) -> io::Result<i64> {
+fn size(fd: RawFd) -> io::Result<libc::off_t> {
     // SAFETY: A plain number; the position is nobody's but these attempts'.
     let end = unsafe { libc::lseek(fd, 0, libc::SEEK_END) };
     check(end)?;
     Ok(end)
 }
 
-/// By how much a size is changed.
-fn step(fd: RawFd) -> io::Result<i64> {
+/// By how much a size is changed, and what a hole is: one page.
+fn step(fd: RawFd) -> io::Result<libc::off_t> {
     Ok(if is_huge(fd)? { 2 << 20 } else { 4096 })
 }
 
@@ -653,7 +654,7 @@ pub fn control() -> io::Result<OwnedFd> {
     // SAFETY: Made a moment ago, and nobody else knows it.
     let mut file = File::from(unsafe { OwnedFd::from_raw_fd(fd) });
     io::copy(&mut File::open("/bin/true")?, &mut file)?;
-    if size(fd)? < i64::try_from(SIZE).unwrap_or(i64::MAX) {
+    if file.metadata()?.len() < SIZE as u64 {
         file.set_len(SIZE as u64)?;
     }
     // Writing goes on at the start, as with a region.

@@ -4,6 +4,7 @@
 
 pub mod c_library;
 pub mod hostile;
+pub mod old_kernels;
 pub mod watch;
 
 use std::collections::BTreeMap;

@@ -16,6 +16,7 @@ fn a_view_outlives_its_handle() {
 }
 
 #[test]
+#[cfg(target_pointer_width = "64")]
 fn parts_are_at_their_place_also_beyond_4_gib() {
     let region = Region::create(6 << 30).unwrap();
     region.map_part(5 << 30, 100).unwrap().write_at(0, b"byte 5 Gi").unwrap();
@@ -23,6 +24,18 @@ fn parts_are_at_their_place_also_beyond_4_gib() {
     region.map().unwrap().read_at(5 << 30, &mut seen).unwrap();
     assert_eq!(&seen, b"byte 5 Gi");
     region.map_part(1 << 30, 100).unwrap().read_at(0, &mut seen).unwrap();
+    assert_eq!(seen, [0; 9]);
+}
+
+#[test]
+#[cfg(target_pointer_width = "64")]
+fn a_whole_of_more_than_4_gib_is_mapped() {
+    let view = Region::create(6 << 30).unwrap().map().unwrap();
+    view.write_at(5 << 30, b"byte 5 Gi").unwrap();
+    let mut seen = [0; 9];
+    view.read_at(5 << 30, &mut seen).unwrap();
+    assert_eq!(&seen, b"byte 5 Gi");
+    view.read_at(1 << 30, &mut seen).unwrap();
     assert_eq!(seen, [0; 9]);
 }
 

@@ -105,9 +105,10 @@ fn g2_a_child_that_claims_or_spawns_through_us_hands_nothing_on() {
 
 #[test]
 fn g2_two_copies_of_the_library_in_one_process_each_have_their_own() {
+    let Some(library) = crate::c_library() else { return };
     for first in ["c", "rust"] {
         let region = Region::create(4096).unwrap();
-        let told = output(child(&["both-claim", crate::c_library(), first]).inherit("a", &region).unwrap());
+        let told = output(child(&["both-claim", library, first]).inherit("a", &region).unwrap());
         // Both see the same memory, over two descriptors; in the end nothing is left, for children neither.
         assert_eq!(told, "42 2\ntrue\n0\n", "first: {first}");
     }

@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 
 use heirloom::{Command, ErrorKind, Region, Stdio};
-use heirloom_tests::descriptors;
+use heirloom_tests::{descriptors, emulated};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::child;
@@ -65,6 +65,10 @@ fn the_last_descriptors_are_used_and_given_back() {
         // What is there still works, down to handing it down.
         let mut command = Command::new("true");
         command.inherit("a", &regions[0]).unwrap();
+        if cfg!(target_env = "musl") || emulated() {
+            // musl's posix_spawn needs a pipe, and so does a fork where posix_spawn doesn't tell what failed.
+            regions.truncate(regions.len() - 2);
+        }
         assert!(command.status().unwrap().success());
     }
     setrlimit(Resource::Nofile, limit).unwrap();

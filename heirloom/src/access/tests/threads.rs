@@ -128,7 +128,7 @@ fn a_number_is_never_seen_half_written() {
     at_once(|_, random| {
         let (long, short) = (shared.atomic_u64(0).unwrap(), shared.atomic_u32(8).unwrap());
         for _ in 0..ROUNDS {
-            let half = random.below(1 << 32) as u32;
+            let half = random.below(usize::MAX) as u32;
             let wide = u64::from(half) << 32 | u64::from(!half);
             let seen = if half % 2 == 0 { long.swap(wide) } else { long.load() };
             assert_eq!((seen >> 32) as u32, !(seen as u32), "{seen:x}");

@@ -33,7 +33,7 @@ pub(crate) use self::view::View;
 use super::{Failure, Identity, Result};
 use crate::ErrorKind;
 
-pub(crate) use std::os::windows::io::OwnedHandle as Owned;
+pub(crate) use std::os::windows::io::{BorrowedHandle as Borrowed, OwnedHandle as Owned};
 
 /// How many bytes a variable of the environment holds, with its name, the `=` and the NUL behind it; all of ours are ASCII.
 pub(crate) const LONGEST_VARIABLE: usize = 32_767;

@@ -3,17 +3,33 @@
 use std::env;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 
+use heirloom::os::linux::ChildExt;
 use heirloom::os::unix::CommandExt;
 use heirloom::{Command, Error, FrozenRegion, ReadOnlyRegion, Region};
 use heirloom_tests::c_library::CLibrary;
+use heirloom_tests::old_kernels::{self, Refusal};
 use heirloom_tests::{descriptors, hostile, open_regions, output, text};
 use rustix::process::{Resource, Rlimit, setrlimit};
 
-use super::{own_path, told};
+use super::{own_path, told, write};
 
 #[allow(clippy::too_many_lines)] // A list of small programs.
 pub(super) fn run(args: &[&str]) {
     match args {
+        // The rest, on a kernel that answers as that one.
+        ["as-linux", version, rest @ ..] => {
+            let (major, minor) = version.split_once('.').unwrap();
+            old_kernels::answer_as((major.parse().unwrap(), minor.parse().unwrap()));
+            super::run(rest);
+        }
+        ["on-this-kernel", directory] => on_this_kernel(directory),
+        ["start", program] => {
+            // With a region, whose descriptor is open to the child alone.
+            let region = Region::create(4096).unwrap();
+            let status = Command::new(program).inherit("a", &region).unwrap().status();
+            let closed = rustix::io::fcntl_getfd(&region).unwrap().contains(rustix::io::FdFlags::CLOEXEC);
+            println!("{} {closed}", told(status.map(|status| status.to_string())));
+        }
         ["descriptors"] => {
             for (number, what) in descriptors() {
                 println!("{number} {what}");
@@ -178,23 +194,30 @@ fn try_all(name: &str) {
 }
 
 /// From now on this process is refused memory without a name, as by a sandbox.
-fn refuse_memfd(errno: u32) {
-    const ALLOW: u32 = 0x7fff_0000;
-    const REFUSE: u32 = 0x0005_0000;
-    let number = u32::try_from(libc::SYS_memfd_create).unwrap();
-    // Load the call's number; is it that one? Then refuse, else allow. See seccomp(2).
-    let mut filter = [
-        libc::sock_filter { code: 0x20, jt: 0, jf: 0, k: 0 },
-        libc::sock_filter { code: 0x15, jt: 0, jf: 1, k: number },
-        libc::sock_filter { code: 0x06, jt: 0, jf: 0, k: REFUSE | errno },
-        libc::sock_filter { code: 0x06, jt: 0, jf: 0, k: ALLOW },
-    ];
-    let program = libc::sock_fprog { len: 4, filter: filter.as_mut_ptr() };
-    // SAFETY: Plain numbers, and a program of as many lines as it says, which the kernel copies.
-    unsafe {
-        assert_eq!(libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
-        assert_eq!(libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const program), 0);
+fn refuse_memfd(errno: i32) {
+    old_kernels::refuse(&[Refusal { call: libc::SYS_memfd_create, arguments: &[], errno }]);
+}
+
+/// What becomes of each thing that not every kernel can do, and of what this process then hands down.
+fn on_this_kernel(directory: &str) {
+    let nothing = |answer: Result<(), Error>| told(answer.map(|()| String::new()));
+    println!("create {}", nothing(Region::create(4096).map(drop)));
+    println!("huge {}", nothing(Region::options().huge_pages(true).create(2 << 20).map(drop)));
+    let region = Region::create(4096).or_else(|_| Region::options().unsealed_file_in(directory).create(4096)).unwrap();
+    println!("execute {:?}", hostile::execute(region.as_fd().as_raw_fd()).unwrap_err().raw_os_error().unwrap());
+    write(&region, "of before");
+    println!("publish {}", nothing(region.clone().publish().map(drop).map_err(Error::from)));
+    println!("freeze {}", nothing(region.clone().freeze().map(drop).map_err(Error::from)));
+    println!("fill {}", nothing(FrozenRegion::from_bytes("of before").map(drop)));
+    for wanted in ["region:a", "frozen:a"] {
+        let told = output(Command::new(own_path()).args(["take", wanted]).inherit("a", &region).unwrap());
+        println!("{wanted} {}", told.trim_end());
     }
+    println!("import {}", nothing(FrozenRegion::import(region.export().unwrap().as_str()).map(drop)));
+    println!("spawn {:?}", Command::new("/nonexistent/program").spawn().unwrap_err().kind());
+    let mut child = Command::new("true").spawn().unwrap();
+    println!("pidfd {}", nothing(child.pidfd().map(drop)));
+    println!("wait {}", child.wait().unwrap());
 }
 
 /// Two copies of the library in one process, each with what was handed down: whoever comes second gets its own.

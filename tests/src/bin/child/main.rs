@@ -19,11 +19,15 @@ use linux as system;
 #[cfg(windows)]
 use windows as system;
 
-#[allow(clippy::too_many_lines)] // A list of small programs.
 fn main() -> ExitCode {
     let args: Vec<String> = env::args().skip(1).collect();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
-    match &args[..] {
+    run(&args)
+}
+
+#[allow(clippy::too_many_lines)] // A list of small programs.
+fn run(args: &[&str]) -> ExitCode {
+    match args {
         ["regions"] => print_regions(),
         ["claim-then-regions"] => {
             heirloom::claim().unwrap();
@@ -163,7 +167,7 @@ fn main() -> ExitCode {
             io::stderr().write_all(&bytes).unwrap();
         }
         // The rest is one system's.
-        _ => system::run(&args),
+        _ => system::run(args),
     }
     ExitCode::SUCCESS
 }

@@ -7,6 +7,7 @@ use std::path::Path;
 use heirloom::os::linux::ChildExt;
 use heirloom::os::unix::CommandExt;
 use heirloom::{Command, ErrorKind, Region, Stdio};
+use heirloom_tests::skip;
 
 use crate::{CHILD, child, output};
 
@@ -50,6 +51,27 @@ fn programs_are_found_as_the_standard_library_finds_them() {
     assert_eq!(output(Command::new(relative).args(["print", "x"]).current_dir(directory.path())), "x\n");
     let mut command = Command::new(name);
     assert_eq!(output(command.args(["print", "x"]).current_dir(directory.path()).env("PATH", "")), "x\n");
+}
+
+#[test]
+fn what_cannot_be_started_is_an_error_also_where_posix_spawn_does_not_tell() {
+    // Under valgrind a child has a copy of its parent's memory, where glibc would tell.
+    let emulated = |args: &[&str]| Command::new("valgrind").arg("--quiet").arg(CHILD).args(args).output();
+    match emulated(&["print", "started"]) {
+        Ok(control) if control.stdout == b"started\n" => {}
+        Ok(control) => return skip(format_args!("valgrind runs no such program: {control:?}")),
+        Err(error) => return skip(format_args!("there is no valgrind: {error}")),
+    }
+    for (program, told) in [
+        ("/nonexistent/program", "ProgramNotFound: cannot start \"/nonexistent/program\": "),
+        ("nonexistent-program", "ProgramNotFound: cannot start \"nonexistent-program\": "),
+        ("/etc/passwd", "ProgramNotRunnable: cannot start \"/etc/passwd\": "),
+        ("true", "ok exit status: 0 true"),
+    ] {
+        let output = emulated(&["start", program]).unwrap();
+        let said = String::from_utf8(output.stdout).unwrap();
+        assert!(said.starts_with(told), "{program}: {said}");
+    }
 }
 
 #[test]

@@ -1,0 +1,44 @@
+"""Python's multiprocessing: does what it is told, a line each, and answers with the nanoseconds that it took."""
+
+import multiprocessing
+import sys
+import time
+from multiprocessing.shared_memory import SharedMemory
+
+ballast = b"\1" * int(sys.argv[1])
+TOUCHED = 4096
+
+
+def create(size, touched):
+    memory = SharedMemory(create=True, size=size)
+    for offset in range(0, touched, TOUCHED):
+        memory.buf[offset] = 1
+    memory.close()
+    memory.unlink()
+
+
+def attach(name):
+    memory = SharedMemory(name=name)
+    memory.buf[0] = 1
+    memory.close()
+
+
+def spawn(name):
+    process = multiprocessing.Process(target=attach, args=(name,))
+    process.start()
+    process.join()
+
+
+memory = SharedMemory(create=True, size=1 << 20)
+try:
+    for line in sys.stdin:
+        order, *numbers = line.split()
+        start = time.perf_counter_ns()
+        if order == "create":
+            create(*map(int, numbers))
+        else:
+            spawn(memory.name)
+        print(time.perf_counter_ns() - start, flush=True)
+finally:
+    memory.close()
+    memory.unlink()

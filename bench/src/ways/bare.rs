@@ -1,0 +1,97 @@
+//! The system calls, with nothing around them: the limit.
+
+use std::ffi::CString;
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::ptr;
+
+use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, fcntl_get_seals, fstat, ftruncate, memfd_create};
+use rustix::io::fcntl_dupfd_cloexec;
+use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
+use rustix::process::{Resource, getrlimit};
+
+use super::{Parent, Running, Way, child, child_args};
+
+pub const WAY: Way = Way {
+    name: "bare calls",
+    key: "bare",
+    create: Some(|size, touch| create(size, touch, false, false)),
+    parent: Some(parent),
+    attach: Some(attach),
+};
+
+fn make(size: usize, sealed: bool) -> OwnedFd {
+    let fd = memfd_create("bare", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING).unwrap();
+    if sealed {
+        fcntl_add_seals(&fd, SealFlags::SHRINK).unwrap();
+    }
+    ftruncate(&fd, size as u64).unwrap();
+    if sealed {
+        fcntl_add_seals(&fd, SealFlags::GROW).unwrap();
+    }
+    fd
+}
+
+fn map(fd: &OwnedFd, size: usize) -> *mut u8 {
+    // SAFETY: The kernel chooses the address.
+    unsafe { mmap(ptr::null_mut(), size, ProtFlags::READ | ProtFlags::WRITE, MapFlags::SHARED, fd, 0) }.unwrap().cast()
+}
+
+/// Makes memory for a moment; where it is told, with the calls that heirloom's promises take.
+pub fn create(size: usize, touch: &dyn Fn(*mut u8), sealed: bool, limited: bool) {
+    if limited {
+        assert!(getrlimit(Resource::Fsize).current.is_none_or(|limit| limit >= size as u64));
+    }
+    let fd = make(size, sealed);
+    let memory = map(&fd, size);
+    touch(memory);
+    // SAFETY: Mapped above, and nobody uses it any more.
+    unsafe { munmap(memory.cast(), size) }.unwrap();
+}
+
+fn parent(size: usize) -> Parent {
+    let fd = make(size, false);
+    let memory = map(&fd, size);
+    let args = child_args(&WAY, &fd.as_raw_fd().to_string());
+    Parent { memory, start: Box::new(move || spawn(&args, &[fd.as_raw_fd()])) }
+}
+
+/// Starts the child with those arguments and descriptors.
+pub fn spawn(args: &[String], inherit: &[i32]) -> Running {
+    unsafe extern "C" {
+        static environ: *const *mut libc::c_char;
+    }
+    let program = CString::new(child().as_os_str().as_bytes()).unwrap();
+    let args: Vec<_> = args.iter().map(|arg| CString::new(arg.as_str()).unwrap()).collect();
+    let strings = [&program].into_iter().chain(&args).map(|arg| arg.as_ptr().cast_mut());
+    let list: Vec<_> = strings.chain([ptr::null_mut()]).collect();
+    let mut pid = 0;
+    // SAFETY: Whole strings, lists that end with their null, actions that are initialised before and destroyed after.
+    unsafe {
+        let mut actions = std::mem::zeroed();
+        libc::posix_spawn_file_actions_init(&raw mut actions);
+        for number in inherit {
+            // To itself: that clears close-on-exec in the child.
+            libc::posix_spawn_file_actions_adddup2(&raw mut actions, *number, *number);
+        }
+        let answer =
+            libc::posix_spawn(&raw mut pid, program.as_ptr(), &raw const actions, ptr::null(), list.as_ptr(), environ);
+        libc::posix_spawn_file_actions_destroy(&raw mut actions);
+        assert_eq!(answer, 0);
+    }
+    Box::new(move || {
+        let mut status = 0;
+        // SAFETY: A child that is waited for once.
+        assert_eq!(unsafe { libc::waitpid(pid, &raw mut status, 0) }, pid);
+        assert_eq!(status, 0);
+    })
+}
+
+fn attach(argument: &str) -> *mut u8 {
+    // SAFETY: The parent said that it is open.
+    let inherited = unsafe { BorrowedFd::borrow_raw(argument.parse().unwrap()) };
+    let fd = fcntl_dupfd_cloexec(inherited, 3).unwrap();
+    let status = fstat(&fd).unwrap();
+    fcntl_get_seals(&fd).unwrap();
+    map(&fd, usize::try_from(status.st_size).unwrap())
+}
