@@ -54,6 +54,7 @@ impl Waiting {
     }
 
     /// Waits for all of them; the code of the first that failed.
+    #[allow(clippy::unused_self)] // Elsewhere it is what is waited by.
     pub fn for_all(self, workers: Vec<Child>) -> Result<Option<ExitCode>, Failure> {
         let (sender, ended) = mpsc::channel();
         thread::scope(|scope| {

@@ -37,7 +37,9 @@ pub const DONE: i32 = 0;
 /// Nothing refused the call, and the region is what it was.
 pub const IN_VAIN: i32 = -1;
 
+#[allow(clippy::cast_possible_wrap)] // It is small.
 const DENIED: i32 = ERROR_ACCESS_DENIED as i32;
+#[allow(clippy::cast_possible_wrap)] // It is small.
 const INVALID: i32 = ERROR_INVALID_PARAMETER as i32;
 
 /// Which kind of region an answer is for.

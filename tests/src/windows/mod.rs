@@ -91,7 +91,10 @@ fn inode_of(handle: HANDLE) -> Option<u64> {
     let (magic, inode) = unsafe {
         VirtualQuery(view.Value, &raw mut information, size_of_val(&information));
         let last = view.Value.cast::<u8>().add(information.RegionSize - LAST_PAGE);
-        let found = (last.cast::<[u8; 8]>().read_volatile(), last.add(32).cast::<u64>().read_volatile());
+        let found = (
+            last.cast::<[u8; 8]>().read_volatile(),
+            u64::from_le_bytes(last.add(32).cast::<[u8; 8]>().read_volatile()),
+        );
         UnmapViewOfFile(view);
         found
     };

@@ -51,7 +51,7 @@ fn a_part_ends_where_it_was_told_to() {
 #[test]
 fn parts_that_are_not_there_are_refused_for_every_kind_of_view() {
     let region = Region::create(3 * GRANULE as u64).unwrap();
-    let frozen = FrozenRegion::from_bytes([0; 3 * GRANULE]).unwrap();
+    let frozen = FrozenRegion::from_bytes(vec![0; 3 * GRANULE]).unwrap();
     let published = Region::create(3 * GRANULE as u64).unwrap().publish().unwrap().0;
     let page = GRANULE as u64;
     for (offset, len, kind) in [

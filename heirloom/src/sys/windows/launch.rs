@@ -77,7 +77,7 @@ pub(crate) fn spawn(launch: &Launch<'_>) -> Result<Process> {
     startup.StartupInfo.cb = len_of(&startup);
     startup.StartupInfo.dwFlags = STARTF_USESTDHANDLES;
     let [stdin, stdout, stderr] =
-        standard.each_ref().map(|handle| handle.as_ref().map_or(INVALID_HANDLE_VALUE, AsRawHandle::as_raw_handle));
+        standard.each_ref().map(|handle| handle.as_ref().map_or(ptr::null_mut(), AsRawHandle::as_raw_handle));
     (startup.StartupInfo.hStdInput, startup.StartupInfo.hStdOutput, startup.StartupInfo.hStdError) =
         (stdin, stdout, stderr);
     startup.lpAttributeList = attributes.as_mut_ptr();
@@ -112,10 +112,15 @@ pub(crate) fn spawn(launch: &Launch<'_>) -> Result<Process> {
 
 /// What is started, and the line that it is given.
 fn prepared(program: &Path, args: &[OsString]) -> Result<(Vec<u16>, Vec<u16>)> {
-    let extension = program.extension().unwrap_or_default();
-    if extension.eq_ignore_ascii_case("bat") || extension.eq_ignore_ascii_case("cmd") {
+    // As the system reads a path: without dots and spaces at the end. It would run such a file by its interpreter too, and
+    // quote nothing.
+    let mut script = without_nul(program.as_os_str().encode_wide())?;
+    while script.last().is_some_and(|last| [u16::from(b'.'), u16::from(b' ')].contains(last)) {
+        script.pop();
+    }
+    let extension = OsString::from_wide(&script[script.len().saturating_sub(4)..]);
+    if extension.eq_ignore_ascii_case(".bat") || extension.eq_ignore_ascii_case(".cmd") {
         let interpreter = directory(GetSystemDirectoryW).join("cmd.exe");
-        let script: Vec<u16> = without_nul(program.as_os_str().encode_wide())?;
         return Ok((string(interpreter.as_os_str())?, arguments::batch_line(&script, args)?));
     }
     Ok((string(program.as_os_str())?, arguments::line(args)?))

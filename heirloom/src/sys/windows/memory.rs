@@ -208,10 +208,11 @@ impl State {
 
     /// Says what became of the region, and keeps no handle that allows to write.
     fn restrict(&mut self, place: &Place, stage: Stage) -> Result<()> {
-        let readable = section::restricted(self.handle.as_handle(), READABLE)?;
+        let writable = self.stage == Stage::Writable;
+        let readable = writable.then(|| section::restricted(self.handle.as_handle(), READABLE)).transpose()?;
         // SAFETY: It was mapped for writing, and nobody else can write while this is the sole handle that could.
         unsafe { place.write_stage(stage) }?;
-        if self.stage == Stage::Writable {
+        if let Some(readable) = readable {
             self.handle = readable;
         }
         self.stage = stage;

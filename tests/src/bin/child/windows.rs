@@ -16,7 +16,9 @@ pub(super) fn run(args: &[&str]) {
         }
         ["claim-then-flags"] => {
             let _ = heirloom::claim();
-            open_regions().keys().for_each(|number| println!("{number} {}", is_inheritable(*number)));
+            for number in open_regions().keys() {
+                println!("{number} {}", is_inheritable(*number));
+            }
         }
         _ => panic!("what is {args:?}?"),
     }
