@@ -4,11 +4,10 @@ mod failure;
 mod list;
 mod options;
 mod placeholders;
-mod ps;
 mod regions;
 mod run;
-mod signals;
 mod standard;
+mod sys;
 
 use std::process::ExitCode;
 
@@ -26,7 +25,7 @@ fn dispatch() -> Result<ExitCode, Failure> {
     match options::parse()? {
         Some(Task::Run(options)) => run::run(&options),
         Some(Task::Exec(options)) => run::exec(&options),
-        Some(Task::Ps(options)) => ps::ps(&options),
+        Some(Task::Ps(options)) => sys::ps(&options),
         Some(Task::List(options)) => list::list(&options),
         None => Ok(ExitCode::SUCCESS),
     }

@@ -1,7 +1,8 @@
 //! What the command can be told.
 
-use std::ffi::OsString;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+#![allow(unsafe_code)]
+
+use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -11,6 +12,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::failure::Failure;
 use crate::standard;
+use crate::sys::PLACEHOLDERS;
 
 /// Memory without a name that only the programs get which you start with it.
 #[derive(Parser)]
@@ -33,21 +35,6 @@ pub enum Task {
     /// List what this process inherited: for use in a child.
     List(Format),
 }
-
-const PLACEHOLDERS: &str = "\
-In every ARG, {NAME} becomes a path that opens that region (/dev/fd/N); with `run`, {job} becomes the worker's number
-from 0, and {jobs} their count. Every other brace stays as it is.
-
-The size of a region is fixed, so a shell opens one for writing with 1<>{NAME}, not with >{NAME}, which truncates.
-
-A path into the environment: heirloom run --frozen key=secret.pem -- env KEY={key} program
-A program that writes a file through a mapping while heirloom reads it goes unnoticed; other changes are a failure.
-
-A program can't use such a path if it closes the descriptors that it inherits, resolves the path to another one, or
-wants a suffix such as .pem. A program that uses the library finds the regions by their names.
-
-Exit code: 125 for a failure of heirloom's own, 126 if the program can't be run, 127 if it isn't there; otherwise the
-first failing program's, 128 + N if signal N ended it.";
 
 #[derive(Args)]
 pub struct Run {
@@ -126,14 +113,15 @@ pub struct Size(pub u64);
 fn place() -> impl TypedValueParser<Value = Assignment<Place>> {
     // File names need not be UTF-8.
     OsStringValueParser::new().try_map(|argument| {
-        let bytes = argument.as_bytes();
+        let bytes = argument.as_encoded_bytes();
         let equals = bytes.iter().position(|byte| *byte == b'=').ok_or("expected NAME=FILE or NAME=-")?;
         let name = std::str::from_utf8(&bytes[..equals]).map_err(|_| "the name is not UTF-8")?;
-        let file = &bytes[equals + 1..];
-        let value = match file {
-            b"" => return Err("expected a file, or - behind the ="),
-            b"-" => Place::Standard,
-            file => Place::File(OsString::from_vec(file.to_vec()).into()),
+        // SAFETY: It was cut from such a string, behind a character of ASCII.
+        let file = unsafe { OsStr::from_encoded_bytes_unchecked(&bytes[equals + 1..]) };
+        let value = match file.to_str() {
+            Some("") => return Err("expected a file, or - behind the ="),
+            Some("-") => Place::Standard,
+            _ => Place::File(file.into()),
         };
         Ok(Assignment { name: name.to_owned(), value })
     })

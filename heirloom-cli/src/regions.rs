@@ -1,10 +1,8 @@
 //! The regions that a command line asks for.
 
 use std::collections::HashSet;
-use std::fs::{self, File, Metadata, Permissions};
+use std::fs::{self, File};
 use std::io::{self, IsTerminal, Write};
-use std::os::fd::{AsFd, AsRawFd};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
 use heirloom::{Command, FrozenRegion, Region};
@@ -12,7 +10,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::failure::{Failure, printable};
 use crate::options::{Place, Regions};
-use crate::standard;
+use crate::{standard, sys};
 
 /// What is read faster than a bar is drawn shows none, in bytes.
 const LONG: u64 = 64 << 20;
@@ -72,16 +70,10 @@ fn fill_from(name: &str, path: &Path) -> Result<FrozenRegion, Failure> {
     }
     let region = fill(name, &file, before.is_file().then_some(before.len()))?;
     let after = file.metadata().map_err(unreadable)?;
-    if before.is_file() && changed(&before, &after) {
+    if before.is_file() && sys::stamp(&before) != sys::stamp(&after) {
         return Err(Failure::new(format_args!("{shown} changed while it was read")));
     }
     Ok(region)
-}
-
-fn changed(before: &Metadata, after: &Metadata) -> bool {
-    let stamp =
-        |status: &Metadata| (status.len(), status.mtime(), status.mtime_nsec(), status.ctime(), status.ctime_nsec());
-    stamp(before) != stamp(after)
 }
 
 fn fill(name: &str, file: &File, len: Option<u64>) -> Result<FrozenRegion, Failure> {
@@ -105,13 +97,12 @@ fn style(template: &str) -> ProgressStyle {
 }
 
 impl Named {
-    /// The path by which a child that inherits it opens it.
-    pub fn path(&self) -> String {
-        let fd = match &self.memory {
-            Memory::Shared(region) => region.as_fd(),
-            Memory::Frozen(region) => region.as_fd(),
-        };
-        format!("/dev/fd/{}", fd.as_raw_fd())
+    /// What a child that inherits it finds it by.
+    pub fn reference(&self) -> String {
+        match &self.memory {
+            Memory::Shared(region) => sys::reference(region),
+            Memory::Frozen(region) => sys::reference(region),
+        }
     }
 
     pub fn hand_down(&self, command: &mut Command) -> Result<(), Failure> {
@@ -138,8 +129,7 @@ impl Named {
             return saved.map_err(failed);
         }
         let saved = || {
-            let permissions = old.map_or_else(|| Permissions::from_mode(0o666), |old| old.permissions());
-            let mut new = tempfile::Builder::new().permissions(permissions).tempfile_in(directory_of(&path))?;
+            let mut new = sys::new_file(directory_of(&path), old.as_ref())?;
             self.write_to(new.as_file_mut())?;
             new.persist(&path)?;
             Ok(())

@@ -1,16 +1,14 @@
 //! `run` and `exec`: programs over regions.
 
-use std::os::unix::process::ExitStatusExt;
-use std::process::{ExitCode, ExitStatus};
+use std::process::ExitCode;
 
-use heirloom::os::unix::CommandExt;
 use heirloom::{Child, Command, Stdio};
 
 use crate::failure::Failure;
 use crate::options::{Exec, Place, Program, Run};
 use crate::placeholders::fill_in;
 use crate::regions::{self, Named};
-use crate::signals::{Event, Signals, in_own_group, pass_on};
+use crate::sys::{self, Waiting};
 
 pub fn run(options: &Run) -> Result<ExitCode, Failure> {
     check_saves(options)?;
@@ -24,7 +22,7 @@ pub fn run(options: &Run) -> Result<ExitCode, Failure> {
         }
         commands.push(command);
     }
-    let signals = Signals::gather()?;
+    let waiting = Waiting::begin()?;
     let mut workers = Vec::new();
     for mut command in commands {
         match command.spawn() {
@@ -35,9 +33,7 @@ pub fn run(options: &Run) -> Result<ExitCode, Failure> {
             }
         }
     }
-    let failed = wait(workers, &signals)?;
-    signals.release()?;
-    if let Some(failed) = failed {
+    if let Some(failed) = waiting.for_all(workers)? {
         return Ok(failed);
     }
     for save in &options.save {
@@ -51,7 +47,7 @@ pub fn run(options: &Run) -> Result<ExitCode, Failure> {
 pub fn exec(options: &Exec) -> Result<ExitCode, Failure> {
     let regions = regions::make(&options.regions)?;
     let mut command = command(&options.program, &regions, [])?;
-    Err(command.exec().into())
+    sys::become_program(&mut command)
 }
 
 /// Finds what can't be saved before all the work was done in vain.
@@ -80,47 +76,13 @@ fn command<const N: usize>(
     own: [(String, String); N],
 ) -> Result<Command, Failure> {
     let mut values: Vec<_> = own.into();
-    values.extend(regions.iter().map(|region| (region.name.clone(), region.path())));
+    values.extend(regions.iter().map(|region| (region.name.clone(), region.reference())));
     let mut command = Command::new(&program.program);
     command.args(program.args.iter().map(|arg| fill_in(arg, &values)));
     for region in regions {
         region.hand_down(&mut command)?;
     }
     Ok(command)
-}
-
-/// Waits for all of them; the code of the first that failed.
-fn wait(mut workers: Vec<Child>, signals: &Signals) -> Result<Option<ExitCode>, Failure> {
-    let mut failed = None;
-    while !workers.is_empty() {
-        match signals.next()? {
-            Event::Child => {
-                let mut running = Vec::new();
-                for mut worker in workers {
-                    match worker.try_wait()? {
-                        None => running.push(worker),
-                        Some(status) if status.success() => {}
-                        Some(status) => failed = failed.or(Some(code(status))),
-                    }
-                }
-                workers = running;
-            }
-            Event::Sent(signal) => workers.iter().for_each(|worker| pass_on(signal, worker.id())),
-            // The workers have it too, but for those that left.
-            Event::ToGroup(signal) => {
-                workers
-                    .iter()
-                    .filter(|worker| !in_own_group(worker.id()))
-                    .for_each(|worker| pass_on(signal, worker.id()));
-            }
-        }
-    }
-    Ok(failed)
-}
-
-fn code(status: ExitStatus) -> ExitCode {
-    let code = status.code().or_else(|| Some(128 + status.signal()?));
-    ExitCode::from(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(u8::MAX))
 }
 
 /// Ends what was started in vain.

@@ -118,7 +118,7 @@ impl Child {
         Err(Error::new(kind, format!("cannot {tried} process {}: {why}", self.id())))
     }
 
-    /// Ends it at once (SIGKILL). It must still be waited for. One that was waited for already is left alone.
+    /// Ends it at once (SIGKILL; on Windows with code 1). It must still be waited for. One that was waited for already is left alone.
     ///
     /// # Errors
     /// [`ErrorKind::System`]: it runs as another user by now, or somebody else waited for it.

@@ -19,6 +19,11 @@ use crate::{Child, Error, Heirloom, Result, Stdio};
 /// program by `posix_spawn`, so a spawn costs the same however much memory this process uses. No descriptor that the
 /// program opened is closed in the child; this process's own regions never arrive there unless they are named here.
 ///
+/// On Windows it starts the program by `CreateProcess` with a list: the named regions and the standard streams are all that
+/// the child inherits. For the length of that call their handles are inheritable, and what another thread starts then by
+/// other means, which list nothing, gets them too. A batch file gets its arguments in quotes; one with the end of a line is
+/// refused, and so is a name of the program's own with a quote.
+///
 /// What needs code between `fork` and `exec` can't be had from it: another user id, limits, a `pre_exec`. A child can do
 /// such things to itself first thing in its `main`, which is the place for a sandbox anyway:
 ///
@@ -55,7 +60,7 @@ pub struct Command {
     changes: BTreeMap<EnvKey, Option<OsString>>,
     directory: Option<PathBuf>,
     pub(crate) options: SpawnOptions,
-    pub(crate) standard: [Option<Stdio>; 3],
+    standard: [Option<Stdio>; 3],
     variable: Variable,
     regions: Vec<Arc<Object>>,
 }

@@ -58,7 +58,8 @@ pub enum ErrorKind {
     /// The descriptor is not the region that the string describes: it is closed, another file, of another size, or
     /// lacks a seal.
     NotThatRegion,
-    /// Something can still write, so the region can't be frozen now.
+    /// Something can still write, so the region can't be frozen now; on Windows nor published, where other processes may hold
+    /// it for writing.
     StillWritable,
     /// The region was published or frozen, by this process or another, and the kernel now refuses the call.
     Sealed,

@@ -257,6 +257,6 @@ impl FrozenOptions {
         let mut filler = Filler::new(Filling::new(self.name.as_deref()).map_err(failed)?);
         fill(&mut filler)?;
         let (memory, size) = filler.freeze().map_err(failed)?;
-        Ok(FrozenRegion(Arc::new(Object::created(memory, size, sys::page_size()))))
+        Ok(FrozenRegion(Arc::new(Object::created(memory, size, sys::granule()))))
     }
 }

@@ -172,7 +172,8 @@ macro_rules! handle {
             ///
             /// The descriptor is close-on-exec: the launcher clears that in the child alone, as below, or as `posix_spawn`'s
             /// `adddup2` of a number onto itself does. After a plain `fork` it is there as it is. Where that is too much
-            /// to ask of the launcher, there is `export_inheritable`.
+            /// to ask of the launcher, there is `export_inheritable`. On Windows it makes the handle inheritable for the length
+            /// of its `CreateProcess`, and lists it there.
             ///
             /// # Errors
             /// [`ErrorKind::OutOfDescriptors`](crate::ErrorKind::OutOfDescriptors).

@@ -98,8 +98,11 @@
 //! - `zerocopy`: values of plain types in and out of a mapping, by zerocopy's traits.
 //!
 //! # Systems
-//! Linux. What each promise rests on there is in `SECURITY.md`; kernels before 6.3 can't refuse to execute a region, and
-//! before 5.1 can't publish one. With glibc, 2.29 or later.
+//! - **Linux.** What each promise rests on there is in `SECURITY.md`; kernels before 6.3 can't refuse to execute a region, and
+//!   before 5.1 can't publish one. With glibc, 2.29 or later.
+//! - **Windows**, 10 and later, where a descriptor is a handle. It keeps no seals: a region that was handed out for writing
+//!   can be neither published nor frozen any more, and a child takes it from its parent that nobody writes what is frozen.
+//!   Offsets of mappings are multiples of 64 KiB.
 
 mod access;
 mod child;

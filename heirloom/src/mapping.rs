@@ -53,11 +53,17 @@ macro_rules! mapping {
             /// [madvise(2)](https://man7.org/linux/man-pages/man2/madvise.2.html).
             ///
             /// # Errors
+            /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) on Windows, which keeps pages out of some dumps only;
             /// [`ErrorKind::System`](crate::ErrorKind::System): the kernel refused.
             ///
             /// ```
-            /// let secret = heirloom::FrozenRegion::from_bytes(b"hunter2")?;
-            /// secret.map()?.no_dump()?;
+            /// use heirloom::{ErrorKind, FrozenRegion};
+            ///
+            /// let secret = FrozenRegion::from_bytes(b"hunter2")?.map()?;
+            /// match secret.no_dump() {
+            ///     Err(error) if error.kind() == ErrorKind::Unsupported => eprintln!("{error}"),
+            ///     answer => answer?,
+            /// }
             /// # Ok::<(), heirloom::Error>(())
             /// ```
             pub fn no_dump(&self) -> Result<()> {

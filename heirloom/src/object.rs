@@ -43,7 +43,7 @@ impl Object {
     }
 
     pub(crate) fn status(&self) -> Result<Status> {
-        sys::status(&self.memory).map_err(|failure| self.failed("look at", failure))
+        self.memory.status().map_err(|failure| self.failed("look at", failure))
     }
 
     pub(crate) fn publish(&self) -> Result<()> {

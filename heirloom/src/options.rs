@@ -52,7 +52,8 @@ impl RegionOptions {
     }
 
     /// Whether to use pages of 2 MiB. They are taken from the system's pool (`vm.nr_hugepages`) at `create`, which fails
-    /// where too few are free. The size, and offsets of mappings, must be multiples of 2 MiB.
+    /// where too few are free. The size, and offsets of mappings, must be multiples of 2 MiB. Windows wants the user's
+    /// privilege to lock pages in memory for them, and takes one more for itself.
     ///
     /// While it is writable, any holder can give pages back to the pool and use them up, and a touch of one then ends the
     /// process: hand it down published or frozen to children that may turn hostile. The kernel lets any holder make it
@@ -79,7 +80,7 @@ impl RegionOptions {
     ///
     /// The space for it is reserved at `create`. What it can't promise: the kernel doesn't seal a file, so it can be
     /// neither published nor frozen, **any holder can change its size** and so end the others by `SIGBUS`, and where the
-    /// directory is on a disk, so are the bytes.
+    /// directory is on a disk, so are the bytes. On Windows it is [`ErrorKind::Unsupported`]: there every file has a name.
     ///
     /// ```
     /// use heirloom::{Kind, Region};
@@ -150,8 +151,8 @@ impl RegionOptions {
     fn make_memory(&self, size: u64) -> Result<Object, Failure> {
         let (supply, granule) = match (self.huge_pages, self.populate) {
             (true, _) => (Supply::HugePages, sys::HUGE_PAGE),
-            (_, true) => (Supply::AtOnce, sys::page_size()),
-            _ => (Supply::AsTouched, sys::page_size()),
+            (_, true) => (Supply::AtOnce, sys::granule()),
+            _ => (Supply::AsTouched, sys::granule()),
         };
         let memory = Memory::create(self.name.as_deref(), size, supply)?;
         Ok(Object::created(memory, size, granule))
@@ -161,6 +162,6 @@ impl RegionOptions {
 fn make_file(directory: &Path, size: u64) -> Result<Object, Failure> {
     let memory = Memory::create_file(directory, size)?;
     // It may be on a file system of huge pages, which only the kernel knows.
-    let status = sys::status(&memory)?;
+    let status = memory.status()?;
     Ok(Object::over(memory, Kind::Unsealed, &status))
 }

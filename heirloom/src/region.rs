@@ -71,6 +71,7 @@ impl Region {
     /// - [`ErrorKind::Sealed`](crate::ErrorKind::Sealed): it was published or frozen before, or a holder forbade further
     ///   seals.
     /// - [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported): its backing, or a kernel before 5.1, has no such seal.
+    /// - [`ErrorKind::StillWritable`](crate::ErrorKind::StillWritable): on Windows, other processes may hold it for writing.
     /// - [`ErrorKind::OutOfMemory`](crate::ErrorKind::OutOfMemory): the address space is full.
     ///
     /// ```
@@ -96,7 +97,7 @@ impl Region {
     /// # Errors
     /// The region comes back with them.
     /// - [`ErrorKind::StillWritable`](crate::ErrorKind::StillWritable): some process has it mapped for writing, this one
-    ///   included, or has a page of it pinned.
+    ///   included, or has a page of it pinned; on Windows, also where another process may hold it for writing at all.
     /// - [`ErrorKind::Sealed`](crate::ErrorKind::Sealed): a holder forbade further seals, as any holder of a writable
     ///   region can. [`FrozenRegion::copy_of`] is the way out of both.
     /// - [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported): its backing can't be sealed.

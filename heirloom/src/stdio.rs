@@ -87,10 +87,6 @@ impl Stdio {
         Self(Choice::Piped)
     }
 
-    pub(crate) fn is_piped(&self) -> bool {
-        matches!(self.0, Choice::Piped)
-    }
-
     pub(crate) fn open(&self, direction: Direction) -> sys::Result<Ends> {
         Ok(match &self.0 {
             Choice::Inherit => Ends::default(),

@@ -28,6 +28,7 @@ pub(crate) struct Variable {
 
 impl Variable {
     /// Goes on from a value that `push` made.
+    #[allow(dead_code)] // For what Unix alone can do to the standard library's command.
     pub(crate) fn resume(value: &str) -> Self {
         let listed = parse(value).0;
         Self {

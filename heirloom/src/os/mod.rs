@@ -4,3 +4,5 @@
 pub mod linux;
 #[cfg(unix)]
 pub mod unix;
+#[cfg(windows)]
+pub mod windows;

@@ -88,12 +88,12 @@ impl CommandExt for Command {
     }
 
     fn exec(&mut self) -> Error {
-        if self.standard.iter().flatten().any(Stdio::is_piped) {
-            let message = format!("cannot become {:?}: a piped stream would have no other end", self.program);
-            return Error::new(ErrorKind::InvalidInput, message);
-        }
         claim_quietly();
         match self.open(&[Stdio::inherit(), Stdio::inherit(), Stdio::inherit()]) {
+            Ok(ends) if ends.iter().any(|ends| ends.ours.is_some()) => {
+                let message = format!("cannot become {:?}: a piped stream would have no other end", self.program);
+                Error::new(ErrorKind::InvalidInput, message)
+            }
             Ok(ends) => {
                 let failure = self.launch(&ends, sys::exec);
                 Error::system(format_args!("cannot become {:?}", self.program), failure)

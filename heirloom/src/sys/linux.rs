@@ -69,6 +69,10 @@ impl Memory {
         self.number()
     }
 
+    pub(crate) fn status(&self) -> Result<Status> {
+        status(self)
+    }
+
     /// Seals out every new writer.
     pub(crate) fn publish(&self) -> Result<()> {
         add_seals(self.as_fd(), SealFlags::FUTURE_WRITE).map_err(|failure| match failure.kind {
@@ -203,8 +207,8 @@ fn memfd(name: Option<&str>, huge: bool) -> Result<OwnedFd> {
     Ok(above_standard(fd)?)
 }
 
-/// How many bytes one ordinary page holds.
-pub(crate) fn page_size() -> u64 {
+/// Of what offsets of mappings must be multiples, in bytes: how many an ordinary page holds.
+pub(crate) fn granule() -> u64 {
     rustix::param::page_size() as u64
 }
 
@@ -231,7 +235,7 @@ fn reserve_memory(fd: BorrowedFd<'_>, size: u64) -> Result<()> {
             hint: "that is more than this machine has available now: ask for less, or do without populate",
         });
     }
-    Ok(allocate(fd, size, page_size())?)
+    Ok(allocate(fd, size, granule())?)
 }
 
 /// Takes all the huge pages now, since a touch without one would end the process.
@@ -248,7 +252,7 @@ fn reserve_huge_pages(fd: BorrowedFd<'_>, size: u64) -> Result<()> {
 
 /// Takes all the space of a file now, since a touch on a full disk would end the process.
 fn reserve_space(fd: BorrowedFd<'_>, size: u64) -> Result<()> {
-    allocate(fd, size, page_size()).map_err(|errno| match errno {
+    allocate(fd, size, granule()).map_err(|errno| match errno {
         Errno::OPNOTSUPP => Failure {
             kind: ErrorKind::Unsupported,
             os: errno.into(),
@@ -368,7 +372,7 @@ pub(crate) fn status(fd: impl AsFd) -> Result<Status> {
         Err(Errno::INVAL | Errno::BADF) => SealFlags::SEAL,
         Err(errno) => return Err(errno.into()),
     };
-    let page = page_size();
+    let page = granule();
     let block = u64::try_from(stat.st_blksize).unwrap_or(page);
     // A block size alone doesn't tell: ordinary memory that the kernel may join into huge pages has one of 2 MiB too.
     let huge = block > page && u64::try_from(fs::fstatfs(fd)?.f_type) == Ok(HUGETLBFS_MAGIC);

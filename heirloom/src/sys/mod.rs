@@ -24,6 +24,8 @@ mod linux;
 mod posix_spawn;
 #[cfg(unix)]
 mod unix;
+#[cfg(windows)]
+mod windows;
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) use linux::*;
@@ -32,6 +34,8 @@ pub(crate) use posix_spawn::spawn;
 // The others' tells nothing of a program that couldn't be started, or can't change the directory.
 #[cfg(all(unix, not(any(target_os = "linux", target_os = "macos", target_os = "freebsd"))))]
 pub(crate) use unix::fork as spawn;
+#[cfg(windows)]
+pub(crate) use windows::*;
 
 /// What a system call answered, classed by the one who knows this system's codes.
 #[derive(Debug)]
@@ -118,6 +122,7 @@ pub(crate) struct Launch<'a> {
     /// The whole of the program's environment.
     pub(crate) environment: &'a [(EnvKey, OsString)],
     pub(crate) directory: Option<&'a Path>,
+    #[allow(dead_code)] // Not every system has any.
     pub(crate) options: SpawnOptions,
     /// What becomes its standard input, output and error; `None` is this process's own.
     pub(crate) standard: [Option<&'a Owned>; 3],

@@ -1,5 +1,7 @@
 //! What things cost, in what can be counted: system calls and instructions. How long they take is for `bench/`.
 
+#![cfg(target_os = "linux")]
+
 mod instructions;
 mod system_calls;
 

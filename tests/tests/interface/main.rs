@@ -1,38 +1,27 @@
-//! Every call of the library, with what it must do and what it must refuse; one file a topic.
+//! Every call of the library, with what it must do and what it must refuse; one file a topic. What only one system can be asked
+//! is in a folder of its own.
 
-mod async_runtimes;
 mod command;
-mod environment;
 mod exporting;
-mod format;
 mod inheritance;
-mod limits;
+#[cfg(target_os = "linux")]
+mod linux;
 mod mappings;
 mod regions;
 
-use heirloom::{Command, ErrorKind};
-use heirloom_tests::{output, skip};
+use heirloom::Command;
+use heirloom_tests::output;
 
-/// Python's own command; where there is none, the test says so and has nothing to do.
-fn python() -> Option<Command> {
-    match Command::new("python3").arg("--version").output() {
-        Err(error) if error.kind() == ErrorKind::ProgramNotFound => {
-            skip("there is no python3");
-            None
-        }
-        found => {
-            assert!(found.unwrap().status.success());
-            Some(Command::new("python3"))
-        }
-    }
-}
+/// What the offset of a part must be a multiple of.
+const GRANULE: usize = if cfg!(windows) { 64 << 10 } else { 4096 };
 
 /// The program that the tests start.
 const CHILD: &str = env!("CARGO_BIN_EXE_child");
 
 /// That program with its arguments.
 fn child(args: &[&str]) -> Command {
-    let mut command = Command::new(CHILD);
+    // With its drive, where there are drives: another directory may be on another one.
+    let mut command = Command::new(std::path::absolute(CHILD).unwrap());
     command.args(args);
     command
 }

@@ -1,5 +1,7 @@
 //! The promises of `SECURITY.md`, each test named for its promise.
 
+#![cfg(target_os = "linux")]
+
 mod g10_it_says_what_it_cannot_promise;
 mod g1_no_name;
 mod g2_only_the_heirs;

@@ -283,12 +283,12 @@ proptest! {
 }
 
 /// Pages between two that nobody may touch.
-#[cfg(not(miri))]
+#[cfg(all(unix, not(miri)))]
 struct Fenced {
     start: *mut u8,
 }
 
-#[cfg(not(miri))]
+#[cfg(all(unix, not(miri)))]
 impl Fenced {
     const LEN: usize = 1 << 16;
 
@@ -305,7 +305,7 @@ impl Fenced {
     }
 }
 
-#[cfg(not(miri))]
+#[cfg(all(unix, not(miri)))]
 impl Drop for Fenced {
     fn drop(&mut self) {
         // SAFETY: The memory is this object's.
@@ -314,7 +314,7 @@ impl Drop for Fenced {
 }
 
 /// A touch of a fence would end the process.
-#[cfg(not(miri))]
+#[cfg(all(unix, not(miri)))]
 #[test]
 fn a_copy_at_the_first_or_last_byte_touches_none_beyond_on_either_side() {
     let (theirs, own) = (Fenced::new(), Fenced::new());

@@ -11,7 +11,7 @@ use std::ptr;
 
 use libc::{EACCES, EFAULT, EINVAL, EIO, ENOEXEC, EOPNOTSUPP, EPERM, EXDEV};
 
-use crate::check;
+use super::check;
 
 /// Nothing refused the call.
 pub const DONE: i32 = 0;

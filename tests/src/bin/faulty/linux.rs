@@ -24,7 +24,7 @@ const TEXT: [u8; 8192] = [7; 8192];
 type Check = Box<dyn FnOnce() -> bool>;
 type Operation = Box<dyn FnMut() -> Result<Check, Error>>;
 
-fn main() {
+pub(super) fn main() {
     // SAFETY: A plain number; no handler is set, so what hangs is ended by the signal.
     unsafe { libc::alarm(60) };
     let name = env::args().nth(1).unwrap();

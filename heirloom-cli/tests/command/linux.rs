@@ -1,4 +1,4 @@
-//! The command, as a shell would use it.
+//! The command, as a shell uses it on Linux.
 
 #![allow(unsafe_code)]
 
@@ -7,16 +7,15 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 
 use heirloom_tests::skip;
 use serde_json::Value;
 
-const HEIRLOOM: &str = env!("CARGO_BIN_EXE_heirloom");
+use crate::{HEIRLOOM, bad, complaint, good, heirloom};
 
-fn heirloom(args: &[&str]) -> Command {
-    let mut command = Command::new(HEIRLOOM);
-    command.args(args).stdin(Stdio::null());
+/// Starts it as a shell would.
+pub(super) fn as_from_a_shell(command: &mut Command) {
     // A shell starts what it runs in the background with these ignored, and so it would be for all that is started here.
     // SAFETY: System calls between fork and exec.
     unsafe {
@@ -27,26 +26,6 @@ fn heirloom(args: &[&str]) -> Command {
             Ok(())
         })
     };
-    command
-}
-
-/// What it wrote, if it ended well and complained of nothing.
-fn good(args: &[&str]) -> String {
-    let output = heirloom(args).output().unwrap();
-    assert!(output.status.success() && output.stderr.is_empty(), "{args:?}: {output:?}");
-    String::from_utf8(output.stdout).unwrap()
-}
-
-/// Its complaint, which must be one line, under that exit code.
-fn complaint(output: &Output, code: i32) -> String {
-    let told = String::from_utf8(output.stderr.clone()).unwrap();
-    assert_eq!(output.status.code(), Some(code), "{output:?}");
-    assert!(told.starts_with("heirloom: ") && told.ends_with('\n') && told.lines().count() == 1, "{told}");
-    told
-}
-
-fn bad(args: &[&str], code: i32) -> String {
-    complaint(&heirloom(args).output().unwrap(), code)
 }
 
 #[test]

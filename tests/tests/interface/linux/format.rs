@@ -5,7 +5,8 @@ use std::fs;
 use heirloom::{Command, FrozenRegion, Region};
 use heirloom_tests::output;
 
-use crate::{CHILD, python};
+use crate::CHILD;
+use crate::linux::python;
 
 const FORMAT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/format.md");
 

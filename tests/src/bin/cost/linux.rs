@@ -12,7 +12,7 @@ use heirloom::{Command, FrozenRegion, Region, SharedBytes};
 /// How often what is counted in instructions is done.
 const TIMES: usize = 1000;
 
-fn main() {
+pub(super) fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     match args[..] {

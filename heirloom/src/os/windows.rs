@@ -1,0 +1,39 @@
+//! What only Windows has: handles.
+
+use std::os::windows::io::{AsHandle, BorrowedHandle};
+
+use crate::{Child, Export, FrozenRegion, ReadOnlyRegion, Region};
+
+/// Whoever has the handle may pass it on: a region that can still be written can then be neither published nor frozen any
+/// more.
+impl AsHandle for Region {
+    fn as_handle(&self) -> BorrowedHandle<'_> {
+        self.0.memory.as_handle()
+    }
+}
+
+impl AsHandle for ReadOnlyRegion {
+    fn as_handle(&self) -> BorrowedHandle<'_> {
+        self.0.memory.as_handle()
+    }
+}
+
+impl AsHandle for FrozenRegion {
+    fn as_handle(&self) -> BorrowedHandle<'_> {
+        self.0.memory.as_handle()
+    }
+}
+
+/// The handle that the child is to inherit, under its number.
+impl AsHandle for Export {
+    fn as_handle(&self) -> BorrowedHandle<'_> {
+        self.memory.as_handle()
+    }
+}
+
+/// The process's handle, which is signalled when it ends.
+impl AsHandle for Child {
+    fn as_handle(&self) -> BorrowedHandle<'_> {
+        self.process.as_handle()
+    }
+}

@@ -1,0 +1,80 @@
+//! Variables of the environment, whose names are the same in upper and lower case.
+
+use std::cmp::Ordering;
+use std::env;
+use std::ffi::{OsStr, OsString};
+use std::os::windows::ffi::OsStrExt;
+
+use windows_sys::Win32::Globalization::{CSTR_EQUAL, CSTR_LESS_THAN, CompareStringOrdinal};
+
+use super::launch::without_nul;
+use crate::sys::Result;
+
+/// The name of a variable of the environment.
+#[derive(Clone, Debug)]
+pub(crate) struct EnvKey {
+    wide: Vec<u16>,
+}
+
+impl<T: AsRef<OsStr> + ?Sized> From<&T> for EnvKey {
+    fn from(name: &T) -> Self {
+        Self { wide: name.as_ref().encode_wide().collect() }
+    }
+}
+
+impl Ord for EnvKey {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let len = |wide: &[u16]| i32::try_from(wide.len()).unwrap_or(i32::MAX);
+        let (one, two) = (&self.wide, &other.wide);
+        // SAFETY: Both are as long as is said.
+        match unsafe { CompareStringOrdinal(one.as_ptr(), len(one), two.as_ptr(), len(two), 1) } {
+            CSTR_EQUAL => Ordering::Equal,
+            CSTR_LESS_THAN => Ordering::Less,
+            _ => Ordering::Greater,
+        }
+    }
+}
+
+impl PartialOrd for EnvKey {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for EnvKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for EnvKey {}
+
+impl PartialEq<str> for EnvKey {
+    fn eq(&self, other: &str) -> bool {
+        self.cmp(&Self::from(other)) == Ordering::Equal
+    }
+}
+
+/// This process's environment.
+pub(crate) fn variables() -> impl Iterator<Item = (EnvKey, OsString)> {
+    env::vars_os().map(|(name, value)| (EnvKey::from(&name), value))
+}
+
+/// An environment as the system takes it: `name=value` with a NUL behind each, by name, and a NUL behind all.
+pub(super) fn block(environment: &[(EnvKey, OsString)]) -> Result<Vec<u16>> {
+    let mut sorted: Vec<_> = environment.iter().collect();
+    sorted.sort_by(|one, two| one.0.cmp(&two.0));
+    let mut block = Vec::new();
+    for (name, value) in sorted {
+        block.extend(without_nul(name.wide.iter().copied())?);
+        block.push(u16::from(b'='));
+        block.extend(without_nul(value.encode_wide())?);
+        block.push(0);
+    }
+    // Of no variables there is still an end of one.
+    if block.is_empty() {
+        block.push(0);
+    }
+    block.push(0);
+    Ok(block)
+}

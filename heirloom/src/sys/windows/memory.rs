@@ -1,0 +1,300 @@
+//! What holds a region's bytes.
+//!
+//! Windows keeps no seals. So this process itself counts who may write: the views it made, and whether a handle that allows
+//! it ever left. Once nobody else may and none is kept, nobody can ever again: the section's list refuses more rights.
+
+use std::fmt;
+use std::fs::File;
+use std::hash::{BuildHasher, RandomState};
+use std::io;
+use std::os::windows::io::{AsHandle, AsRawHandle, BorrowedHandle, OwnedHandle};
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::last_page::{LastPage, Place, Stage};
+use super::layout::Layout;
+use super::section::{self, READABLE, handed_out, sealed};
+use super::{HUGE_PAGE, View, number_of, set_close_on_exec};
+use crate::ErrorKind;
+use crate::sys::{Failure, Identity, Protection, Result, Status, Supply};
+
+/// A section, and who may write it.
+pub(crate) struct Memory {
+    state: Mutex<State>,
+    /// Each view that writes has a clone of this.
+    writers: Arc<()>,
+    layout: Layout,
+    /// Bytes.
+    size: u64,
+    identity: Identity,
+}
+
+struct State {
+    /// Allows to write until the region is published or frozen.
+    handle: OwnedHandle,
+    stage: Stage,
+    /// No other handle that allows to write was ever made, here or elsewhere.
+    sole: bool,
+    /// Where the publisher says later that it froze the region.
+    last_page: Option<Place>,
+}
+
+impl Memory {
+    /// Makes memory of that size for ever, all zero, that has no name, and that nobody inherits.
+    pub(crate) fn create(name: Option<&str>, size: u64, supply: Supply) -> Result<Self> {
+        let layout = Layout::of_region(size, supply == Supply::HugePages);
+        let handle = section::create(layout)?;
+        let identity = Identity { device: chance(), inode: chance() };
+        let place = Place::map(handle.as_handle(), layout, Protection::Shared)?;
+        // SAFETY: It was mapped for writing just now, and made for nobody else a moment ago.
+        unsafe { place.write(&LastPage::new(size, identity, Stage::Writable, name.unwrap_or_default())) }?;
+        let state = State { handle, stage: Stage::Writable, sole: true, last_page: None };
+        Ok(Self { state: state.into(), writers: Arc::default(), layout, size, identity })
+    }
+
+    /// Makes an unnamed file: no file is without a name here.
+    pub(crate) fn create_file(_: &Path, _: u64) -> Result<Self> {
+        Err(Failure {
+            kind: ErrorKind::Unsupported,
+            os: io::ErrorKind::Unsupported.into(),
+            hint: "on Windows every file has a name; memory without one is always to be had: do without a directory",
+        })
+    }
+
+    /// What somebody else made, and was found to be memory.
+    pub(crate) fn received(handle: OwnedHandle, status: &Status) -> Self {
+        let stage = match status.seals {
+            seals if seals.writing => Stage::Frozen,
+            seals if seals.new_writers => Stage::Published,
+            _ => Stage::Writable,
+        };
+        let layout = Layout::of_region(status.size, status.granule == HUGE_PAGE);
+        let (size, identity) = (status.size, status.identity);
+        Self { state: State::shared(handle, stage).into(), writers: Arc::default(), layout, size, identity }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The handle, for whoever may do anything with it: from now on somebody else may write where it allows that.
+    pub(crate) fn handle(&self) -> BorrowedHandle<'_> {
+        let mut state = self.state();
+        state.sole &= state.stage != Stage::Writable;
+        // SAFETY: It stays this object's own for as long as that lives: it is replaced while it is the sole one that allows
+        // to write, and no longer.
+        unsafe { BorrowedHandle::borrow_raw(state.handle.as_raw_handle()) }
+    }
+
+    /// Under which number another process may have it from now on.
+    pub(crate) fn hand_out(&self) -> i32 {
+        number_of(self.handle())
+    }
+
+    /// The number of its handle.
+    pub(crate) fn number(&self) -> i32 {
+        number_of(&self.state().handle)
+    }
+
+    /// What tells it from every other one.
+    #[allow(clippy::unnecessary_wraps)] // Elsewhere the system is asked.
+    pub(crate) fn identity(&self) -> Result<Identity> {
+        Ok(self.identity)
+    }
+
+    pub(crate) fn status(&self) -> Result<Status> {
+        section::status(&self.state().handle)
+    }
+
+    /// The same over a handle of its own, which no child inherits.
+    pub(crate) fn duplicate(&self) -> io::Result<Self> {
+        let handle = self.handle().try_clone_to_owned()?;
+        let state = State::shared(handle, self.state().stage);
+        let Self { layout, size, identity, .. } = *self;
+        Ok(Self { state: state.into(), writers: Arc::default(), layout, size, identity })
+    }
+
+    /// The same over a handle of its own that every child inherits.
+    pub(crate) fn duplicate_inheritable(&self) -> io::Result<Self> {
+        let duplicate = self.duplicate()?;
+        set_close_on_exec(duplicate.handle(), false)?;
+        Ok(duplicate)
+    }
+
+    /// Ends the making of writers, where nobody else can make one.
+    pub(crate) fn publish(&self) -> Result<()> {
+        let mut state = self.state();
+        if state.stage != Stage::Writable {
+            return Err(sealed());
+        }
+        let place = state.last_page(self.layout)?;
+        state.restrict(&place, Stage::Published)?;
+        state.last_page = Some(place);
+        Ok(())
+    }
+
+    /// Ends all writing, where nobody else can write.
+    pub(crate) fn freeze(&self) -> Result<()> {
+        let mut state = self.state();
+        if state.stage == Stage::Frozen {
+            return Ok(());
+        }
+        let place = state.last_page(self.layout)?;
+        if Arc::strong_count(&self.writers) > 1 {
+            state.last_page = (state.stage == Stage::Published).then_some(place);
+            return Err(Failure {
+                kind: ErrorKind::StillWritable,
+                os: io::ErrorKind::ResourceBusy.into(),
+                hint: "this process still maps it for writing: unmap it first, or take FrozenRegion::copy_of",
+            });
+        }
+        state.restrict(&place, Stage::Frozen)
+    }
+
+    /// Maps `len` bytes from `offset` on.
+    pub(crate) fn map(&self, offset: u64, len: usize, protection: Protection, populate: bool) -> Result<View> {
+        let state = self.state();
+        if protection == Protection::Shared && state.stage != Stage::Writable {
+            return Err(sealed());
+        }
+        // Whole granules would show the last page.
+        let end = usize::try_from(self.layout.end() - offset).unwrap_or(usize::MAX);
+        let mut view = View::new(state.handle.as_handle(), self.layout, offset, len.min(end), protection)?;
+        if protection == Protection::Shared {
+            view = view.counted(&self.writers);
+        }
+        drop(state);
+        if populate {
+            view.populate();
+        }
+        Ok(view)
+    }
+
+    /// Reads what there is at an offset.
+    pub(crate) fn read_at(&self, offset: u64, into: &mut [u8]) -> Result<usize> {
+        let len = usize::try_from(self.size.saturating_sub(offset)).map_or(into.len(), |rest| rest.min(into.len()));
+        if len == 0 {
+            return Ok(0);
+        }
+        let start = offset - offset % self.layout.granule();
+        let skipped = usize::try_from(offset - start).unwrap_or(usize::MAX);
+        let view = self.map(start, skipped.saturating_add(len), Protection::ReadOnly, false)?;
+        view.copy_out(skipped, &mut into[..len])?;
+        Ok(len)
+    }
+
+    /// The name that it was created under; for debugging only.
+    pub(crate) fn debug_name(&self) -> Option<String> {
+        LastPage::read(self.state().handle.as_handle(), self.layout).ok()??.name()
+    }
+}
+
+impl State {
+    /// Of what others may hold too.
+    fn shared(handle: OwnedHandle, stage: Stage) -> Self {
+        Self { handle, stage, sole: false, last_page: None }
+    }
+
+    /// The last page, to write it where nobody else can.
+    fn last_page(&mut self, layout: Layout) -> Result<Place> {
+        if !self.sole {
+            return Err(handed_out());
+        }
+        match self.last_page.take() {
+            Some(place) => Ok(place),
+            None => Place::map(self.handle.as_handle(), layout, Protection::Shared),
+        }
+    }
+
+    /// Says what became of the region, and keeps no handle that allows to write.
+    fn restrict(&mut self, place: &Place, stage: Stage) -> Result<()> {
+        let writable = self.stage == Stage::Writable;
+        let readable = writable.then(|| section::restricted(self.handle.as_handle(), READABLE)).transpose()?;
+        // SAFETY: It was mapped for writing, and nobody else can write while this is the sole handle that could.
+        unsafe { place.write_stage(stage) }?;
+        if let Some(readable) = readable {
+            self.handle = readable;
+        }
+        self.stage = stage;
+        Ok(())
+    }
+}
+
+impl AsHandle for Memory {
+    fn as_handle(&self) -> BorrowedHandle<'_> {
+        self.handle()
+    }
+}
+
+impl From<Memory> for OwnedHandle {
+    fn from(memory: Memory) -> Self {
+        memory.state.into_inner().unwrap_or_else(PoisonError::into_inner).handle
+    }
+}
+
+impl fmt::Debug for Memory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Memory").field("number", &self.number()).finish_non_exhaustive()
+    }
+}
+
+/// A number that nobody can foresee; it needn't be a secret.
+fn chance() -> u64 {
+    RandomState::new().hash_one(0)
+}
+
+/// How many bytes wait in one piece.
+const PIECE: usize = 1 << 20;
+
+/// Memory that grows by what is written to it. A section has its size from birth, so the bytes wait in pieces until it's known.
+pub(crate) struct Filling {
+    name: Option<String>,
+    pieces: Vec<Vec<u8>>,
+}
+
+impl Filling {
+    #[allow(clippy::unnecessary_wraps)] // Elsewhere the system is asked.
+    pub(crate) fn new(name: Option<&str>) -> Result<Self> {
+        Ok(Self { name: name.map(ToOwned::to_owned), pieces: Vec::new() })
+    }
+
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let room = self.pieces.last().map_or(0, |piece| PIECE - piece.len());
+            if room == 0 {
+                let mut piece = Vec::new();
+                piece.try_reserve_exact(PIECE)?;
+                self.pieces.push(piece);
+                continue;
+            }
+            let (now, later) = rest.split_at(room.min(rest.len()));
+            self.pieces.last_mut().into_iter().for_each(|piece| piece.extend_from_slice(now));
+            rest = later;
+        }
+        Ok(())
+    }
+
+    /// Moves bytes out of a file inside the system: this one has no call for it.
+    #[allow(clippy::unused_self)] // What others do by it.
+    pub(crate) fn transfer(&mut self, _: &File, _: u64) -> io::Result<u64> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// The memory of that many bytes, which nobody can write.
+    pub(crate) fn freeze(self, size: u64) -> Result<Memory> {
+        let memory = Memory::create(self.name.as_deref(), size, Supply::AsTouched)?;
+        if size > 0 {
+            let len = usize::try_from(size).unwrap_or(usize::MAX);
+            let view = memory.map(0, len, Protection::Shared, false)?;
+            let mut offset = 0;
+            for piece in self.pieces {
+                // SAFETY: It was mapped for writing, and made for nobody else a moment ago.
+                unsafe { view.copy_in(offset, &piece) }?;
+                offset += piece.len();
+            }
+        }
+        memory.freeze()?;
+        Ok(memory)
+    }
+}
