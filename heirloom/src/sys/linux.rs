@@ -4,15 +4,16 @@
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
 use std::ptr::{self, NonNull};
 
 use rustix::fs::{self, FallocateFlags, FileType, MemfdFlags, Mode, OFlags, SealFlags};
 use rustix::io::Errno;
 use rustix::mm::{self, Advice, MapFlags, ProtFlags};
-use rustix::process::{DumpableBehavior, PidfdFlags};
+use rustix::process::DumpableBehavior;
 
+pub(crate) use super::descriptor::Memory;
 pub(crate) use super::unix::*;
 use super::{Access, Failure, Identity, Protection, Result, Seals, Status, Supply};
 use crate::ErrorKind;
@@ -374,10 +375,11 @@ pub(crate) fn status(fd: impl AsFd) -> Result<Status> {
     };
     let page = granule();
     let block = u64::try_from(stat.st_blksize).unwrap_or(page);
+    #[allow(clippy::useless_conversion)] // The field has another type on every processor.
     // A block size alone doesn't tell: ordinary memory that the kernel may join into huge pages has one of 2 MiB too.
     let huge = block > page && u64::try_from(fs::fstatfs(fd)?.f_type) == Ok(HUGETLBFS_MAGIC);
     Ok(Status {
-        identity: Identity { device: stat.st_dev, inode: stat.st_ino },
+        identity: identity_of(&stat),
         size: u64::try_from(stat.st_size).unwrap_or(0),
         granule: if huge { block } else { page },
         unnamed: FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile && stat.st_nlink == 0,
@@ -406,8 +408,7 @@ pub(crate) fn parent_passes(number: i32, identity: Identity) -> bool {
         return false;
     };
     let process = PathBuf::from(format!("/proc/{}", parent.as_raw_nonzero()));
-    let held = fs::stat(process.join(format!("fd/{number}")))
-        .is_ok_and(|stat| stat.st_dev == identity.device && stat.st_ino == identity.inode);
+    let held = fs::stat(process.join(format!("fd/{number}"))).is_ok_and(|stat| identity_of(&stat) == identity);
     let info = std::fs::read_to_string(process.join(format!("fdinfo/{number}"))).unwrap_or_default();
     let flags = info
         .lines()
@@ -430,5 +431,12 @@ pub(crate) fn is_privileged() -> bool {
 
 /// A descriptor that becomes readable when the child ends, see `pidfd_open(2)`.
 pub(crate) fn process_descriptor(process: &Process) -> Result<OwnedFd> {
-    Ok(rustix::process::pidfd_open(process.0, PidfdFlags::empty())?)
+    // Not rustix's, which has none for Android.
+    // SAFETY: Plain numbers in, a new descriptor, close-on-exec, or -1 out.
+    let number = unsafe { libc::syscall(libc::SYS_pidfd_open, process.id(), 0) };
+    match RawFd::try_from(number) {
+        // SAFETY: The kernel made it a moment ago, and nobody else knows it.
+        Ok(number) if number >= 0 => Ok(unsafe { OwnedFd::from_raw_fd(number) }),
+        _ => Err(io::Error::last_os_error().into()),
+    }
 }
