@@ -98,8 +98,12 @@
 //! - `zerocopy`: values of plain types in and out of a mapping, by zerocopy's traits.
 //!
 //! # Systems
-//! Linux. What each promise rests on there is in `SECURITY.md`; kernels before 6.3 can't refuse to execute a region, and
-//! before 5.1 can't publish one. With glibc, 2.29 or later.
+//! Linux, on every processor that Rust has it for, with glibc (2.29 or later) or musl. What each promise rests on there is in
+//! `SECURITY.md`; kernels before 6.3 can't refuse to execute a region, before 5.1 can't publish one, and before 3.17 have only
+//! unsealed files. Of 32 bits, a region of 2 GiB or more can't be made, but parts of one that came from elsewhere are mapped.
+//!
+//! Android, macOS, FreeBSD, OpenBSD and NetBSD have the same interface. It builds for them and is not run by us: `SECURITY.md` says
+//! what holds there and whose word it rests on. What only some systems have is in [`os`].
 
 mod access;
 mod child;
