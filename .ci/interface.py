@@ -58,9 +58,11 @@ class Interface:
             return
         inner = item["inner"]["impl"]
         if inner["is_synthetic"] or inner["blanket_impl"]:
-            # Send, Sync and their kin are part of the interface; what is written for every type is not.
-            if inner["is_synthetic"]:
-                self.lines.add(f"{path}: {'!' if inner['is_negative'] else ''}{inner['trait']['path']}")
+            # Send, Sync and their kin are part of the interface; what is written for every type is not, nor is Freeze, which
+            # nobody can name.
+            name = inner["trait"].get("path") or inner["trait"].get("name")
+            if inner["is_synthetic"] and name != "Freeze":
+                self.lines.add(f"{path}: {'!' if inner['is_negative'] else ''}{name}")
             return
         trait = inner["trait"]
         if trait is not None:

@@ -82,7 +82,7 @@
 //! # Secrets
 //! A region never has a name and is never on a disk, but for swap. Two doors stay: core dumps, which `no_dump` on a mapping
 //! shuts, and processes of the *same user*, which find a holder's descriptors in `/proc` unless each holder calls
-//! [`os::linux::shield`]. `SECURITY.md` has the whole of it.
+//! `os::linux::shield`. `SECURITY.md` has the whole of it.
 //!
 //! # Pitfalls
 //! - `freeze` wants every writable mapping gone, in every process. A child that another thread forks at that moment holds
