@@ -363,6 +363,7 @@ fn add_seals(fd: BorrowedFd<'_>, seals: SealFlags) -> Result<()> {
 }
 
 /// Asks the kernel what a descriptor is.
+#[allow(clippy::useless_conversion, clippy::unnecessary_fallible_conversions)] // Each processor has its own types.
 pub(crate) fn status(fd: impl AsFd) -> Result<Status> {
     let fd = fd.as_fd();
     let stat = fs::fstat(fd)?;
@@ -375,7 +376,6 @@ pub(crate) fn status(fd: impl AsFd) -> Result<Status> {
     };
     let page = granule();
     let block = u64::try_from(stat.st_blksize).unwrap_or(page);
-    #[allow(clippy::useless_conversion)] // The field has another type on every processor.
     // A block size alone doesn't tell: ordinary memory that the kernel may join into huge pages has one of 2 MiB too.
     let huge = block > page && u64::try_from(fs::fstatfs(fd)?.f_type) == Ok(HUGETLBFS_MAGIC);
     Ok(Status {

@@ -3,6 +3,8 @@
 //! Each attempt is one way to change bytes, size or seals, or to run them as a program. Beside it stand the exact answers
 //! for each kind of region; the control is the same call on memory that nobody sealed, where it must succeed.
 
+#![allow(clippy::useless_conversion)] // What the kernel answers has another type in 32 bits.
+
 use std::ffi::{CString, c_void};
 use std::fs::File;
 use std::io;
