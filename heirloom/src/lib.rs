@@ -53,7 +53,8 @@
 //!
 //! # Starting programs
 //! [`Command`] has the names and habits of [`std::process::Command`], and starts a program by `posix_spawn`: at the same
-//! cost however much memory the parent uses. [`InheritExt`](os::unix::InheritExt) adds the same `inherit` to the standard
+//! cost however much memory the parent uses. Where that can't tell of a program that couldn't be started (under valgrind and
+//! qemu-user, on Android, OpenBSD and NetBSD) it forks. [`InheritExt`](os::unix::InheritExt) adds the same `inherit` to the standard
 //! library's, and so to tokio's, at the price of a `fork`.
 //!
 //! # Claiming
