@@ -51,10 +51,14 @@ fn text(all: &Findings, docs: Option<&Path>) -> String {
 
 fn goals(goals: &[Goal]) -> String {
     let mut text = "## Goals\n| | goal | measured | |\n| --- | ---: | ---: | --- |\n".to_owned();
-    for Goal { what, aim, at_least, measured } in goals {
+    for Goal { what, aim, at_least, measured, why } in goals {
         let (word, met) = if *at_least { ("at least", measured >= aim) } else { ("at most", measured <= aim) };
-        let met = if met { "met" } else { "**not met**" };
-        writeln!(text, "| {what} | {word} {aim} | {measured:.2} | {met} |").unwrap();
+        let met = match (met, *why) {
+            (true, _) => "met".to_owned(),
+            (false, "") => "**not met**".to_owned(),
+            (false, why) => format!("**not met**: {why}"),
+        };
+        writeln!(text, "| {what} | {word} {aim} | {measured:.3} | {met} |").unwrap();
     }
     text
 }

@@ -31,38 +31,50 @@ pub fn draw(sheet: &Sheet, to: &Path) -> Result<(), Box<dyn std::error::Error>> 
     };
     let ((left, right), (low, high)) = (range(|point| point.0), range(|point| point.1));
 
-    let root = SVGBackend::new(to, (860, 480)).into_drawing_area();
+    let root = SVGBackend::new(to, (900, 480)).into_drawing_area();
     root.fill(&WHITE)?;
-    let mut chart = ChartBuilder::on(&root)
+    let (plot, legend) = root.split_horizontally(640);
+    let bottom = low / 1.5;
+    let mut chart = ChartBuilder::on(&plot)
         .caption(sheet.title, ("sans-serif", 20))
         .margin(12)
+        .margin_right(36)
         .x_label_area_size(44)
         .y_label_area_size(74)
-        .build_cartesian_2d((left..right).log_scale(), (low / 1.5..high * 1.5).log_scale())?;
+        .build_cartesian_2d((left..right).log_scale(), (bottom..high * 1.5).log_scale())?;
     chart
         .configure_mesh()
+        .disable_x_mesh()
         .light_line_style(WHITE)
         .x_desc(sheet.rows)
-        .x_labels(0)
+        .x_label_formatter(&|_| String::new())
         .y_label_formatter(&|nanoseconds| {
             let (unit, size) = unit(nanoseconds * 1.0001);
             format!("{:.0} {unit}", nanoseconds / size)
         })
         .draw()?;
-    for ((name, spreads), colour) in sheet.series.iter().zip(COLOURS.iter().cycle()) {
-        let line = points(spreads);
-        chart
-            .draw_series(LineSeries::new(line.clone(), colour.stroke_width(2)))?
-            .label(*name)
-            .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], colour.stroke_width(2)));
-        chart.draw_series(line.into_iter().map(|point| Circle::new(point, 3, colour.filled())))?;
-    }
     // The rows as they are called, at their places.
-    let bottom = low / 1.5;
-    chart.draw_series(sheet.places.iter().map(|(place, label)| {
-        EmptyElement::at((*place, bottom)) + Text::new(label.clone(), (-10, 6), ("sans-serif", 12).into_font())
-    }))?;
-    chart.configure_series_labels().border_style(BLACK).background_style(WHITE.mix(0.85)).draw()?;
+    let label = |text: &str, at| Text::new(text.to_owned(), at, ("sans-serif", 12).into_font());
+    let rows = sheet.places.iter();
+    chart.draw_series(rows.map(|(place, text)| EmptyElement::at((*place, bottom)) + label(text, (-12, 6))))?;
+
+    for (index, (name, spreads)) in sheet.series.iter().enumerate() {
+        let colour = COLOURS[index % COLOURS.len()].stroke_width(2);
+        let line = points(spreads);
+        chart.draw_series(LineSeries::new(line.clone(), colour))?;
+        let row = 50 + 22 * i32::try_from(index)?;
+        legend.draw(&PathElement::new([(0, row), (24, row)], colour))?;
+        legend.draw(&label(name, (32, row - 6)))?;
+        // The second to have a colour has squares.
+        if index < COLOURS.len() {
+            chart.draw_series(line.into_iter().map(|point| Circle::new(point, 3, colour.filled())))?;
+            legend.draw(&Circle::new((12, row), 3, colour.filled()))?;
+        } else {
+            let square = |at| EmptyElement::at(at) + Rectangle::new([(-4, -4), (4, 4)], colour.filled());
+            chart.draw_series(line.into_iter().map(square))?;
+            legend.draw(&Rectangle::new([(8, row - 4), (16, row + 4)], colour.filled()))?;
+        }
+    }
     root.present()?;
     Ok(())
 }

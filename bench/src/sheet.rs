@@ -39,16 +39,15 @@ impl Sheet {
                 self.series.push((name, vec![None; rows]));
                 self.series.len() - 1
             });
+            self.series[known].1.resize(rows, None);
             self.series[known].1.push(Some(spread));
-        }
-        for (_, spreads) in &mut self.series {
-            spreads.resize(rows + 1, None);
         }
     }
 
     /// The median of a series in a row, in nanoseconds.
     pub fn median(&self, name: &str, row: usize) -> Option<f64> {
-        Some(self.series.iter().find(|(known, _)| *known == name)?.1[row]?.median)
+        let (_, spreads) = self.series.iter().find(|(known, _)| *known == name)?;
+        Some(spreads.get(row)?.as_ref()?.median)
     }
 
     /// How a series stands to another in a row.
@@ -69,9 +68,9 @@ impl Sheet {
         table += &" ---: |".repeat(self.series.len());
         for (row, (_, label)) in self.places.iter().enumerate() {
             write!(table, "\n| {label} |").unwrap();
-            let limit = self.series[0].1[row].map(|spread| spread.median);
+            let limit = self.median(self.series[0].0, row);
             for (column, (_, spreads)) in self.series.iter().enumerate() {
-                match (spreads[row], limit) {
+                match (spreads.get(row).copied().flatten(), limit) {
                     (None, _) => table += " |",
                     (Some(spread), Some(limit)) if column > 0 => {
                         write!(table, " **{:.2}** {} |", spread.median / limit, with_quartiles(spread)).unwrap();

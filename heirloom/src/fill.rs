@@ -13,8 +13,11 @@ const BUFFER: usize = 128 << 10;
 /// What is filled without a look whether memory is there, in bytes.
 const FIRST: u64 = 16 << 20;
 
-/// What is filled between two looks, in bytes: much more than one costs.
+/// What is filled between two looks at the least, in bytes: much more than one costs.
 const STEP: u64 = 64 << 20;
+
+/// What is filled between two looks where there is more: that part of what is available.
+const PART: u64 = 16;
 
 /// Memory that grows by what is written to it.
 pub(crate) struct Filler {
@@ -107,7 +110,7 @@ impl Filler {
                     format!("cannot fill a frozen region beyond {} bytes: too little memory is left", self.size);
                 return Err(Error::new(ErrorKind::OutOfMemory, message));
             }
-            self.assured += available.min(STEP);
+            self.assured += available.min(STEP.max(available / PART));
         }
         Ok(self.assured - self.size)
     }

@@ -82,7 +82,7 @@
 //! # Secrets
 //! A region never has a name and is never on a disk, but for swap. Two doors stay: core dumps, which `no_dump` on a mapping
 //! shuts, and processes of the *same user*, which find a holder's descriptors in `/proc` unless each holder calls
-//! [`os::linux::shield`]. `SECURITY.md` has the whole of it.
+//! `os::linux::shield`. `SECURITY.md` has the whole of it.
 //!
 //! # Pitfalls
 //! - `freeze` wants every writable mapping gone, in every process. A child that another thread forks at that moment holds
@@ -98,11 +98,16 @@
 //! - `zerocopy`: values of plain types in and out of a mapping, by zerocopy's traits.
 //!
 //! # Systems
-//! - **Linux.** What each promise rests on there is in `SECURITY.md`; kernels before 6.3 can't refuse to execute a region, and
-//!   before 5.1 can't publish one. With glibc, 2.29 or later.
+//! - **Linux**, on every processor that Rust has it for, with glibc (2.29 or later) or musl. What each promise rests on there is in
+//!   `SECURITY.md`; kernels before 6.3 can't refuse to execute a region, before 5.1 can't publish one, and before 3.17 have only
+//!   unsealed files. Of 32 bits, a region of 2 GiB or more can't be made, but parts of one that came from elsewhere are mapped.
 //! - **Windows**, 10 and later, where a descriptor is a handle. It keeps no seals: a region that was handed out for writing
 //!   can be neither published nor frozen any more, and a child takes it from its parent that nobody writes what is frozen.
 //!   Offsets of mappings are multiples of 64 KiB.
+//! - **Android, macOS, FreeBSD, OpenBSD and NetBSD**: it builds for them and is not run by us.
+//!
+//! The interface is the same everywhere, and what only some systems have is in [`os`]. `SECURITY.md` says for each system what
+//! holds there and whose word it rests on.
 
 mod access;
 mod child;

@@ -63,8 +63,8 @@ fn copies(findings: &mut Findings) {
             }
         }
     }
-    findings.at_least("copies from 4 KiB up: the least bandwidth, to memcpy's", 0.98, Some(slowest));
-    findings.at_most("copies below 4 KiB: the most nanoseconds beyond memcpy", 20.0, Some(furthest));
+    findings.at_least("copies from 4 KiB up: the least bandwidth, to memcpy's", 0.98, Some(slowest), "");
+    findings.at_most("copies below 4 KiB: the most nanoseconds beyond memcpy", 20.0, Some(furthest), "");
     findings.sheets.extend([out, into]);
 }
 

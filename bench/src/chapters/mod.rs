@@ -18,6 +18,8 @@ pub struct Goal {
     /// Whether more is better.
     pub at_least: bool,
     pub measured: f64,
+    /// What keeps it from being met, where it isn't.
+    pub why: &'static str,
 }
 
 /// What a chapter found.
@@ -28,17 +30,17 @@ pub struct Findings {
 }
 
 impl Findings {
-    fn at_most(&mut self, what: impl Into<String>, aim: f64, measured: Option<f64>) {
-        self.goal(what, aim, false, measured);
+    fn at_most(&mut self, what: impl Into<String>, aim: f64, measured: Option<f64>, why: &'static str) {
+        self.goal(what, aim, false, measured, why);
     }
 
-    fn at_least(&mut self, what: impl Into<String>, aim: f64, measured: Option<f64>) {
-        self.goal(what, aim, true, measured);
+    fn at_least(&mut self, what: impl Into<String>, aim: f64, measured: Option<f64>, why: &'static str) {
+        self.goal(what, aim, true, measured, why);
     }
 
     /// What couldn't be measured here is left out.
-    fn goal(&mut self, what: impl Into<String>, aim: f64, at_least: bool, measured: Option<f64>) {
-        self.goals.extend(measured.map(|measured| Goal { what: what.into(), aim, at_least, measured }));
+    fn goal(&mut self, what: impl Into<String>, aim: f64, at_least: bool, measured: Option<f64>, why: &'static str) {
+        self.goals.extend(measured.map(|measured| Goal { what: what.into(), aim, at_least, measured, why }));
     }
 }
 

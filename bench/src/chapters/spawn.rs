@@ -65,9 +65,10 @@ fn by_memory(findings: &mut Findings) {
         "spawn with a region, parent of 8 GiB, to bare posix_spawn",
         1.05,
         sheet.ratio(ours, "bare calls", large),
+        "of a millisecond, some 10 µs are the child's first steps, 10 the command's putting together",
     );
     let growth = sheet.median(ours, large).zip(sheet.median(ours, 0)).map(|(large, small)| large / small);
-    findings.at_most("the same to a small parent", 1.1, growth);
+    findings.at_most("the same to a small parent", 1.1, growth, "");
     findings.sheets.push(sheet);
 }
 
@@ -115,7 +116,7 @@ fn by_regions(findings: &mut Findings) {
         let further = sheet.median(name, last)? - sheet.median(name, 0)?;
         Some(further / 1e3 / (counts[last] - counts[0]) as f64)
     };
-    findings.at_most("each further region handed down, in µs", 3.0, further("heirloom, by name"));
+    findings.at_most("each further region handed down, in µs", 3.0, further("heirloom, by name"), "");
     findings.sheets.push(sheet);
 }
 

@@ -8,7 +8,7 @@ use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous, munmap};
 
 use super::Findings;
 use crate::sheet::{Sheet, size_label};
-use heirloom_bench::measure::{candidate, nanoseconds};
+use heirloom_bench::measure::{candidate, nanoseconds, time};
 
 const PAGE: usize = 4096;
 
@@ -52,7 +52,7 @@ pub fn measure() -> Findings {
     for size in [2 << 20, 16 << 20, 128 << 20, 256 << 20] {
         let full = Region::create(size as u64).unwrap();
         touch(full.map().unwrap().as_mut_ptr(), size);
-        let full = &full;
+        let (view, full) = (full.map().unwrap(), &full);
         // Whether a second mapping has its pages at once is its handle's, as the first's is.
         let populated = Region::options().populate(true).create(size as u64).unwrap();
         let mut candidates = vec![
@@ -61,6 +61,7 @@ pub fn measure() -> Findings {
             candidate("region, populate", || created(size, &Region::options().populate(true))),
             candidate("second mapping", || again(size, full)),
             candidate("second mapping, populate", || again(size, &populated)),
+            candidate("zeroing again", || zeroed(&view, size)),
         ];
         let huge = Region::options().huge_pages(true);
         if huge.create(size as u64).is_ok() {
@@ -75,9 +76,18 @@ pub fn measure() -> Findings {
         format!("first touch of {} by huge pages: times as fast as by 4 KiB pages", sheet.places[last].1),
         5.0,
         times,
+        "the system zeroes each page first, and that alone takes this long: see the last column",
     );
     findings.sheets.push(sheet);
     findings
+}
+
+/// Zeroing memory that is there.
+fn zeroed(view: &Mapping, size: usize) -> f64 {
+    time(1, || {
+        // SAFETY: A mapping of that size that nobody else uses.
+        unsafe { view.as_mut_ptr().write_bytes(0, size) };
+    })
 }
 
 fn private(size: usize) -> f64 {

@@ -1,6 +1,6 @@
 //! What only some systems have.
 
-#[cfg(target_os = "linux")]
+#[cfg(any(target_os = "linux", target_os = "android"))]
 pub mod linux;
 #[cfg(unix)]
 pub mod unix;

@@ -4,15 +4,16 @@
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
 use std::ptr::{self, NonNull};
 
 use rustix::fs::{self, FallocateFlags, FileType, MemfdFlags, Mode, OFlags, SealFlags};
 use rustix::io::Errno;
 use rustix::mm::{self, Advice, MapFlags, ProtFlags};
-use rustix::process::{DumpableBehavior, PidfdFlags};
+use rustix::process::DumpableBehavior;
 
+pub(crate) use super::descriptor::Memory;
 pub(crate) use super::unix::*;
 use super::{Access, Failure, Identity, Protection, Result, Seals, Status, Supply};
 use crate::ErrorKind;
@@ -157,18 +158,11 @@ impl Filling {
     }
 
     /// Moves up to `most` bytes out of a file inside the kernel: the copy from the one's page to the other's is the only
-    /// one. 0 says that the file is at its end. Not every kind of file can do it.
+    /// one. 0 says that the file is at its end. Not every kind of file can do it: a pipe could by splice(2), which takes
+    /// twice as long as reading where its writer has a processor of its own.
     pub(crate) fn transfer(&mut self, from: &File, most: u64) -> io::Result<u64> {
         let most = usize::try_from(most).map_or(MOST_AT_ONCE, |most| most.min(MOST_AT_ONCE));
-        let moved = match retry(|| fs::sendfile(&self.0, from, None, most)) {
-            // A pipe can't be sent from, but spliced from.
-            Err(Errno::INVAL) => retry(|| {
-                let flags = rustix::pipe::SpliceFlags::empty();
-                rustix::pipe::splice(from, None, &self.0, None, most, flags)
-            }),
-            answer => answer,
-        }?;
-        Ok(moved as u64)
+        Ok(retry(|| fs::sendfile(&self.0, from, None, most))? as u64)
     }
 
     /// Seals what was filled, which must have that size: before, another process of the same user may have found it in
@@ -302,8 +296,11 @@ pub(crate) fn available_memory() -> u64 {
         for group in group.ancestors().take_while(|group| group.starts_with(root)) {
             // Where there is no limit, the file says so in a word.
             if let (Some(most), Some(used)) = (number(&group.join(most)), number(&group.join(used))) {
-                let used = used.saturating_sub(file_cache(group));
-                available = available.min(most.saturating_sub(used));
+                // The kernel adds up its statistics to tell the cache, which takes it up to a millisecond.
+                if most.saturating_sub(used) < available {
+                    let used = used.saturating_sub(file_cache(group));
+                    available = available.min(most.saturating_sub(used));
+                }
             }
         }
     }
@@ -366,6 +363,7 @@ fn add_seals(fd: BorrowedFd<'_>, seals: SealFlags) -> Result<()> {
 }
 
 /// Asks the kernel what a descriptor is.
+#[allow(clippy::useless_conversion, clippy::unnecessary_fallible_conversions)] // Each processor has its own types.
 pub(crate) fn status(fd: impl AsFd) -> Result<Status> {
     let fd = fd.as_fd();
     let stat = fs::fstat(fd)?;
@@ -381,7 +379,7 @@ pub(crate) fn status(fd: impl AsFd) -> Result<Status> {
     // A block size alone doesn't tell: ordinary memory that the kernel may join into huge pages has one of 2 MiB too.
     let huge = block > page && u64::try_from(fs::fstatfs(fd)?.f_type) == Ok(HUGETLBFS_MAGIC);
     Ok(Status {
-        identity: Identity { device: stat.st_dev, inode: stat.st_ino },
+        identity: identity_of(&stat),
         size: u64::try_from(stat.st_size).unwrap_or(0),
         granule: if huge { block } else { page },
         unnamed: FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile && stat.st_nlink == 0,
@@ -410,8 +408,7 @@ pub(crate) fn parent_passes(number: i32, identity: Identity) -> bool {
         return false;
     };
     let process = PathBuf::from(format!("/proc/{}", parent.as_raw_nonzero()));
-    let held = fs::stat(process.join(format!("fd/{number}")))
-        .is_ok_and(|stat| stat.st_dev == identity.device && stat.st_ino == identity.inode);
+    let held = fs::stat(process.join(format!("fd/{number}"))).is_ok_and(|stat| identity_of(&stat) == identity);
     let info = std::fs::read_to_string(process.join(format!("fdinfo/{number}"))).unwrap_or_default();
     let flags = info
         .lines()
@@ -434,5 +431,12 @@ pub(crate) fn is_privileged() -> bool {
 
 /// A descriptor that becomes readable when the child ends, see `pidfd_open(2)`.
 pub(crate) fn process_descriptor(process: &Process) -> Result<OwnedFd> {
-    Ok(rustix::process::pidfd_open(process.0, PidfdFlags::empty())?)
+    // Not rustix's, which has none for Android.
+    // SAFETY: Plain numbers in, a new descriptor, close-on-exec, or -1 out.
+    let number = unsafe { libc::syscall(libc::SYS_pidfd_open, process.id(), 0) };
+    match RawFd::try_from(number) {
+        // SAFETY: The kernel made it a moment ago, and nobody else knows it.
+        Ok(number) if number >= 0 => Ok(unsafe { OwnedFd::from_raw_fd(number) }),
+        _ => Err(io::Error::last_os_error().into()),
+    }
 }

@@ -18,22 +18,38 @@ use std::path::Path;
 
 use crate::ErrorKind;
 
+#[cfg(any(target_os = "freebsd", target_os = "macos", target_os = "netbsd", target_os = "openbsd"))]
+mod bsd;
+#[cfg(all(unix, not(target_os = "macos")))]
+mod descriptor;
+#[cfg(target_os = "freebsd")]
+mod freebsd;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod linux;
+#[cfg(target_os = "macos")]
+mod macos;
 #[cfg(any(target_os = "linux", target_os = "macos", target_os = "freebsd"))]
 mod posix_spawn;
 #[cfg(unix)]
 mod unix;
+#[cfg(any(target_os = "netbsd", target_os = "openbsd"))]
+mod unlinked;
 #[cfg(windows)]
 mod windows;
 
+#[cfg(target_os = "freebsd")]
+pub(crate) use freebsd::*;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) use linux::*;
+#[cfg(target_os = "macos")]
+pub(crate) use macos::*;
 #[cfg(any(target_os = "linux", target_os = "macos", target_os = "freebsd"))]
 pub(crate) use posix_spawn::spawn;
 // The others' tells nothing of a program that couldn't be started, or can't change the directory.
 #[cfg(all(unix, not(any(target_os = "linux", target_os = "macos", target_os = "freebsd"))))]
 pub(crate) use unix::fork as spawn;
+#[cfg(any(target_os = "netbsd", target_os = "openbsd"))]
+pub(crate) use unlinked::*;
 #[cfg(windows)]
 pub(crate) use windows::*;
 

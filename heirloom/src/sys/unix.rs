@@ -18,10 +18,9 @@ use rustix::event::{PollFd, PollFlags};
 use rustix::fs::Access;
 use rustix::io::{Errno, FdFlags};
 use rustix::mm;
-use rustix::pipe::PipeFlags;
 use rustix::process::{Pid, Signal, WaitOptions};
 
-use super::{Failure, Identity, Launch, Result, Status};
+use super::{Failure, Identity, Launch, Memory, Result};
 use crate::ErrorKind;
 
 pub(crate) use std::os::fd::{BorrowedFd as Borrowed, OwnedFd as Owned};
@@ -80,65 +79,6 @@ pub(super) fn retry<T>(mut call: impl FnMut() -> rustix::io::Result<T>) -> rusti
     }
 }
 
-/// What holds a region's bytes.
-#[derive(Debug)]
-pub(crate) struct Memory(OwnedFd);
-
-impl Memory {
-    pub(super) fn over(fd: OwnedFd) -> Self {
-        Self(fd)
-    }
-
-    /// What tells it from every other one.
-    pub(crate) fn identity(&self) -> Result<Identity> {
-        let stat = rustix::fs::fstat(self)?;
-        Ok(Identity { device: stat.st_dev, inode: stat.st_ino })
-    }
-
-    /// What somebody else made, and was found to be memory.
-    pub(crate) fn received(fd: OwnedFd, _: &Status) -> Self {
-        Self(fd)
-    }
-
-    /// The number of its descriptor.
-    pub(crate) fn number(&self) -> i32 {
-        self.0.as_raw_fd()
-    }
-
-    /// The same over a descriptor of its own, close-on-exec.
-    pub(crate) fn duplicate(&self) -> io::Result<Self> {
-        duplicate(self).map(Self)
-    }
-
-    /// The same over a descriptor of its own that every child inherits.
-    pub(crate) fn duplicate_inheritable(&self) -> io::Result<Self> {
-        // SAFETY: A plain number in, a new descriptor or -1 out.
-        let number = unsafe { libc::fcntl(self.number(), libc::F_DUPFD, LOWEST) };
-        if number < 0 {
-            return Err(io::Error::last_os_error());
-        }
-        // SAFETY: The kernel made it a moment ago, and nobody else knows it.
-        Ok(Self(unsafe { OwnedFd::from_raw_fd(number) }))
-    }
-
-    /// Reads what there is at an offset, without moving the position that all holders share.
-    pub(crate) fn read_at(&self, offset: u64, into: &mut [u8]) -> Result<usize> {
-        Ok(retry(|| rustix::io::pread(self, &mut *into, offset))?)
-    }
-}
-
-impl AsFd for Memory {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
-    }
-}
-
-impl From<Memory> for OwnedFd {
-    fn from(memory: Memory) -> Self {
-        memory.0
-    }
-}
-
 /// Pages that show memory; unmapped on drop.
 pub(crate) struct View {
     address: NonNull<u8>,
@@ -162,6 +102,7 @@ impl View {
         self.address
     }
 
+    #[allow(dead_code)] // Where pages can be kept out of core dumps.
     pub(super) fn len(&self) -> usize {
         self.len
     }
@@ -173,6 +114,25 @@ impl Drop for View {
         // mapping, and a `drop` could say so to nobody.
         let _ = unsafe { mm::munmap(self.address.as_ptr().cast(), self.len) };
     }
+}
+
+/// Device and inode.
+#[allow(dead_code)] // Where neither tells one object from another.
+pub(super) fn identity_of(stat: &rustix::fs::Stat) -> Identity {
+    // Every system has its own types for them; all that matters is that the same number comes out each time.
+    #[allow(clippy::unnecessary_cast, clippy::cast_sign_loss, clippy::cast_lossless)]
+    Identity { device: stat.st_dev as u64, inode: stat.st_ino as u64 }
+}
+
+/// A descriptor of the same object that every child inherits.
+pub(super) fn duplicate_inheritable(fd: impl AsFd) -> io::Result<OwnedFd> {
+    // SAFETY: A plain number in, a new descriptor or -1 out.
+    let number = unsafe { libc::fcntl(fd.as_fd().as_raw_fd(), libc::F_DUPFD, LOWEST) };
+    if number < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: The kernel made it a moment ago, and nobody else knows it.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
 /// A descriptor of the same object, close-on-exec.
@@ -223,7 +183,16 @@ pub(crate) fn is_standard(number: RawFd) -> bool {
 
 /// The reading and the writing end of a new pipe.
 pub(crate) fn pipe() -> Result<(OwnedFd, OwnedFd)> {
-    let (reader, writer) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC)?;
+    #[cfg(not(target_os = "macos"))]
+    let (reader, writer) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
+    // macOS makes it in two steps: a child that another thread starts in between inherits the pipe.
+    #[cfg(target_os = "macos")]
+    let (reader, writer) = {
+        let (reader, writer) = rustix::pipe::pipe()?;
+        set_close_on_exec(&reader, true)?;
+        set_close_on_exec(&writer, true)?;
+        (reader, writer)
+    };
     Ok((above_standard(reader)?, above_standard(writer)?))
 }
 
@@ -253,6 +222,7 @@ pub(super) struct Prepared {
     candidates: Vec<CString>,
     pub(super) args: Strings,
     pub(super) environment: Strings,
+    #[allow(dead_code)] // Where programs are started by posix_spawn.
     pub(super) directory: Option<CString>,
 }
 

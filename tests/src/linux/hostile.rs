@@ -3,6 +3,8 @@
 //! Each attempt is one way to change bytes, size or seals, or to run them as a program. Beside it stand the exact answers
 //! for each kind of region; the control is the same call on memory that nobody sealed, where it must succeed.
 
+#![allow(clippy::useless_conversion)] // What the kernel answers has another type in 32 bits.
+
 use std::ffi::{CString, c_void};
 use std::fs::File;
 use std::io;
@@ -345,8 +347,7 @@ fn userfault(fd: RawFd) -> io::Result<()> {
         let faults = libc::syscall(libc::SYS_userfaultfd, libc::O_CLOEXEC);
         check(faults)?;
         let faults = OwnedFd::from_raw_fd(i32::try_from(faults).unwrap_or(-1));
-        // A request's type is another with each C library.
-        #[allow(clippy::cast_lossless, clippy::cast_possible_wrap)]
+        #[allow(clippy::cast_lossless, clippy::cast_possible_wrap)] // Its type is each C library's own.
         let call =
             |request: u32, argument: *mut u64| check(libc::ioctl(faults.as_raw_fd(), request as libc::Ioctl, argument));
         call(UFFDIO_API, [0xaa, 0, 0].as_mut_ptr())?;

@@ -138,7 +138,7 @@ const CALLS: &[(&str, &str, &str, &str)] = &[
     ("create-populated", "read", "", "EIO=fine EINTR=fine ENOMEM=fine"),
     // Filling. What can't be moved inside the kernel is read and written.
     ("", "sendfile", "", "EINTR=fine EINVAL=fine EIO=fine ENOMEM=fine EAGAIN=fine EOVERFLOW=fine"),
-    ("", "splice", "", "EINTR=fine EINVAL=fine ENOMEM=fine EAGAIN=fine"),
+    ("fill-pipe", "read", "", "EINTR=fine EIO=System EAGAIN=System ENOMEM=OutOfMemory"),
     ("", "write", "", "EINTR=fine EIO=System EFBIG=TooLarge ENOSPC=OutOfMemory ENOMEM=OutOfMemory EPERM=System"),
     ("copy-of", "pread64", "", "EINTR=fine EIO=System EISDIR=System ENOMEM=OutOfMemory"),
     ("output", "read", "", "EINTR=fine EIO=System ENOMEM=OutOfMemory"),

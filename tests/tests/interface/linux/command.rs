@@ -59,7 +59,7 @@ fn what_cannot_be_started_is_an_error_also_where_posix_spawn_does_not_tell() {
     let emulated = |args: &[&str]| Command::new("valgrind").arg("--quiet").arg(CHILD).args(args).output();
     match emulated(&["print", "started"]) {
         Ok(control) if control.stdout == b"started\n" => {}
-        Ok(control) => return skip(format_args!("valgrind runs no such program: {control:?}")),
+        Ok(control) => return skip(format_args!("valgrind runs no program of this kind here: {}", control.status)),
         Err(error) => return skip(format_args!("there is no valgrind: {error}")),
     }
     for (program, told) in [
