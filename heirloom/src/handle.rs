@@ -203,7 +203,7 @@ macro_rules! handle {
             }
 
             /// The same, over a descriptor that **every child inherits that anyone in this process starts**, for as long
-            /// as the answer lives.
+            /// as the answer lives. (On Windows, but for who lists what a child inherits, as this library's `Command` does.)
             ///
             /// # Errors
             /// [`ErrorKind::OutOfDescriptors`](crate::ErrorKind::OutOfDescriptors).

@@ -1,4 +1,16 @@
-//! What only Windows has: handles.
+//! What only Windows has: handles, in and out of regions.
+//!
+//! ```
+//! use std::os::windows::io::{AsHandle, OwnedHandle};
+//!
+//! use heirloom::FrozenRegion;
+//!
+//! let text = FrozenRegion::from_bytes("text")?;
+//! println!("{:?}", text.as_handle());
+//! let handle = OwnedHandle::try_from(text)?;
+//! assert_eq!(&*FrozenRegion::try_from(handle)?.map()?, b"text");
+//! # Ok::<(), heirloom::Error>(())
+//! ```
 
 use std::os::windows::io::{AsHandle, BorrowedHandle};
 
