@@ -2,6 +2,7 @@
 //! two marks, and then again. Its lines say of both times what came of it, whether the result was right, and what was left.
 
 #![allow(unsafe_code)]
+#![allow(clippy::useless_conversion)] // What the kernel answers has another type in 32 bits.
 
 use std::env;
 use std::fs::{self, File};
