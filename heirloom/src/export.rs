@@ -38,7 +38,7 @@ impl ExportString {
     /// `memory` is the object's or a duplicate of it, and of that kind.
     pub(crate) fn new(memory: &Memory, object: &Object, kind: Kind) -> Result<Self, Failure> {
         let (for_copies, size, identity) = (object.for_copies, object.size(), memory.identity()?);
-        Ok(Self { number: memory.hand_out(), kind, for_copies, size, identity })
+        Ok(Self { number: memory.number(), kind, for_copies, size, identity })
     }
 
     /// What NSPR would call it: 0 is `PR_PROT_READONLY`, 1 is `PR_PROT_READWRITE`, 2 is `PR_PROT_WRITECOPY`.

@@ -21,5 +21,6 @@ pub(crate) fn hand_down(variable: &mut Variable, name: &str, region: &impl Heirl
     let string = ExportString::new(&object.memory, &object, region.kind())
         .map_err(|failure| Error::system(format_args!("cannot hand down {object}"), failure))?;
     variable.push(name, string)?;
+    object.memory.hand_out();
     Ok(object)
 }

@@ -6,7 +6,7 @@ use std::os::fd::BorrowedFd;
 use std::path::Path;
 use std::ptr::{self, NonNull};
 
-use rustix::fs::{self, Mode, OFlags};
+use rustix::fs::{self, AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::mm::{self, MapFlags, ProtFlags};
 use rustix::process::Resource;
@@ -21,8 +21,8 @@ pub(crate) const HUGE_PAGE: u64 = 2 << 20;
 /// How many bytes a variable of the environment holds: as many as on Linux, so that what can be handed down is the same.
 pub(crate) const LONGEST_VARIABLE: usize = 128 << 10;
 
-/// How many bytes one page holds.
-pub(crate) fn page_size() -> u64 {
+/// Of what offsets of mappings must be multiples, in bytes.
+pub(crate) fn granule() -> u64 {
     rustix::param::page_size() as u64
 }
 
@@ -90,11 +90,20 @@ pub(super) fn sealed(errno: Errno) -> Failure {
 
 /// Makes a file in `directory` whose name is gone again when this returns.
 pub(super) fn unlinked(directory: &Path, size: u64) -> Result<std::os::fd::OwnedFd> {
-    let path = directory.join(format!(".heirloom-{:016x}", chance()));
+    // Once, so that it is the same one where the name is made and where it is taken away.
+    let directory = retry(|| fs::open(directory, OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()))?;
+    let name = format!(".heirloom-{:016x}", chance());
     let flags = OFlags::CREATE | OFlags::EXCL | OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-    let fd = retry(|| fs::open(&path, flags, Mode::RUSR | Mode::WUSR))?;
-    fs::unlink(&path)?;
+    let fd = retry(|| fs::openat(&directory, &name, flags, Mode::RUSR | Mode::WUSR))?;
+    fs::unlinkat(&directory, &name, AtFlags::empty())?;
     let fd = above_standard(fd)?;
+    if fs::fstat(&fd)?.st_nlink != 0 {
+        return Err(Failure {
+            kind: ErrorKind::System,
+            os: Errno::MLINK.into(),
+            hint: "another process gave the file a second name meanwhile: choose a directory that is this user's alone",
+        });
+    }
     retry(|| fs::ftruncate(&fd, size))?;
     write_zeros(&fd, size)?;
     Ok(fd)
@@ -113,8 +122,11 @@ fn write_zeros(fd: &std::os::fd::OwnedFd, size: u64) -> Result<()> {
 
 /// A number that nobody can foresee; it needn't be a secret.
 pub(super) fn chance() -> u64 {
-    use std::hash::BuildHasher;
-    std::hash::RandomState::new().hash_one(0)
+    let mut number = [0; 8];
+    // Not what the standard library draws, which a forked child goes on with as its parent does.
+    // SAFETY: It fills as many bytes as it is told, and knows of a fork.
+    unsafe { libc::arc4random_buf(number.as_mut_ptr().cast(), number.len()) };
+    u64::from_ne_bytes(number)
 }
 
 /// What is not to be had here.

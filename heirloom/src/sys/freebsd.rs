@@ -36,10 +36,12 @@ impl Memory {
         Ok(Self::over(unlinked(directory, size)?))
     }
 
-    /// Under which number another process may have it from now on. Nothing has to be remembered for that: the kernel itself
-    /// knows who can write.
-    pub(crate) fn hand_out(&self) -> i32 {
-        self.number()
+    /// From now on another process may have it. Nothing has to be remembered for that: the kernel itself knows who can write.
+    #[allow(clippy::unused_self)] // Others need it.
+    pub(crate) fn hand_out(&self) {}
+
+    pub(crate) fn status(&self) -> Result<Status> {
+        status(self)
     }
 
     #[allow(clippy::unused_self)] // Others need it.
@@ -151,16 +153,15 @@ pub(crate) fn status(fd: impl AsFd) -> Result<Status> {
     // What can't be sealed at all takes no more.
     let seals = fs::fcntl_get_seals(fd).ok();
     let has = |seal| seals.is_some_and(|seals| seals.contains(seal));
-    let writing = has(SealFlags::WRITE);
+    let (fixed, writing) = (has(SealFlags::SHRINK | SealFlags::GROW), has(SealFlags::WRITE));
     Ok(Status {
         identity: identity_of(&stat),
         size: u64::try_from(stat.st_size).unwrap_or(0),
-        granule: page_size(),
-        // Of memory the kernel counts no links; what can be sealed is no file.
-        unnamed: FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile
-            && (stat.st_nlink == 0 || seals.is_some()),
+        granule: granule(),
+        // Of memory the kernel counts no links, and of memory with a name it lets nobody set these seals.
+        unnamed: FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile && (stat.st_nlink == 0 || fixed),
         access: access(fd)?,
-        seals: Seals { size: has(SealFlags::SHRINK | SealFlags::GROW), new_writers: writing, writing },
+        seals: Seals { size: fixed, new_writers: writing, writing },
         sealable: seals.is_some_and(|seals| !seals.contains(SealFlags::SEAL)),
     })
 }

@@ -64,11 +64,9 @@ impl Memory {
         Ok(Self::over(fd))
     }
 
-    /// Under which number another process may have it from now on. Nothing has to be remembered for that: the kernel itself
-    /// knows who can write.
-    pub(crate) fn hand_out(&self) -> i32 {
-        self.number()
-    }
+    /// From now on another process may have it. Nothing has to be remembered for that: the kernel itself knows who can write.
+    #[allow(clippy::unused_self)] // Others need it.
+    pub(crate) fn hand_out(&self) {}
 
     pub(crate) fn status(&self) -> Result<Status> {
         status(self)

@@ -58,9 +58,12 @@ impl Label {
     }
 }
 
-/// Where the page behind a region of that size begins.
+/// How much is behind a region for its label: a whole page, also of a process that has larger ones than another.
+const LABEL: u64 = 16 << 10;
+
+/// Where what is behind a region of that size begins.
 fn label_offset(size: u64) -> Option<u64> {
-    size.checked_next_multiple_of(page_size())
+    size.checked_next_multiple_of(LABEL)
 }
 
 /// Shared memory, and who may write it.
@@ -70,6 +73,8 @@ pub(crate) struct Memory {
     writers: Arc<()>,
     size: u64,
     identity: Identity,
+    /// It is a file in a directory.
+    file: bool,
 }
 
 struct State {
@@ -88,7 +93,7 @@ impl Memory {
         if supply != Supply::AsTouched {
             return Err(unsupported(SUPPLY));
         }
-        let whole = label_offset(size).and_then(|label| label.checked_add(page_size())).ok_or(Errno::FBIG)?;
+        let whole = label_offset(size).and_then(|label| label.checked_add(LABEL)).ok_or(Errno::FBIG)?;
         let (fd, reader) = shared_memory()?;
         retry(|| fs::ftruncate(&fd, whole))?;
         let identity = Identity { device: chance(), inode: chance() };
@@ -98,14 +103,15 @@ impl Memory {
         // SAFETY: Mapped for writing, aligned to a page, and nobody else has it yet.
         unsafe { label.start().cast::<Label>().write_volatile(numbers) };
         let state = State { fd, reader: Some(reader), stage: Stage::Writable, label: None };
-        Ok(Self { state: state.into(), writers: Arc::default(), size, identity })
+        Ok(Self { state: state.into(), writers: Arc::default(), size, identity, file: false })
     }
 
     /// Makes a file in `directory` whose name is there for a moment.
     pub(crate) fn create_file(directory: &Path, size: u64) -> Result<Self> {
         let fd = unlinked(directory, size)?;
         let identity = identity_of(&fs::fstat(&fd)?);
-        Ok(Self { state: State::shared(fd, Stage::Writable).into(), writers: Arc::default(), size, identity })
+        let state = State::shared(fd, Stage::Writable);
+        Ok(Self { state: state.into(), writers: Arc::default(), size, identity, file: true })
     }
 
     /// What somebody else made, and was found to be memory.
@@ -115,8 +121,8 @@ impl Memory {
             seals if seals.new_writers => Stage::Published,
             _ => Stage::Writable,
         };
-        let (size, identity) = (status.size, status.identity);
-        Self { state: State::shared(fd, stage).into(), writers: Arc::default(), size, identity }
+        let (size, identity, file) = (status.size, status.identity, !status.seals.size);
+        Self { state: State::shared(fd, stage).into(), writers: Arc::default(), size, identity, file }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -134,24 +140,33 @@ impl Memory {
         self.state().fd.as_raw_fd()
     }
 
-    /// Under which number another process may have it from now on.
-    pub(crate) fn hand_out(&self) -> i32 {
-        self.as_fd().as_raw_fd()
+    /// Looking gives nothing out.
+    pub(crate) fn status(&self) -> Result<Status> {
+        status(self.state().fd.as_fd())
+    }
+
+    /// From now on another process may have it.
+    pub(crate) fn hand_out(&self) {
+        self.as_fd();
     }
 
     /// The same over a descriptor of its own, close-on-exec.
     pub(crate) fn duplicate(&self) -> io::Result<Self> {
-        duplicate(self).map(|fd| self.over(fd))
+        let fd = duplicate(&self.state().fd)?;
+        Ok(self.handed_out_over(fd))
     }
 
     /// The same over a descriptor of its own that every child inherits.
     pub(crate) fn duplicate_inheritable(&self) -> io::Result<Self> {
-        duplicate_inheritable(self).map(|fd| self.over(fd))
+        let fd = duplicate_inheritable(&self.state().fd)?;
+        Ok(self.handed_out_over(fd))
     }
 
-    fn over(&self, fd: OwnedFd) -> Self {
+    fn handed_out_over(&self, fd: OwnedFd) -> Self {
+        self.hand_out();
         let state = State::shared(fd, self.state().stage);
-        Self { state: state.into(), writers: Arc::default(), size: self.size, identity: self.identity }
+        let Self { size, identity, file, .. } = *self;
+        Self { state: state.into(), writers: Arc::default(), size, identity, file }
     }
 
     /// Ends the making of writers, where nobody else can make one.
@@ -185,6 +200,11 @@ impl Memory {
         if protection == Protection::Shared && state.stage != Stage::Writable {
             return Err(sealed(Errno::PERM));
         }
+        if protection == Protection::CopyOnWrite && !self.file {
+            return Err(unsupported(
+                "this system maps no shared memory copy-on-write: copy out of it what is to be changed",
+            ));
+        }
         let pages = map(state.fd.as_fd(), offset, len, protection)?;
         let writer = (protection == Protection::Shared).then(|| Arc::clone(&self.writers));
         Ok(View { pages, _writer: writer })
@@ -192,11 +212,15 @@ impl Memory {
 
     /// Reads what there is at an offset.
     pub(crate) fn read_at(&self, offset: u64, into: &mut [u8]) -> Result<usize> {
+        if self.file {
+            // Where somebody cuts it, that is an error and no signal.
+            return Ok(retry(|| rustix::io::pread(&self.state().fd, &mut *into, offset))?);
+        }
         let len = usize::try_from(self.size.saturating_sub(offset)).map_or(into.len(), |rest| rest.min(into.len()));
         if len == 0 {
             return Ok(0);
         }
-        let start = offset - offset % page_size();
+        let start = offset - offset % granule();
         let skipped = usize::try_from(offset - start).unwrap_or(usize::MAX);
         let view = self.map(start, skipped.saturating_add(len), Protection::ReadOnly, false)?;
         // SAFETY: A view starts on a page, and lives as long as these bytes.
@@ -374,21 +398,21 @@ pub(crate) fn status(fd: impl AsFd) -> Result<Status> {
     let mut status = Status {
         identity: identity_of(&stat),
         size: whole,
-        granule: page_size(),
+        granule: granule(),
         unnamed: file && stat.st_nlink == 0,
         access,
         seals: Seals { size: false, new_writers: false, writing: false },
         sealable: false,
     };
     // Of shared memory the kernel tells no type.
-    if stat.st_mode & libc::S_IFMT != 0 || access == Access::None || whole < page_size() {
+    if stat.st_mode & libc::S_IFMT != 0 || access == Access::None || whole < LABEL {
         return Ok(status);
     }
-    let page = map(fd, whole - page_size(), size_of::<Label>(), Protection::ReadOnly)?;
+    let page = map(fd, whole - LABEL, size_of::<Label>(), Protection::ReadOnly)?;
     // SAFETY: The page is mapped, aligned, and plain numbers whatever stands there.
     let label = unsafe { page.start().cast::<Label>().read_volatile() };
     let ours = label.magic == MAGIC && label.version == 1;
-    if ours && label_offset(label.size).is_some_and(|offset| offset == whole - page_size()) {
+    if ours && label_offset(label.size).is_some_and(|offset| offset == whole - LABEL) {
         let only_reading = |stage| access == Access::Read && label.stage() >= stage;
         status.identity = Identity { device: label.device, inode: label.inode };
         status.size = label.size;

@@ -55,6 +55,7 @@ impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
         match Errno::from_io_error(&error) {
             Some(errno) => errno.into(),
+            None if error.kind() == io::ErrorKind::OutOfMemory => Errno::NOMEM.into(),
             None => Self { kind: ErrorKind::System, os: error, hint: "" },
         }
     }
@@ -205,8 +206,18 @@ pub(crate) fn null() -> Result<OwnedFd> {
 /// Lets the children of `command` inherit a descriptor, in the child alone. `std` forks for this.
 pub(crate) fn pass_with_std(command: &mut std::process::Command, descriptor: impl AsFd + Send + Sync + 'static) {
     use std::os::unix::process::CommandExt;
-    // SAFETY: Between fork and exec the closure makes one system call and allocates nothing.
-    unsafe { command.pre_exec(move || set_close_on_exec(descriptor.as_fd(), false)) };
+    let number = descriptor.as_fd().as_raw_fd();
+    let clear = move || {
+        // It lives as long as the command.
+        let _ = &descriptor;
+        // SAFETY: A plain number in, an answer out.
+        match unsafe { libc::fcntl(number, libc::F_SETFD, 0) } {
+            -1 => Err(io::Error::last_os_error()),
+            _ => Ok(()),
+        }
+    };
+    // SAFETY: Between fork and exec the closure makes one system call, takes no lock and allocates nothing.
+    unsafe { command.pre_exec(clear) };
 }
 
 /// What Unix alone knows of starting programs.

@@ -11,7 +11,7 @@ use rustix::fs::{self, FileType};
 pub(crate) use super::bsd::*;
 pub(crate) use super::descriptor::Memory;
 pub(crate) use super::unix::*;
-use super::{Failure, Protection, Result, Seals, Status, Supply};
+use super::{Protection, Result, Seals, Status, Supply};
 
 const NO_MEMORY: &str = "this system has no memory without a name whose size could be fixed: a region that needs no seals \
                          can be an unnamed file, by RegionOptions::unsealed_file_in";
@@ -27,9 +27,12 @@ impl Memory {
         Ok(Self::over(unlinked(directory, size)?))
     }
 
-    /// Under which number another process may have it from now on.
-    pub(crate) fn hand_out(&self) -> i32 {
-        self.number()
+    /// From now on another process may have it, which changes nothing.
+    #[allow(clippy::unused_self)] // Others need it.
+    pub(crate) fn hand_out(&self) {}
+
+    pub(crate) fn status(&self) -> Result<Status> {
+        status(self)
     }
 
     #[allow(clippy::unused_self)] // Others need it.
@@ -82,13 +85,13 @@ impl Filling {
 }
 
 /// Asks the kernel what a descriptor is.
-pub(crate) fn status(fd: impl AsFd) -> std::result::Result<Status, Failure> {
+pub(crate) fn status(fd: impl AsFd) -> Result<Status> {
     let fd = fd.as_fd();
     let stat = fs::fstat(fd)?;
     Ok(Status {
         identity: identity_of(&stat),
         size: u64::try_from(stat.st_size).unwrap_or(0),
-        granule: page_size(),
+        granule: granule(),
         unnamed: FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile && stat.st_nlink == 0,
         access: access(fd)?,
         seals: Seals { size: false, new_writers: false, writing: false },

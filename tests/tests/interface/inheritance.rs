@@ -51,6 +51,14 @@ fn bad_names_and_names_in_use_are_refused_at_the_call() {
 }
 
 #[test]
+fn a_region_that_was_not_handed_down_after_all_can_still_be_frozen() {
+    let region = Region::create(1).unwrap();
+    let error = child(&["list"]).inherit("", &region).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    region.freeze().unwrap();
+}
+
+#[test]
 fn what_the_child_writes_the_parent_reads() {
     let region = Region::create(4096).unwrap();
     output(child(&["write", "a", "hello, parent"]).inherit("a", &region).unwrap());

@@ -74,9 +74,9 @@ fn a_batch_file_gets_its_arguments_whole() {
     let told = output(Command::new(&script).args(&args));
     assert_eq!(told.lines().collect::<Vec<_>>(), expected);
     // Also where the path ends with what the system ignores.
-    let mut dotted = script.clone().into_os_string();
-    dotted.push(". ");
-    for script in [script.as_os_str(), &dotted] {
+    for ending in ["", ". ", r"\.", "/.", r"\.\."] {
+        let mut script = script.clone().into_os_string();
+        script.push(ending);
         for refused in ["a\nb", "a\rb"] {
             let answer = Command::new(script).arg(refused).spawn();
             let expected = [ErrorKind::InvalidInput, ErrorKind::ProgramNotFound];

@@ -60,7 +60,9 @@ static STARTING: Mutex<()> = Mutex::new(());
 
 /// Starts a program, which inherits what is listed for it and nothing else.
 pub(crate) fn spawn(launch: &Launch<'_>) -> Result<Process> {
-    let program = find(launch)?;
+    // As the system will read it: `x.bat\.` is `x.bat`. And a relative one counts from this process's directory, where the
+    // interpreter of a batch file would count from the child's.
+    let program = std::path::absolute(find(launch)?).map_err(|error| cannot_run(launch, error))?;
     let (application, mut line) = prepared(&program, launch.args)?;
     let environment = environment::block(launch.environment)?;
     let directory = launch.directory.map(|directory| string(directory.as_os_str())).transpose()?;
@@ -75,7 +77,10 @@ pub(crate) fn spawn(launch: &Launch<'_>) -> Result<Process> {
 
     let mut startup = STARTUPINFOEXW::default();
     startup.StartupInfo.cb = len_of(&startup);
-    startup.StartupInfo.dwFlags = STARTF_USESTDHANDLES;
+    // A program without a console that has none gives none: the child then has those of a console of its own.
+    if standard.iter().any(Option::is_some) {
+        startup.StartupInfo.dwFlags = STARTF_USESTDHANDLES;
+    }
     let [stdin, stdout, stderr] =
         standard.each_ref().map(|handle| handle.as_ref().map_or(ptr::null_mut(), AsRawHandle::as_raw_handle));
     (startup.StartupInfo.hStdInput, startup.StartupInfo.hStdOutput, startup.StartupInfo.hStdError) =
@@ -99,7 +104,7 @@ pub(crate) fn spawn(launch: &Launch<'_>) -> Result<Process> {
         )
     };
     let failure = (answer == 0).then(io::Error::last_os_error);
-    drop((inheritable, starting));
+    drop((standard, inheritable, starting));
     if let Some(error) = failure {
         return Err(cannot_run(launch, error));
     }
@@ -112,8 +117,8 @@ pub(crate) fn spawn(launch: &Launch<'_>) -> Result<Process> {
 
 /// What is started, and the line that it is given.
 fn prepared(program: &Path, args: &[OsString]) -> Result<(Vec<u16>, Vec<u16>)> {
-    // As the system reads a path: without dots and spaces at the end. It would run such a file by its interpreter too, and
-    // quote nothing.
+    // As the system reads a path, also one that is to be taken as it is: without dots and spaces at the end. It would run
+    // such a file by its interpreter too, and quote nothing.
     let mut script = without_nul(program.as_os_str().encode_wide())?;
     while script.last().is_some_and(|last| [u16::from(b'.'), u16::from(b' ')].contains(last)) {
         script.pop();

@@ -86,9 +86,9 @@ impl Memory {
         unsafe { BorrowedHandle::borrow_raw(state.handle.as_raw_handle()) }
     }
 
-    /// Under which number another process may have it from now on.
-    pub(crate) fn hand_out(&self) -> i32 {
-        number_of(self.handle())
+    /// From now on another process may have it.
+    pub(crate) fn hand_out(&self) {
+        self.handle();
     }
 
     /// The number of its handle.
@@ -108,8 +108,10 @@ impl Memory {
 
     /// The same over a handle of its own, which no child inherits.
     pub(crate) fn duplicate(&self) -> io::Result<Self> {
-        let handle = self.handle().try_clone_to_owned()?;
-        let state = State::shared(handle, self.state().stage);
+        let mut state = self.state();
+        let handle = state.handle.try_clone()?;
+        state.sole &= state.stage != Stage::Writable;
+        let state = State::shared(handle, state.stage);
         let Self { layout, size, identity, .. } = *self;
         Ok(Self { state: state.into(), writers: Arc::default(), layout, size, identity })
     }

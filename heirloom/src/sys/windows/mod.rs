@@ -48,6 +48,7 @@ impl From<io::Error> for Failure {
                 (ErrorKind::OutOfDescriptors, "the system has no handles left for this process: close some")
             }
             Some(ERROR_NOT_ENOUGH_MEMORY | ERROR_OUTOFMEMORY) => (ErrorKind::OutOfMemory, "no memory is left"),
+            None if error.kind() == io::ErrorKind::OutOfMemory => (ErrorKind::OutOfMemory, "no memory is left"),
             Some(ERROR_COMMITMENT_LIMIT) => (ErrorKind::OutOfMemory, "the paging file is too small for it"),
             Some(ERROR_DISK_FULL) => (ErrorKind::OutOfMemory, "no space is left"),
             _ => (ErrorKind::System, ""),
