@@ -78,7 +78,7 @@ fn a_batch_file_gets_its_arguments_whole() {
         let mut script = script.clone().into_os_string();
         script.push(ending);
         for refused in ["a\nb", "a\rb"] {
-            let answer = Command::new(script).arg(refused).spawn();
+            let answer = Command::new(&script).arg(refused).spawn();
             let expected = [ErrorKind::InvalidInput, ErrorKind::ProgramNotFound];
             assert!(expected.contains(&answer.unwrap_err().kind()), "{script:?}");
         }
