@@ -13,6 +13,10 @@ const MARK: &str = "getpgid";
 
 /// Every call of the program and of what it starts: who made it, and its name; `None` where they can't be seen.
 fn trace(args: &[&str]) -> Option<Vec<(String, String)>> {
+    if cfg!(not(all(target_arch = "x86_64", target_env = "gnu"))) {
+        skip("the calls that are listed are those of x86-64 and glibc");
+        return None;
+    }
     let traced = tempfile::NamedTempFile::new().unwrap();
     let mut strace = Command::new("strace");
     match strace.args(["-f", "-qq", "-o"]).arg(traced.path()).arg(program()).args(args).output() {
