@@ -1,7 +1,9 @@
 //! Starting children with memory.
 
+use std::os::fd::{AsFd, AsRawFd};
 use std::process::{Command, Stdio};
 
+use command_fds::{CommandFdExt, FdMapping};
 use heirloom::Region;
 
 use super::Findings;
@@ -83,10 +85,7 @@ fn by_regions(findings: &mut Findings) {
     let names: Vec<_> = (0..500).map(|number| format!("region-{number}")).collect();
     let counts = [1, 2, 5, 10, 20, 50, 100, 200, 500];
     for count in counts {
-        let numbers: Vec<_> = regions[..count]
-            .iter()
-            .map(|region| std::os::fd::AsRawFd::as_raw_fd(&std::os::fd::AsFd::as_fd(region)))
-            .collect();
+        let numbers: Vec<_> = regions[..count].iter().map(|region| region.as_fd().as_raw_fd()).collect();
         let ours = || {
             let mut command = heirloom::Command::new(child());
             for (name, region) in names.iter().zip(&regions[..count]) {
@@ -95,9 +94,8 @@ fn by_regions(findings: &mut Findings) {
             assert!(command.status().unwrap().success());
         };
         let crates = || {
-            use command_fds::{CommandFdExt, FdMapping};
             let mapping = |(region, child_fd): (&Region, i32)| FdMapping {
-                parent_fd: std::os::fd::AsFd::as_fd(region).try_clone_to_owned().unwrap(),
+                parent_fd: region.as_fd().try_clone_to_owned().unwrap(),
                 child_fd,
             };
             let mut command = Command::new(child());

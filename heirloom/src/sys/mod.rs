@@ -145,3 +145,25 @@ pub(crate) struct Launch<'a> {
     /// What it inherits besides, under the same numbers.
     pub(crate) pass: &'a [&'a Memory],
 }
+
+/// What every child inherits that is started meanwhile, for as long as this lives.
+struct Inheritable<'a>(&'a [&'a Memory]);
+
+impl<'a> Inheritable<'a> {
+    fn new(pass: &'a [&'a Memory]) -> Result<Self> {
+        let this = Self(pass);
+        for memory in pass {
+            set_close_on_exec(memory, false)?;
+        }
+        Ok(this)
+    }
+}
+
+impl Drop for Inheritable<'_> {
+    fn drop(&mut self) {
+        for memory in self.0 {
+            // It is open, so this can't fail.
+            let _ = set_close_on_exec(memory, true);
+        }
+    }
+}

@@ -20,7 +20,7 @@ use rustix::io::{Errno, FdFlags};
 use rustix::mm;
 use rustix::process::{Pid, Signal, WaitOptions};
 
-use super::{Failure, Identity, Launch, Memory, Result};
+use super::{Failure, Identity, Inheritable, Launch, Result};
 use crate::ErrorKind;
 
 pub(crate) use std::os::fd::{BorrowedFd as Borrowed, OwnedFd as Owned};
@@ -415,28 +415,6 @@ fn try_exec(launch: &Launch<'_>) -> Result<std::convert::Infallible> {
     let errno = prepared.try_each(|program| Err::<std::convert::Infallible, _>(prepared.become_program(program)));
     drop((inheritable, signals));
     errno.map_err(|errno| cannot_run(launch, errno))
-}
-
-/// Descriptors without close-on-exec, for as long as this lives.
-struct Inheritable<'a>(&'a [&'a Memory]);
-
-impl<'a> Inheritable<'a> {
-    fn new(pass: &'a [&'a Memory]) -> Result<Self> {
-        let this = Self(pass);
-        for memory in pass {
-            set_close_on_exec(memory, false)?;
-        }
-        Ok(this)
-    }
-}
-
-impl Drop for Inheritable<'_> {
-    fn drop(&mut self) {
-        for memory in self.0 {
-            // The descriptor is open, so this can't fail.
-            let _ = set_close_on_exec(memory, true);
-        }
-    }
 }
 
 /// What becomes of signals in this process, of those that a new program expects otherwise: Rust ignores SIGPIPE, and a

@@ -28,9 +28,9 @@ use windows_sys::Win32::System::Threading::{
     UpdateProcThreadAttribute, WaitForSingleObject,
 };
 
-use super::{Memory, arguments, code_of, environment, last_failure, len_of, os_error, set_close_on_exec};
+use super::{arguments, code_of, environment, last_failure, len_of, os_error};
 use crate::ErrorKind;
-use crate::sys::{Failure, Launch, Result};
+use crate::sys::{Failure, Inheritable, Launch, Result};
 
 /// What Windows alone knows of starting programs: nothing, so far.
 #[derive(Clone, Copy, Default)]
@@ -156,28 +156,6 @@ fn standard(launch: &Launch<'_>) -> Result<[Option<OwnedHandle>; 3]> {
         *made = Some(unsafe { OwnedHandle::from_raw_handle(to) });
     }
     Ok(standard)
-}
-
-/// Handles that can be inherited, for as long as this lives.
-struct Inheritable<'a>(&'a [&'a Memory]);
-
-impl<'a> Inheritable<'a> {
-    fn new(pass: &'a [&'a Memory]) -> Result<Self> {
-        let this = Self(pass);
-        for memory in pass {
-            set_close_on_exec(memory, false)?;
-        }
-        Ok(this)
-    }
-}
-
-impl Drop for Inheritable<'_> {
-    fn drop(&mut self) {
-        for memory in self.0 {
-            // The handle is open, so this can't fail.
-            let _ = set_close_on_exec(memory, true);
-        }
-    }
 }
 
 /// Which handles a child inherits, as the system takes it.
