@@ -2,21 +2,21 @@
 
 #![allow(unsafe_code, non_snake_case)]
 
-use std::ffi::{OsStr, c_char};
+use std::ffi::c_char;
 use std::fmt;
-use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::ptr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
-use heirloom::Command;
 
 use crate::error::{Code, Failure, Result, answer};
 use crate::file_map::{Shared, ours};
 use crate::handles::Handles;
 use crate::nspr::{self, Nspr};
 use crate::sys;
-use crate::types::{PRFileDesc, PRFileMap, PRProcessAttr, PRStatus, string, text};
+use crate::types::{PRFileDesc, PRFileMap, PRProcessAttr, PRStatus, os_string, string, text};
+
+/// How many bytes the name of a region has at most.
+const LONGEST_NAME: usize = 240;
 
 /// All that are not destroyed yet.
 static ATTRIBUTES: Handles<Mutex<Attributes>> = Handles::new();
@@ -170,7 +170,8 @@ pub unsafe extern "C" fn PR_ProcessAttrSetCurrentDirectory(
     answer(PRStatus::Failure, || {
         // SAFETY: By the caller.
         let directory = unsafe { string(directory, "the directory") }?;
-        locked(&*find(attributes)?).directory = Some(OsStr::from_bytes(directory.to_bytes()).into());
+        let directory = os_string(directory.to_bytes())?.into_owned();
+        locked(&*find(attributes)?).directory = Some(directory.into());
         Ok(PRStatus::Success)
     })
 }
@@ -227,8 +228,11 @@ pub unsafe extern "C" fn PR_ProcessAttrSetInheritableFileMap(
         // SAFETY: By the caller.
         let name = unsafe { text(name, "the name of the file map") }?;
         let region = Arc::clone(ours(file_map)?.shared());
-        // Now, rather than at the start, is when to say what is wrong with a name.
-        region.current().inherit(&mut Command::new(""), name)?;
+        // Now, rather than at the start, is when to say what is wrong with a name. To try it out would hand it down.
+        if name.is_empty() || name.len() > LONGEST_NAME {
+            let why = format!("cannot hand down a region as {name:?}: a name has 1 to {LONGEST_NAME} bytes");
+            return Err(Failure::new(Code::InvalidArgument, why));
+        }
         let regions = &mut locked(&attributes).regions;
         if regions.iter().any(|(other, _)| other == name) {
             let why = format!("cannot hand down a region as {name:?}: another one has that name on these attributes");

@@ -5,16 +5,17 @@
 use std::borrow::Cow;
 use std::cell::{Cell, UnsafeCell};
 use std::ffi::{CString, c_char};
+use std::io;
 use std::panic::{self, AssertUnwindSafe};
 
-use heirloom::{Error, ErrorKind};
-use rustix::io::Errno;
-
 use crate::nspr::{self, Nspr};
+use crate::sys::code_of;
+use heirloom::{Error, ErrorKind};
 
 /// NSPR's codes, as many as are used here, see [prerr.h](https://firefox-source-docs.mozilla.org/nspr/reference/nspr_error_handling.html).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(i32)]
+#[allow(dead_code)] // Not every system answers all of them.
 pub(crate) enum Code {
     OutOfMemory = -6000,
     BadDescriptor = -5999,
@@ -60,19 +61,18 @@ impl Failure {
     }
 
     /// What a system call failed for.
-    pub(crate) fn system(tried: &str, errno: Errno) -> Self {
-        Self { code: code_of(errno), os: errno.raw_os_error(), text: format!("{tried}: {errno}").into() }
+    pub(crate) fn system(tried: &str, error: &io::Error) -> Self {
+        let os = error.raw_os_error().unwrap_or(0);
+        Self { code: code_of(os), os, text: format!("{tried}: {error}").into() }
     }
-}
 
-impl Failure {
     /// What the Rust library failed for, with advice for C in place of its own.
     pub(crate) fn of(error: &Error, advice: &str) -> Self {
         Self { text: error.without_advice().to_owned().into(), ..Self::in_its_words(error) }.advised(advice)
     }
 
     fn in_its_words(error: &Error) -> Self {
-        let errno = error.os_error().map(Errno::from_raw_os_error);
+        let of_system = error.os_error().map(code_of);
         let code = match error.kind() {
             ErrorKind::InvalidInput
             | ErrorKind::OutOfBounds
@@ -88,14 +88,14 @@ impl Failure {
             ErrorKind::StillWritable => Code::FileIsBusy,
             ErrorKind::Sealed => Code::NoAccessRights,
             ErrorKind::Unsupported => Code::OperationNotSupported,
-            ErrorKind::ProgramNotRunnable => match errno.map(code_of) {
+            ErrorKind::ProgramNotRunnable => match of_system {
                 // Too long a list of arguments, or no program at all.
                 None | Some(Code::Unknown) => Code::InvalidArgument,
                 Some(code) => code,
             },
-            ErrorKind::OutOfMemory => errno.map_or(Code::OutOfMemory, code_of),
-            ErrorKind::OutOfDescriptors => errno.map_or(Code::ProcDescTableFull, code_of),
-            _ => errno.map_or(Code::Unknown, code_of),
+            ErrorKind::OutOfMemory => of_system.unwrap_or(Code::OutOfMemory),
+            ErrorKind::OutOfDescriptors => of_system.unwrap_or(Code::ProcDescTableFull),
+            _ => of_system.unwrap_or(Code::Unknown),
         };
         Self { code, os: error.os_error().unwrap_or(0), text: error.to_string().into() }
     }
@@ -119,25 +119,6 @@ fn advice(kind: ErrorKind) -> Option<&'static str> {
         }
         ErrorKind::AlreadyTaken => Some("its last file map was closed: keep one open"),
         _ => None,
-    }
-}
-
-fn code_of(errno: Errno) -> Code {
-    match errno {
-        Errno::PERM | Errno::ACCESS => Code::NoAccessRights,
-        Errno::NOENT => Code::FileNotFound,
-        Errno::NOTDIR => Code::NotDirectory,
-        Errno::LOOP => Code::Loop,
-        Errno::NAMETOOLONG => Code::NameTooLong,
-        Errno::BADF => Code::BadDescriptor,
-        Errno::NOMEM => Code::OutOfMemory,
-        Errno::NOSPC | Errno::DQUOT => Code::NoDeviceSpace,
-        Errno::AGAIN => Code::InsufficientResources,
-        Errno::MFILE => Code::ProcDescTableFull,
-        Errno::NFILE => Code::SysDescTableFull,
-        Errno::INVAL => Code::InvalidArgument,
-        Errno::TXTBSY | Errno::BUSY => Code::FileIsBusy,
-        _ => Code::Unknown,
     }
 }
 

@@ -3,10 +3,7 @@
 #![allow(unsafe_code, non_snake_case)]
 
 use std::collections::BTreeMap;
-use std::ffi::{CStr, OsStr, c_char, c_void};
-use std::mem;
-use std::os::fd::AsFd;
-use std::os::unix::ffi::OsStrExt;
+use std::ffi::{CStr, c_char, c_void};
 use std::path::Path;
 use std::ptr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -19,7 +16,7 @@ use crate::handles::{Found, Handles};
 use crate::nspr::{self, Nspr};
 use crate::processes;
 use crate::sys;
-use crate::types::{PRFileMap, PRStatus};
+use crate::types::{PRFileMap, PRStatus, os_string};
 
 /// `PR_PROT_READONLY`, `PR_PROT_READWRITE` and `PR_PROT_WRITECOPY`.
 const READ_ONLY: u32 = 0;
@@ -127,20 +124,20 @@ impl Memory {
         // From here on C owns the mapping, so nothing unmaps it by itself.
         Ok(match self {
             Self::Writable(region) => {
-                let mapping = mem::ManuallyDrop::new(region.map_part(offset, len)?);
-                mapping.as_mut_ptr()
+                let mapping = region.map_part(offset, len)?;
+                sys::give_away(mapping.as_mut_ptr(), len, mapping)
             }
             Self::Published(region) => {
-                let mapping = mem::ManuallyDrop::new(region.map_part(offset, len)?);
-                mapping.as_ptr().cast_mut()
+                let mapping = region.map_part(offset, len)?;
+                sys::give_away(mapping.as_ptr().cast_mut(), len, mapping)
             }
             Self::Frozen(region) if region.is_for_copies() => {
-                let mut mapping = mem::ManuallyDrop::new(region.map_copy_part(offset, len)?);
-                mapping.as_mut_ptr()
+                let mut mapping = region.map_copy_part(offset, len)?;
+                sys::give_away(mapping.as_mut_ptr(), len, mapping)
             }
             Self::Frozen(region) => {
-                let mapping = mem::ManuallyDrop::new(region.map_part(offset, len)?);
-                mapping.as_ptr().cast_mut()
+                let mapping = region.map_part(offset, len)?;
+                sys::give_away(mapping.as_ptr().cast_mut(), len, mapping)
             }
         })
     }
@@ -211,7 +208,7 @@ impl FileMap {
         let fresh = memory.export()?;
         use_it(fresh.as_str())?;
         // Only now, so that a call that fails hands nothing to anybody.
-        sys::set_inheritable(fresh.as_fd()).map_err(|errno| Failure::system("cannot export a region", errno))?;
+        sys::set_inheritable(&fresh).map_err(|error| Failure::system("cannot export a region", &error))?;
         self.know_as(Origin::ExportString(fresh.to_string()));
         exports.push((kind, fresh));
         Ok(())
@@ -300,8 +297,8 @@ pub unsafe extern "C" fn PR_OpenAnonFileMap(directory: *const c_char, size: usiz
     answer(ptr::null_mut(), || {
         // SAFETY: By the caller.
         let directory = (!directory.is_null()).then(|| unsafe { CStr::from_ptr(directory) });
-        let directory = directory.map(|directory| Path::new(OsStr::from_bytes(directory.to_bytes())));
-        open(FileMap::new(Memory::create(directory, size, protection)?))
+        let directory = directory.map(|directory| os_string(directory.to_bytes())).transpose()?;
+        open(FileMap::new(Memory::create(directory.as_deref().map(Path::new), size, protection)?))
     })
 }
 
@@ -334,7 +331,7 @@ pub unsafe extern "C" fn PR_MemUnmap(address: *mut c_void, len: u32) -> PRStatus
         }
         // SAFETY: By the caller.
         unsafe { sys::unmap(address, len as usize) }
-            .map_err(|errno| Failure::system(&format!("cannot unmap {len} bytes at {address:p}"), errno))
+            .map_err(|error| Failure::system(&format!("cannot unmap {len} bytes at {address:p}"), &error))
             .map_err(|failure| {
                 failure.advised("give the address that PR_MemMap returned, and the length it was given")
             })?;
@@ -361,7 +358,7 @@ pub unsafe extern "C" fn PR_CloseFileMap(file_map: *mut PRFileMap) -> PRStatus {
 /// Of what offsets must be multiples, in bytes.
 #[unsafe(no_mangle)]
 pub extern "C" fn PR_GetMemMapAlignment() -> i32 {
-    i32::try_from(sys::page_size()).unwrap_or(i32::MAX)
+    i32::try_from(sys::granule()).unwrap_or(i32::MAX)
 }
 
 /// Shuts out every new writer.

@@ -30,7 +30,7 @@ impl<T> Handles<T> {
     }
 
     pub(crate) fn open(&self, object: Arc<T>) -> Result<usize> {
-        let address = self.reserved.take(APART).map_err(|errno| Failure::system("cannot make a handle", errno))?;
+        let address = self.reserved.take(APART).map_err(|error| Failure::system("cannot make a handle", &error))?;
         self.lock().insert(address, object);
         Ok(address)
     }

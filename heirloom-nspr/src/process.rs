@@ -2,32 +2,25 @@
 
 #![allow(unsafe_code, non_snake_case)]
 
-use std::ffi::{CStr, OsStr, c_char};
-use std::os::unix::ffi::OsStrExt;
+use std::ffi::{CStr, c_char};
+use std::io;
+use std::path::{Path, PathBuf};
 use std::ptr;
-use std::sync::mpsc::{self, Sender};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::thread;
 
-use heirloom::os::unix::CommandExt;
 use heirloom::{Command, Stdio};
-use rustix::io::Errno;
-use rustix::process::Pid;
 
 use crate::attributes::{Attributes, InheritedFile};
 use crate::error::{Code, Failure, Result, answer, set_code};
-use crate::processes::{NotKilled, PRProcess, Place};
-use crate::sys::{self, Ending};
-use crate::types::{PRProcessAttr, PRStatus, string, strings};
+use crate::processes::{PRProcess, Place};
+use crate::sys::{self, Child, Ending, Reaper};
+use crate::types::{PRProcessAttr, PRStatus, os_string, string, strings};
 
 /// Where NSPR's `PR_GetInheritedFD` looks, in the child.
 const INHERITED_FILES: &str = "NSPR_INHERIT_FDS";
 
 /// NSPR's exit code of a process that a signal ended.
 const SIGNALLED: i32 = 256;
-
-/// How much stack a reaper needs, and more.
-const REAPER_STACK: usize = 64 << 10;
 
 /// What C passes to start a process.
 struct Program<'a> {
@@ -58,19 +51,17 @@ impl Program<'_> {
         }
     }
 
-    fn start(&self) -> Result<Pid> {
-        // NSPR looks no program up in the PATH.
-        let path = self.path.to_bytes();
-        let here = if path.contains(&b'/') || path.is_empty() { &b""[..] } else { b"./" };
-        let mut command = Command::new(OsStr::from_bytes(&[here, path].concat()));
-        command.keep_signals(true);
-        let mut args = self.args.iter().map(|arg| OsStr::from_bytes(arg.to_bytes()));
+    fn start(&self) -> Result<Child> {
+        let mut command = Command::new(not_searched(os_string(self.path.to_bytes())?.as_ref()));
+        sys::start_as_nspr_does(&mut command);
+        let args = self.args.iter().map(|arg| os_string(arg.to_bytes())).collect::<Result<Vec<_>>>()?;
+        let mut args = args.into_iter();
         command.arg0(args.next().unwrap_or_default()).args(args);
         if let Some(environment) = &self.environment {
             command.env_clear();
             // Of two that set one variable, the first is what programs find.
             for (key, value) in environment.iter().rev().filter_map(|variable| split(variable.to_bytes())) {
-                command.env(key, value);
+                command.env(os_string(key)?, os_string(value)?);
             }
         }
         let attributes = &self.attributes;
@@ -92,15 +83,20 @@ impl Program<'_> {
         stderr.transpose()?.map(|stderr| command.stderr(stderr));
         let child = command.spawn()?;
         streams.started();
-        let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
-        pid.ok_or_else(|| Failure::new(Code::Unknown, "the process has no number"))
+        Child::new(child).ok_or_else(|| Failure::new(Code::Unknown, "the process has no number"))
     }
 }
 
+/// A path that says where the program is: NSPR looks none up in the PATH.
+fn not_searched(path: &Path) -> PathBuf {
+    let bare = path.parent() == Some(Path::new(""));
+    if bare { Path::new(".").join(path) } else { path.to_owned() }
+}
+
 /// The name and the value of a variable; the first byte is always the name's.
-fn split(variable: &[u8]) -> Option<(&OsStr, &OsStr)> {
+fn split(variable: &[u8]) -> Option<(&[u8], &[u8])> {
     let equals = variable.iter().skip(1).position(|byte| *byte == b'=')? + 1;
-    Some((OsStr::from_bytes(&variable[..equals]), OsStr::from_bytes(&variable[equals + 1..])))
+    Some((&variable[..equals], &variable[equals + 1..]))
 }
 
 /// What starts change about descriptors that are redirected, for a moment: one at a time.
@@ -121,7 +117,7 @@ struct Redirected {
 impl Redirected {
     /// `inherited` are those that the child is to find under their own numbers all the same.
     fn redirect(&mut self, number: i32, inherited: &[InheritedFile]) -> Result<Stdio> {
-        let failed = |errno| Failure::system("cannot redirect a standard stream", errno);
+        let failed = |error| Failure::system("cannot redirect a standard stream", &error);
         self.lock.get_or_insert_with(|| REDIRECTING.lock().unwrap_or_else(PoisonError::into_inner));
         let file = sys::duplicate(number).map_err(failed)?;
         if !sys::set_blocking(number, true).map_err(failed)? {
@@ -166,7 +162,7 @@ pub unsafe extern "C" fn PR_CreateProcess(
         // SAFETY: By the caller.
         let program = unsafe { Program::new(path, args, environment, attributes) }?;
         // First, since there is no way back once the program runs.
-        let place = Place::new().map_err(|errno| Failure::system("cannot start a process", errno))?;
+        let place = Place::new().map_err(|error| Failure::system("cannot start a process", &error))?;
         sys::keep_exit_codes();
         let process = place.fill(program.start()?);
         Ok(ptr::from_ref(process).cast_mut())
@@ -188,35 +184,19 @@ pub unsafe extern "C" fn PR_CreateProcessDetached(
         // SAFETY: By the caller.
         let program = unsafe { Program::new(path, args, environment, attributes) }?;
         let reaper = reaper()?;
-        let pid = program.start()?;
-        // It waits for just this.
-        let _ = reaper.send(pid);
+        reaper.reap(program.start()?);
         Ok(PRStatus::Success)
     })
 }
 
-/// A thread that waits for the process it is told, so that the kernel forgets it when it ends.
-fn reaper() -> Result<Sender<Pid>> {
-    let (sender, receiver) = mpsc::channel();
-    let reap = move || {
-        if let Ok(pid) = receiver.recv() {
-            // Where somebody else waited for it, all is done too.
-            let _ = sys::reap(pid);
-        }
-    };
-    // No signal of the program's is ever handled on so small a stack.
-    let thread = thread::Builder::new().name("heirloom-reaper".to_owned()).stack_size(REAPER_STACK);
-    sys::with_signals_blocked(|| thread.spawn(reap)).map_err(|error| {
-        let errno = Errno::from_io_error(&error).unwrap_or(Errno::AGAIN);
-        Failure::system("cannot start the thread that would wait for a detached process", errno)
-    })?;
-    Ok(sender)
+fn reaper() -> Result<Reaper> {
+    Reaper::new().map_err(|error| Failure::system("cannot prepare to wait for a detached process", &error))
 }
 
-/// The process that C means, which can still be waited for.
-fn waitable(process: *const PRProcess) -> Result<(&'static PRProcess, Pid)> {
+/// The process that C means, while it can be waited for, and what `work` says of it.
+fn with_child<T>(process: *const PRProcess, work: impl FnOnce(Child) -> T) -> Result<(&'static PRProcess, T)> {
     let process = PRProcess::at(process);
-    process.and_then(|process| Some((process, process.pid()?))).ok_or_else(gone)
+    process.and_then(|process| Some((process, process.with_child(work)?))).ok_or_else(gone)
 }
 
 fn gone() -> Failure {
@@ -231,19 +211,15 @@ fn gone() -> Failure {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn PR_WaitProcess(process: *mut PRProcess, exit_code: *mut i32) -> PRStatus {
     answer(PRStatus::Failure, || {
-        let (process, pid) = waitable(process)?;
+        let failed = |error: io::Error| {
+            let why = sys::why_not_waited_for(&error).unwrap_or("cannot wait for a process");
+            Failure::system(why, &error)
+        };
+        let (process, end) = with_child(process, Child::end)?;
         // In two steps: while its number is still its own, nobody new may be about to use it.
-        let ended = sys::wait_until_ended(pid);
-        if !process.take() {
-            return Err(gone());
-        }
-        let ending = ended.and_then(|()| sys::reap(pid)).map_err(|errno| match errno {
-            Errno::CHILD => {
-                let why = "it ended, but nobody knows how: the program waited for it by itself, or ignores SIGCHLD";
-                Failure::system(why, errno)
-            }
-            errno => Failure::system("cannot wait for a process", errno),
-        })?;
+        let ended = end.map_err(failed)?.wait();
+        let child = process.take().ok_or_else(gone)?;
+        let ending = ended.and_then(|()| child.reap()).map_err(failed)?;
         if !exit_code.is_null() {
             let code = match ending {
                 Ending::Exited(code) => code,
@@ -260,12 +236,9 @@ pub unsafe extern "C" fn PR_WaitProcess(process: *mut PRProcess, exit_code: *mut
 #[unsafe(no_mangle)]
 pub extern "C" fn PR_DetachProcess(process: *mut PRProcess) -> PRStatus {
     answer(PRStatus::Failure, || {
-        let (process, pid) = waitable(process)?;
+        let (process, ()) = with_child(process, |_| ())?;
         let reaper = reaper()?;
-        if !process.take() {
-            return Err(gone());
-        }
-        let _ = reaper.send(pid);
+        reaper.reap(process.take().ok_or_else(gone)?);
         Ok(PRStatus::Success)
     })
 }
@@ -275,13 +248,14 @@ pub extern "C" fn PR_DetachProcess(process: *mut PRProcess) -> PRStatus {
 /// A signal handler may call it, also while another thread waits for the process.
 #[unsafe(no_mangle)]
 pub extern "C" fn PR_KillProcess(process: *mut PRProcess) -> PRStatus {
-    let killed = PRProcess::at(process).map_or(Err(NotKilled::Gone), PRProcess::kill);
-    let (code, os) = match killed {
-        Ok(()) => return PRStatus::Success,
-        Err(NotKilled::System(Errno::PERM)) => (Code::NoAccessRights, Errno::PERM.raw_os_error()),
-        Err(NotKilled::System(errno)) => (Code::InvalidArgument, errno.raw_os_error()),
-        Err(NotKilled::Gone) => (Code::InvalidArgument, 0),
+    let killed = PRProcess::at(process).and_then(|process| process.with_child(Child::kill));
+    let os = match killed {
+        Some(Ok(true)) => return PRStatus::Success,
+        // Others may have waited for it: a `wait` of the program's own, or the kernel, where SIGCHLD is ignored.
+        Some(Ok(false)) | None => 0,
+        Some(Err(error)) => error.raw_os_error().unwrap_or(0),
     };
-    set_code(code, os);
+    let refused = sys::code_of(os) == Code::NoAccessRights;
+    set_code(if refused { Code::NoAccessRights } else { Code::InvalidArgument }, os);
     PRStatus::Failure
 }

@@ -2,29 +2,28 @@
 
 #![allow(unsafe_code)]
 
+use std::io;
 use std::mem;
+use std::process;
 use std::ptr;
-use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
-use rustix::io::Errno;
-use rustix::process::Pid;
-
 use crate::reserved::Reserved;
-use crate::sys;
+use crate::sys::{self, AtomicNumber, Child};
 
 /// What C holds of a process. Its address is never used for another one, and stays readable for ever, so whatever is
 /// done with it when the process is long gone is refused.
 #[derive(Debug)]
 #[repr(C, align(16))]
 pub struct PRProcess {
-    /// Programs look at this, for want of a function that tells it.
-    pid: AtomicI32,
-    /// `WAITABLE`, and how many are about to signal it; 0 once it is gone, and in memory never used.
+    /// What the system knows the child by. Programs look at this, for want of a function that tells it.
+    child: AtomicNumber,
+    /// `WAITABLE`, and how many rely on its being so; 0 once it is gone, and in memory never used.
     state: AtomicU32,
     /// Whose child it is: to a process that was forked off it is a stranger.
-    parent: AtomicI32,
+    parent: AtomicU32,
 }
 
 const WAITABLE: u32 = 1 << 31;
@@ -45,7 +44,7 @@ const SIZE: usize = mem::size_of::<PRProcess>();
 pub(crate) struct Place(&'static PRProcess);
 
 impl Place {
-    pub(crate) fn new() -> Result<Self, Errno> {
+    pub(crate) fn new() -> io::Result<Self> {
         let mut next = NEXT.lock().unwrap_or_else(PoisonError::into_inner);
         let (page, offset) = *next;
         if page == 0 || offset == sys::page_size() {
@@ -64,11 +63,11 @@ impl Place {
     }
 
     /// The process is there.
-    pub(crate) fn fill(self, pid: Pid) -> &'static PRProcess {
+    pub(crate) fn fill(self, child: Child) -> &'static PRProcess {
         let place = self.0;
         mem::forget(self);
-        place.pid.store(pid.as_raw_nonzero().get(), Ordering::Relaxed);
-        place.parent.store(sys::own_number(), Ordering::Relaxed);
+        place.child.store(child.number(), Ordering::Relaxed);
+        place.parent.store(process::id(), Ordering::Relaxed);
         place.state.store(WAITABLE, Ordering::Release);
         place
     }
@@ -103,13 +102,6 @@ pub(crate) fn contains(address: usize) -> bool {
     PAGES.contains(address)
 }
 
-/// Why nothing was sent.
-pub(crate) enum NotKilled {
-    /// It was waited for, or detached; or it never was a process.
-    Gone,
-    System(Errno),
-}
-
 impl PRProcess {
     /// The process that C means, if it ever was one. Takes no lock.
     pub(crate) fn at(address: *const Self) -> Option<&'static Self> {
@@ -119,45 +111,38 @@ impl PRProcess {
         place.then(|| unsafe { &*ptr::with_exposed_provenance(address) })
     }
 
-    /// Its number, while it can be waited for.
-    pub(crate) fn pid(&self) -> Option<Pid> {
+    /// The child, while it can be waited for.
+    fn child(&self) -> Option<Child> {
         let waitable = self.state.load(Ordering::Acquire) & WAITABLE != 0;
-        if waitable && self.parent.load(Ordering::Relaxed) == sys::own_number() {
-            Pid::from_raw(self.pid.load(Ordering::Relaxed))
+        if waitable && self.parent.load(Ordering::Relaxed) == process::id() {
+            Child::of_number(self.child.load(Ordering::Relaxed))
         } else {
             None
         }
     }
 
-    /// From now on nobody signals it, and only the caller may wait for it; `false` where somebody else had it first.
-    /// The place may vanish.
-    pub(crate) fn take(&self) -> bool {
+    /// Does something short with the child, which is surely still this one: who waits for it waits for this first. `None`
+    /// where it was waited for or detached. A signal handler may do this at any time: it takes no lock, and no memory.
+    pub(crate) fn with_child<T>(&self, work: impl FnOnce(Child) -> T) -> Option<T> {
+        let add = |state| (state & WAITABLE != 0).then_some(state + 1);
+        self.state.fetch_update(Ordering::AcqRel, Ordering::Acquire, add).ok()?;
+        let done = self.child().map(work);
+        self.state.fetch_sub(1, Ordering::AcqRel);
+        done
+    }
+
+    /// From now on the child is the caller's alone; `None` where somebody else had it first. The place may vanish.
+    pub(crate) fn take(&self) -> Option<Child> {
+        let child = self.child()?;
         if self.state.fetch_and(!WAITABLE, Ordering::AcqRel) & WAITABLE == 0 {
-            return false;
+            return None;
         }
-        // Whoever is about to signal it has two system calls to make.
+        // Whoever relies on it has a few system calls to make.
         while self.state.load(Ordering::Acquire) != 0 {
             thread::yield_now();
         }
         release(page_of(self));
-        true
-    }
-
-    /// Ends it. A signal handler may do this at any time: no lock, no memory, and the number is surely its own, since
-    /// whoever waits for it waits for this first.
-    pub(crate) fn kill(&self) -> Result<(), NotKilled> {
-        let add = |state| (state & WAITABLE != 0).then_some(state + 1);
-        self.state.fetch_update(Ordering::AcqRel, Ordering::Acquire, add).map_err(|_| NotKilled::Gone)?;
-        let sent = match self.pid() {
-            // Others may have waited for it: a `wait` of the program's own, or the kernel, where SIGCHLD is ignored.
-            Some(pid) => sys::kill_child(pid).map_err(|errno| match errno {
-                Errno::SRCH => NotKilled::Gone,
-                errno => NotKilled::System(errno),
-            }),
-            None => Err(NotKilled::Gone),
-        };
-        self.state.fetch_sub(1, Ordering::AcqRel);
-        sent
+        Some(child)
     }
 }
 
@@ -170,25 +155,25 @@ mod tests {
 
     /// A process that can be neither waited for nor signalled.
     fn nobody() -> &'static PRProcess {
-        Place::new().unwrap().fill(Pid::from_raw(i32::MAX).unwrap())
+        Place::new().unwrap().fill(Child::of_number(0x7fff_fffc).unwrap())
     }
 
     #[test]
-    fn whoever_waits_for_it_waits_for_those_about_to_signal_it() {
-        let (process, sent) = (nobody(), AtomicBool::new(false));
+    fn whoever_takes_it_waits_for_those_that_rely_on_it() {
+        let (process, done) = (nobody(), AtomicBool::new(false));
         process.state.fetch_add(1, Ordering::AcqRel);
         thread::scope(|scope| {
             let taken = scope.spawn(|| {
-                assert!(process.take());
-                assert!(sent.load(Ordering::Acquire));
+                assert!(process.take().is_some());
+                assert!(done.load(Ordering::Acquire));
             });
-            while process.pid().is_some() {
+            while process.child().is_some() {
                 thread::yield_now();
             }
-            // From here on nobody new may signal it; this one still may.
-            assert!(matches!(process.kill(), Err(NotKilled::Gone)));
+            // From here on nobody new may rely on it; this one still may.
+            assert!(process.with_child(|_| ()).is_none());
             thread::sleep(Duration::from_millis(20));
-            sent.store(true, Ordering::Release);
+            done.store(true, Ordering::Release);
             process.state.fetch_sub(1, Ordering::AcqRel);
             taken.join().unwrap();
         });
@@ -198,12 +183,12 @@ mod tests {
     fn it_is_taken_once_and_its_page_is_given_back_after_the_last() {
         let places = sys::page_size() / SIZE - 1;
         let all: Vec<_> = (0..3 * places).map(|_| nobody()).collect();
-        assert!(all.iter().all(|process| process.take()));
-        assert!(all.iter().all(|process| !process.take() && process.pid().is_none()));
+        assert!(all.iter().all(|process| process.take().is_some()));
+        assert!(all.iter().all(|process| process.take().is_none() && process.child().is_none()));
         // The first pages are full and done with; the last may still be given out.
-        assert!(all[..places].iter().all(|process| process.pid.load(Ordering::Relaxed) == 0));
+        assert!(all[..places].iter().all(|process| process.child.load(Ordering::Relaxed) == 0));
         let another = nobody();
-        assert!(all.iter().all(|process| !ptr::eq(*process, another)) && another.take());
+        assert!(all.iter().all(|process| !ptr::eq(*process, another)) && another.take().is_some());
     }
 
     #[test]
@@ -214,6 +199,6 @@ mod tests {
         for nonsense in [0, 8, address + 1, address + 8, page_of(process), &raw const process as usize] {
             assert!(PRProcess::at(ptr::without_provenance(nonsense)).is_none(), "{nonsense:x}");
         }
-        assert!(process.take());
+        assert!(process.take().is_some());
     }
 }

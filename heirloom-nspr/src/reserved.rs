@@ -1,9 +1,8 @@
 //! Addresses that are given out once and never again, so that what is closed can't be mistaken for anything else.
 
+use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
-
-use rustix::io::Errno;
 
 use crate::sys;
 
@@ -45,12 +44,12 @@ impl Reserved {
     }
 
     /// The start of `size` bytes that nobody had before. All sizes asked for must be the same power of two.
-    pub(crate) fn take(&self, size: usize) -> Result<usize, Errno> {
+    pub(crate) fn take(&self, size: usize) -> io::Result<usize> {
         let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
         if next.offset == FIRST << next.range {
             *next = Position { range: next.range + 1, offset: 0 };
         }
-        let start = self.starts.get(next.range).ok_or(Errno::NOMEM)?;
+        let start = self.starts.get(next.range).ok_or(io::ErrorKind::OutOfMemory)?;
         if start.load(Ordering::Relaxed) == 0 {
             // Released, so that who finds the range by `contains` also finds its memory zero.
             start.store(sys::reserve(FIRST << next.range, self.usable)?, Ordering::Release);

@@ -2,9 +2,11 @@
 
 #![allow(unsafe_code)]
 
-use std::ffi::{CStr, c_char};
+use std::borrow::Cow;
+use std::ffi::{CStr, OsStr, c_char};
 
 use crate::error::{Code, Failure, Result};
+use crate::sys;
 
 /// What most functions return.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +58,15 @@ pub(crate) unsafe fn text<'a>(pointer: *const c_char, what: &str) -> Result<&'a 
     // SAFETY: By the caller.
     let string = unsafe { string(pointer, what) }?;
     string.to_str().map_err(|_| Failure::new(Code::InvalidArgument, format!("{what} is not UTF-8: {string:?}")))
+}
+
+/// Bytes from C as the system's own kind of string.
+pub(crate) fn os_string(bytes: &[u8]) -> Result<Cow<'_, OsStr>> {
+    sys::os_string(bytes).map_err(|error| {
+        let shown = String::from_utf8_lossy(bytes);
+        Failure::system(&format!("cannot read {shown:?}"), &error)
+            .advised("use the encoding that this program runs with")
+    })
 }
 
 /// A list of strings that must be there, with a null behind them.

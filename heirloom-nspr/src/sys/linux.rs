@@ -12,7 +12,7 @@ pub(crate) use super::unix::*;
 
 /// Ends a child that nobody waited for; where that number is no such child's any more, `Errno::SRCH`. For signal handlers,
 /// too: nothing but system calls.
-pub(crate) fn kill_child(pid: Pid) -> Result<(), Errno> {
+pub(super) fn kill_child(pid: Pid) -> Result<(), Errno> {
     let look = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
     let looked = |answer: Result<_, Errno>| answer.map(drop).map_err(|_| Errno::SRCH);
     // By a descriptor, so that what is looked at and what is signalled is one process, whatever becomes of the number.

@@ -2,15 +2,26 @@
 
 #![allow(unsafe_code)]
 
-use std::ffi::{CStr, c_void};
-use std::mem::MaybeUninit;
+use std::borrow::Cow;
+use std::ffi::{CStr, OsStr, c_void};
+use std::io;
+use std::mem::{self, MaybeUninit};
 use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
 use std::ptr;
+use std::sync::atomic::AtomicI32;
+use std::sync::mpsc::{self, Sender};
+use std::thread;
 
+use heirloom::os::unix::CommandExt;
+use heirloom::{Command, Export};
 use rustix::fs::OFlags;
 use rustix::io::{Errno, FdFlags};
 use rustix::mm::{self, Advice, MapFlags, ProtFlags};
 use rustix::process::{Pid, WaitId, WaitIdOptions, WaitIdStatus};
+
+use super::kill_child;
+use crate::error::Code;
 
 /// The lowest number of a descriptor that isn't standard input, output or error.
 const LOWEST: RawFd = 3;
@@ -22,8 +33,13 @@ pub(crate) fn page_size() -> usize {
     rustix::param::page_size()
 }
 
+/// Of what offsets of mappings are multiples.
+pub(crate) fn granule() -> usize {
+    page_size()
+}
+
 /// Takes addresses for good: with memory behind them that is zero, or with nothing.
-pub(crate) fn reserve(len: usize, usable: bool) -> Result<usize, Errno> {
+pub(crate) fn reserve(len: usize, usable: bool) -> io::Result<usize> {
     let prot = if usable { ProtFlags::READ | ProtFlags::WRITE } else { ProtFlags::empty() };
     let flags = MapFlags::PRIVATE | MapFlags::NORESERVE;
     // SAFETY: The kernel chooses addresses that nothing else in this process uses.
@@ -40,18 +56,24 @@ pub(crate) unsafe fn clear_page(page: *mut c_void) {
     let _ = unsafe { mm::madvise(page, page_size(), Advice::LinuxDontNeed) };
 }
 
+/// Leaves a mapping, which starts there, to C: `unmap` ends it.
+pub(crate) fn give_away<T>(address: *mut u8, _len: usize, mapping: T) -> *mut u8 {
+    mem::forget(mapping);
+    address
+}
+
 /// # Safety
 /// The caller's caller says that these bytes are a mapping of its own, and that it needs them no more.
-pub(crate) unsafe fn unmap(address: *mut c_void, len: usize) -> Result<(), Errno> {
+pub(crate) unsafe fn unmap(address: *mut c_void, len: usize) -> io::Result<()> {
     // SAFETY: By the caller.
-    match unsafe { mm::munmap(address, len) } {
+    Ok(match unsafe { mm::munmap(address, len) } {
         // Of huge pages, only whole ones go.
         Err(Errno::INVAL) if address.addr() % HUGE_PAGE == 0 && len % HUGE_PAGE != 0 => {
             // SAFETY: By the caller: the mapping goes on to the end of the huge page.
             unsafe { mm::munmap(address, len.next_multiple_of(HUGE_PAGE)) }
         }
         answer => answer,
-    }
+    }?)
 }
 
 /// Whether what is open under that number is close-on-exec; `None` where nothing is.
@@ -60,12 +82,12 @@ pub(crate) fn is_close_on_exec(number: RawFd) -> Option<bool> {
 }
 
 /// From now on every child inherits it.
-pub(crate) fn set_inheritable(fd: BorrowedFd<'_>) -> Result<(), Errno> {
-    rustix::io::fcntl_setfd(fd, FdFlags::empty())
+pub(crate) fn set_inheritable(export: &Export) -> io::Result<()> {
+    Ok(rustix::io::fcntl_setfd(export, FdFlags::empty())?)
 }
 
 /// Makes what is open under that number close-on-exec, or not; tells whether it was.
-pub(crate) fn set_close_on_exec(number: RawFd, on: bool) -> Result<bool, Errno> {
+pub(crate) fn set_close_on_exec(number: RawFd, on: bool) -> io::Result<bool> {
     look_at(number, |fd| {
         let mut flags = rustix::io::fcntl_getfd(fd)?;
         let was = flags.contains(FdFlags::CLOEXEC);
@@ -81,21 +103,21 @@ pub(crate) fn is_standard(number: RawFd) -> bool {
 }
 
 /// A descriptor of our own of what is open under that number.
-pub(crate) fn duplicate(number: RawFd) -> Result<OwnedFd, Errno> {
+pub(crate) fn duplicate(number: RawFd) -> io::Result<OwnedFd> {
     look_at(number, |fd| rustix::io::fcntl_dupfd_cloexec(fd, LOWEST))
 }
 
 /// Looks at what is open under a number that somebody else wrote down.
-fn look_at<T>(number: RawFd, look: impl FnOnce(BorrowedFd<'_>) -> Result<T, Errno>) -> Result<T, Errno> {
+fn look_at<T>(number: RawFd, look: impl FnOnce(BorrowedFd<'_>) -> Result<T, Errno>) -> io::Result<T> {
     if number < 0 {
-        return Err(Errno::BADF);
+        return Err(Errno::BADF.into());
     }
     // SAFETY: It is not -1. Where it isn't open, or not for long, the kernel says so to `look`.
-    look(unsafe { BorrowedFd::borrow_raw(number) })
+    Ok(look(unsafe { BorrowedFd::borrow_raw(number) })?)
 }
 
 /// Makes reads and writes wait, or not; tells whether they did.
-pub(crate) fn set_blocking(number: RawFd, blocking: bool) -> Result<bool, Errno> {
+pub(crate) fn set_blocking(number: RawFd, blocking: bool) -> io::Result<bool> {
     look_at(number, |fd| {
         let mut flags = rustix::fs::fcntl_getfl(fd)?;
         let was = !flags.contains(OFlags::NONBLOCK);
@@ -108,7 +130,7 @@ pub(crate) fn set_blocking(number: RawFd, blocking: bool) -> Result<bool, Errno>
 }
 
 /// Does something with every signal blocked in this thread, and in those that it starts meanwhile.
-pub(crate) fn with_signals_blocked<T>(work: impl FnOnce() -> T) -> T {
+fn with_signals_blocked<T>(work: impl FnOnce() -> T) -> T {
     let (mut all, mut before) = (MaybeUninit::uninit(), MaybeUninit::uninit());
     // SAFETY: `sigfillset` initializes the one set, and the mask that was there the other; neither can fail.
     unsafe {
@@ -163,11 +185,6 @@ impl Library {
     }
 }
 
-/// This process's number.
-pub(crate) fn own_number() -> i32 {
-    rustix::process::getpid().as_raw_nonzero().get()
-}
-
 /// How a child ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ending {
@@ -194,19 +211,125 @@ pub(crate) fn keep_exit_codes() {
     unsafe { libc::sigaction(libc::SIGCHLD, &raw const action, ptr::null_mut()) };
 }
 
-/// Waits until a child ended. It stays to be waited for, so that its number stays its own.
-pub(crate) fn wait_until_ended(pid: Pid) -> Result<(), Errno> {
-    wait(pid, WaitIdOptions::EXITED | WaitIdOptions::NOWAIT).map(drop)
+/// What a child is known by, to C as well.
+pub(crate) type AtomicNumber = AtomicI32;
+
+/// A child that nobody waited for yet.
+#[derive(Clone, Copy)]
+pub(crate) struct Child(Pid);
+
+impl Child {
+    #[allow(clippy::needless_pass_by_value)] // Elsewhere it is a handle.
+    pub(crate) fn new(child: heirloom::Child) -> Option<Self> {
+        Self::of_number(i32::try_from(child.id()).ok()?)
+    }
+
+    pub(crate) fn of_number(number: i32) -> Option<Self> {
+        Pid::from_raw(number).map(Self)
+    }
+
+    pub(crate) fn number(self) -> i32 {
+        self.0.as_raw_nonzero().get()
+    }
+
+    /// What is waited for until it ended.
+    #[allow(clippy::unnecessary_wraps)] // Elsewhere it takes a handle.
+    pub(crate) fn end(self) -> io::Result<End> {
+        Ok(End(self.0))
+    }
+
+    /// Waits until it ended, and tells how. From then on its number may be another process's.
+    pub(crate) fn reap(self) -> io::Result<Ending> {
+        let status = wait(self.0, WaitIdOptions::EXITED)?.ok_or(Errno::CHILD)?;
+        Ok(status.exit_status().map_or(Ending::Signalled, Ending::Exited))
+    }
+
+    /// Ends it at once; `false` where that number is no such child's any more. For signal handlers, too: nothing but
+    /// system calls.
+    pub(crate) fn kill(self) -> io::Result<bool> {
+        match kill_child(self.0) {
+            Err(Errno::SRCH) => Ok(false),
+            answer => Ok(answer.map(|()| true)?),
+        }
+    }
 }
 
-/// Waits until a child ended, and tells how. From then on its number may be another process's.
-pub(crate) fn reap(pid: Pid) -> Result<Ending, Errno> {
-    let status = wait(pid, WaitIdOptions::EXITED)?.ok_or(Errno::CHILD)?;
-    Ok(status.exit_status().map_or(Ending::Signalled, Ending::Exited))
+/// The end of a child.
+pub(crate) struct End(Pid);
+
+impl End {
+    /// Waits for it. The child stays to be waited for, so that its number stays its own.
+    pub(crate) fn wait(&self) -> io::Result<()> {
+        wait(self.0, WaitIdOptions::EXITED | WaitIdOptions::NOWAIT).map(drop)
+    }
 }
 
-fn wait(pid: Pid, options: WaitIdOptions) -> Result<Option<WaitIdStatus>, Errno> {
-    retry(|| rustix::process::waitid(WaitId::Pid(pid), options))
+fn wait(pid: Pid, options: WaitIdOptions) -> io::Result<Option<WaitIdStatus>> {
+    Ok(retry(|| rustix::process::waitid(WaitId::Pid(pid), options))?)
+}
+
+/// What to say of a child that couldn't be waited for, where there is something to say.
+pub(crate) fn why_not_waited_for(error: &io::Error) -> Option<&'static str> {
+    let nobody = error.raw_os_error() == Some(Errno::CHILD.raw_os_error());
+    nobody.then_some("it ended, but nobody knows how: the program waited for it by itself, or ignores SIGCHLD")
+}
+
+/// How much stack a reaper needs, and more.
+const REAPER_STACK: usize = 64 << 10;
+
+/// A thread that waits for a child, so that the kernel forgets it when it ends.
+pub(crate) struct Reaper(Sender<Child>);
+
+impl Reaper {
+    pub(crate) fn new() -> io::Result<Self> {
+        let (sender, receiver) = mpsc::channel::<Child>();
+        let reap = move || {
+            if let Ok(child) = receiver.recv() {
+                // Where somebody else waited for it, all is done too.
+                let _ = child.reap();
+            }
+        };
+        // No signal of the program's is ever handled on so small a stack.
+        let thread = thread::Builder::new().name("heirloom-reaper".to_owned()).stack_size(REAPER_STACK);
+        with_signals_blocked(|| thread.spawn(reap))?;
+        Ok(Self(sender))
+    }
+
+    pub(crate) fn reap(self, child: Child) {
+        // It waits for just this.
+        let _ = self.0.send(child);
+    }
+}
+
+/// Starts programs as NSPR does.
+pub(crate) fn start_as_nspr_does(command: &mut Command) {
+    command.keep_signals(true);
+}
+
+/// Bytes from C as the system's own kind of string.
+#[allow(clippy::unnecessary_wraps)] // Elsewhere they have an encoding.
+pub(crate) fn os_string(bytes: &[u8]) -> io::Result<Cow<'_, OsStr>> {
+    Ok(OsStr::from_bytes(bytes).into())
+}
+
+/// NSPR's code for one of the system's.
+pub(crate) fn code_of(errno: i32) -> Code {
+    match errno {
+        libc::EPERM | libc::EACCES => Code::NoAccessRights,
+        libc::ENOENT => Code::FileNotFound,
+        libc::ENOTDIR => Code::NotDirectory,
+        libc::ELOOP => Code::Loop,
+        libc::ENAMETOOLONG => Code::NameTooLong,
+        libc::EBADF => Code::BadDescriptor,
+        libc::ENOMEM => Code::OutOfMemory,
+        libc::ENOSPC | libc::EDQUOT => Code::NoDeviceSpace,
+        libc::EAGAIN => Code::InsufficientResources,
+        libc::EMFILE => Code::ProcDescTableFull,
+        libc::ENFILE => Code::SysDescTableFull,
+        libc::EINVAL => Code::InvalidArgument,
+        libc::ETXTBSY | libc::EBUSY => Code::FileIsBusy,
+        _ => Code::Unknown,
+    }
 }
 
 /// Does again what a signal interrupted.

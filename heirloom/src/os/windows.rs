@@ -12,7 +12,7 @@
 //! # Ok::<(), heirloom::Error>(())
 //! ```
 
-use std::os::windows::io::{AsHandle, BorrowedHandle};
+use std::os::windows::io::{AsHandle, BorrowedHandle, OwnedHandle};
 
 use crate::{Child, Export, FrozenRegion, ReadOnlyRegion, Region};
 
@@ -47,5 +47,12 @@ impl AsHandle for Export {
 impl AsHandle for Child {
     fn as_handle(&self) -> BorrowedHandle<'_> {
         self.process.as_handle()
+    }
+}
+
+/// The process's handle alone; its streams are closed, where they were piped and not taken.
+impl From<Child> for OwnedHandle {
+    fn from(child: Child) -> Self {
+        child.process.into()
     }
 }

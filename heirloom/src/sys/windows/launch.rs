@@ -55,6 +55,12 @@ impl AsHandle for Process {
     }
 }
 
+impl From<Process> for OwnedHandle {
+    fn from(process: Process) -> Self {
+        process.handle
+    }
+}
+
 /// One start at a time: what is inheritable for the length of one call is taken back before the next.
 static STARTING: Mutex<()> = Mutex::new(());
 
