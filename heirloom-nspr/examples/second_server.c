@@ -1,6 +1,6 @@
 /*
  * The second protocol, the server: turns memory into a string, and starts a
- * client with magic of its own, here fork and exec and a variable.
+ * client with magic of its own: a variable, and what the system starts programs by.
  *
  *     second_server ./second_client
  */
@@ -10,8 +10,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#if defined(_WIN32)
+#include <process.h>
+#else
 #include <sys/wait.h>
 #include <unistd.h>
+#endif
 
 #define SIZE 65536
 
@@ -24,13 +28,37 @@ static void fail(const char *what)
     exit(1);
 }
 
+/* What a client exited with; it inherits all that can be inherited. */
+static int run(const char *client, const char *fmstring)
+{
+#if defined(_WIN32)
+    char variable[sizeof "GREETINGS=" + PR_FILEMAP_STRING_BUFSIZE];
+
+    sprintf(variable, "GREETINGS=%s", fmstring);
+    if (_putenv(variable) != 0)
+        return -1;
+    return (int)_spawnl(_P_WAIT, client, client, (char *)NULL);
+#else
+    int status;
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        setenv("GREETINGS", fmstring, 1);
+        execl(client, client, (char *)NULL);
+        _exit(127);
+    }
+    if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
+        return -1;
+    return WEXITSTATUS(status);
+#endif
+}
+
 int main(int argc, char **argv)
 {
     char fmstring[PR_FILEMAP_STRING_BUFSIZE];
     PRFileMap *fm;
     char *addr;
-    pid_t pid;
-    int status;
+    int code;
 
     if (argc != 2) {
         fprintf(stderr, "usage: %s CLIENT\n", argv[0]);
@@ -47,17 +75,12 @@ int main(int argc, char **argv)
         fail("PR_MemMap");
     strcpy(addr, "hello from the server");
 
-    pid = fork();
-    if (pid == 0) {
-        setenv("GREETINGS", fmstring, 1);
-        execl(argv[1], argv[1], (char *)NULL);
-        _exit(127);
-    }
-    if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFEXITED(status)) {
+    code = run(argv[1], fmstring);
+    if (code < 0) {
         fprintf(stderr, "the client didn't exit\n");
         return 1;
     }
-    printf("the client exited with %d and wrote: %s\n", WEXITSTATUS(status), addr);
+    printf("the client exited with %d and wrote: %s\n", code, addr);
 
     if (PR_MemUnmap(addr, SIZE) != PR_SUCCESS)
         fail("PR_MemUnmap");

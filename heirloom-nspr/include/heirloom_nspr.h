@@ -65,6 +65,7 @@
 #else /* without NSPR's headers */
 
 #include <stddef.h>
+#include <stdint.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -75,7 +76,7 @@ typedef unsigned int PRUint32;
 #if defined(__LP64__)
 typedef long PRInt64;
 #else
-__extension__ typedef long long PRInt64;
+typedef int64_t PRInt64;
 #endif
 typedef PRInt64 PROffset64;
 typedef size_t PRSize;
@@ -86,7 +87,7 @@ typedef enum { PR_FAILURE = -1, PR_SUCCESS = 0 } PRStatus;
 /* A piece of anonymous shared memory. */
 typedef struct PRFileMap PRFileMap;
 
-/* A process that PR_CreateProcess started. It begins with its number (a pid_t). */
+/* A process that PR_CreateProcess started. It begins with its number (a pid_t); on Windows with its HANDLE. */
 typedef struct PRProcess PRProcess;
 
 /* What a process is to be started with. */

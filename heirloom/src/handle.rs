@@ -179,6 +179,8 @@ macro_rules! handle {
             /// [`ErrorKind::OutOfDescriptors`](crate::ErrorKind::OutOfDescriptors).
             ///
             /// ```
+            /// # #[cfg(unix)]
+            /// # fn main() -> heirloom::Result<()> {
             /// # use heirloom::*;
             /// use std::os::fd::{AsFd, AsRawFd};
             /// use std::os::unix::process::CommandExt;
@@ -196,7 +198,10 @@ macro_rules! handle {
             ///     });
             /// }
             /// assert!(command.status().is_ok_and(|status| status.success()));
-            /// # Ok::<(), Error>(())
+            /// # Ok(())
+            /// # }
+            /// # #[cfg(not(unix))]
+            /// # fn main() {}
             /// ```
             pub fn export(&self) -> $crate::Result<$crate::Export> {
                 crate::export::export(&self.0, self.kind())

@@ -6,9 +6,11 @@ pub mod soundness;
 #[cfg(windows)]
 mod windows;
 
+use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
 use std::fmt::Display;
 use std::io::{self, Write};
-use std::process::Output;
+use std::path::{Path, PathBuf};
+use std::process::{self, Output};
 
 use heirloom::Command;
 
@@ -34,6 +36,22 @@ pub fn skip(why: impl Display) {
 #[must_use]
 pub fn emulated() -> bool {
     std::env::var_os("HEIRLOOM_EMULATED").is_some()
+}
+
+/// Builds the C library, and tells where it is. `target` is cargo's folder for what it builds here.
+///
+/// # Panics
+/// Where it can't be built.
+#[must_use]
+pub fn build_c_library(target: &Path) -> PathBuf {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = process::Command::new(cargo);
+    // Of another system, that folder is one within cargo's own, which cargo finds by itself.
+    let folder = if std::env::var_os("CARGO_BUILD_TARGET").is_some() { target.parent().unwrap() } else { target };
+    command.args(["build", "--quiet", "--locked", "--package", "heirloom-nspr", "--target-dir"]).arg(folder);
+    command.current_dir(env!("CARGO_MANIFEST_DIR"));
+    assert!(command.status().unwrap().success());
+    target.join("debug").join(format!("{DLL_PREFIX}heirloom_nspr{DLL_SUFFIX}"))
 }
 
 /// Numbers that look random and are the same in every run, see Marsaglia's "Xorshift RNGs" (2003).

@@ -1,6 +1,8 @@
 //! Windows. Programs use the library by itself here: NSPR is not looked for.
 
 #![allow(unsafe_code)]
+// The numbers of the system are of either sign.
+#![allow(clippy::cast_possible_wrap, clippy::cast_sign_loss)]
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -65,11 +67,13 @@ pub(crate) unsafe fn clear_page(page: *mut c_void) {
     }
 }
 
-/// The mappings that C has, by their addresses, and how many bytes each shows. Windows unmaps whole ones only, and nobody
-/// but their objects knows who may write.
-static MAPPINGS: Mutex<BTreeMap<usize, (usize, Box<dyn Send>)>> = Mutex::new(BTreeMap::new());
+/// A mapping that C has: how many bytes it shows, and its object.
+type GivenAway = (usize, Box<dyn Send>);
 
-fn mappings() -> MutexGuard<'static, BTreeMap<usize, (usize, Box<dyn Send>)>> {
+/// All of them, by their addresses. Windows unmaps whole ones only, and nobody but their objects knows who may write.
+static MAPPINGS: Mutex<BTreeMap<usize, GivenAway>> = Mutex::new(BTreeMap::new());
+
+fn mappings() -> MutexGuard<'static, BTreeMap<usize, GivenAway>> {
     MAPPINGS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -231,7 +235,7 @@ impl Child {
     }
 
     fn handle(self) -> *mut c_void {
-        ptr::without_provenance_mut(self.0.cast_unsigned())
+        ptr::without_provenance_mut(self.0 as usize)
     }
 
     /// What is waited for until it ended: a handle of its own, since who takes the child closes the other.
@@ -249,7 +253,7 @@ impl Child {
         // SAFETY: The handle is open, and the code lives during the call.
         match unsafe { GetExitCodeProcess(handle.0.as_raw_handle(), &raw mut code) } {
             0 => Err(io::Error::last_os_error()),
-            _ => Ok(Ending::Exited(code.cast_signed())),
+            _ => Ok(Ending::Exited(code as i32)),
         }
     }
 
@@ -317,7 +321,7 @@ pub(crate) fn os_string(bytes: &[u8]) -> io::Result<Cow<'_, OsStr>> {
         match unsafe { MultiByteToWideChar(CP_ACP, MB_ERR_INVALID_CHARS, bytes.as_ptr(), len, into.as_mut_ptr(), room) }
         {
             0 => Err(io::Error::last_os_error()),
-            len => Ok(len.cast_unsigned() as usize),
+            len => Ok(len as usize),
         }
     };
     let mut wide = vec![0; convert(&mut [])?];
@@ -327,12 +331,12 @@ pub(crate) fn os_string(bytes: &[u8]) -> io::Result<Cow<'_, OsStr>> {
 
 /// The error of that number.
 fn os_error(code: u32) -> io::Error {
-    io::Error::from_raw_os_error(code.cast_signed())
+    io::Error::from_raw_os_error(code as i32)
 }
 
 /// NSPR's code for one of the system's.
 pub(crate) fn code_of(error: i32) -> Code {
-    match error.cast_unsigned() {
+    match error as u32 {
         ERROR_ACCESS_DENIED => Code::NoAccessRights,
         ERROR_FILE_NOT_FOUND | ERROR_PATH_NOT_FOUND | ERROR_INVALID_NAME => Code::FileNotFound,
         ERROR_DIRECTORY => Code::NotDirectory,

@@ -24,7 +24,7 @@ static const struct {
 };
 
 /* Tells which error a call that failed left behind, and makes sure that it says why. */
-static void tell(int failed, const char *function, const char *input)
+static void report(int failed, const char *function, const char *input)
 {
     const char *name = "another error";
     char text[1024] = "";
@@ -48,15 +48,15 @@ static void tell(int failed, const char *function, const char *input)
     CHECK(PR_GetError() == 0 && PR_GetOSError() == 0 && PR_GetErrorTextLength() == 0);
 }
 
-#define NO_MAP(call, input) tell((call) == NULL, function, input)
-#define FAILS(call, input) tell((call) == PR_FAILURE, function, input)
+#define NO_MAP(call, input) report((call) == NULL, function, input)
+#define FAILS(call, input) report((call) == PR_FAILURE, function, input)
 
 /* For a function that returns nothing. */
-#define TELLS(call, input) (PR_SetError(0, 0), (call), tell(PR_GetError() != 0, function, input))
+#define TELLS(call, input) (PR_SetError(0, 0), (call), report(PR_GetError() != 0, function, input))
 
-int main(void)
+int main(int argc, char **argv)
 {
-    char small[16], big[PR_FILEMAP_STRING_BUFSIZE + 1], mine[PR_FILEMAP_STRING_BUFSIZE];
+    char small[16], big[PR_FILEMAP_STRING_BUFSIZE], mine[PR_FILEMAP_STRING_BUFSIZE];
     char longest[242];
     char no_utf8[] = "\xff";
     char *true_args[] = {(char *)"true", NULL};
@@ -75,10 +75,13 @@ int main(void)
     PRInt32 code, page = PR_GetMemMapAlignment();
     char *addr;
 
+    /* As a program that does nothing. */
+    if (argc == 1 && strcmp(argv[0], "true") == 0)
+        return 0;
     CHECK(theirs != NULL && attr != NULL && destroyed != NULL && page > 0);
     CHECK(PR_CloseFileMap(closed) == PR_SUCCESS);
     PR_DestroyProcessAttr(destroyed);
-    snprintf(no_program, sizeof no_program, "/tmp/heirloom-errors-%d", (int)getpid());
+    snprintf(no_program, sizeof no_program, TEMPORARY "heirloom-errors-%d.exe", (int)getpid());
 
     function = "PR_OpenAnonFileMap";
     NO_MAP(PR_OpenAnonFileMap(NULL, 0, PR_PROT_READWRITE), "a size of 0");
@@ -121,7 +124,8 @@ int main(void)
 
     function = "PR_ImportFileMapFromString";
     CHECK(PR_ExportFileMapAsString(fm, sizeof mine, mine) == PR_SUCCESS);
-    snprintf(big, sizeof big, "%s0", mine);
+    strcpy(big, mine);
+    big[strlen(big) - 1] ^= 1;
     NO_MAP(PR_ImportFileMapFromString(NULL), "NULL");
     NO_MAP(PR_ImportFileMapFromString(""), "an empty string");
     NO_MAP(PR_ImportFileMapFromString("5:1"), "a string of NSPR's own");
@@ -160,13 +164,13 @@ int main(void)
     TELLS(PR_ProcessAttrSetStdioRedirect(NULL, PR_StandardInput, NULL), "attributes that are NULL");
     TELLS(PR_ProcessAttrSetStdioRedirect(attr, (PRSpecialFD)3, NULL), "a stream of 3");
     function = "PR_CreateProcess";
-    NO_MAP(PR_CreateProcess("/bin/true", true_args, NULL, attr), "attributes with such a redirection");
+    NO_MAP(PR_CreateProcess(A_PROGRAM, true_args, NULL, attr), "attributes with such a redirection");
     PR_ResetProcessAttr(attr);
 #if !defined(HEIRLOOM_WITH_NSPR)
     function = "PR_ProcessAttrSetStdioRedirect";
     TELLS(PR_ProcessAttrSetStdioRedirect(attr, PR_StandardInput, (PRFileDesc *)&outside), "a file, where there is no NSPR");
     function = "PR_CreateProcess";
-    NO_MAP(PR_CreateProcess("/bin/true", true_args, NULL, attr), "attributes with that redirection");
+    NO_MAP(PR_CreateProcess(A_PROGRAM, true_args, NULL, attr), "attributes with that redirection");
     PR_ResetProcessAttr(attr);
     function = "PR_ProcessAttrSetInheritableFD";
     FAILS(PR_ProcessAttrSetInheritableFD(attr, (PRFileDesc *)&outside, "name"), "a file, where there is no NSPR");
@@ -197,36 +201,40 @@ int main(void)
 
     function = "PR_CreateProcess";
     NO_MAP(PR_CreateProcess(NULL, true_args, NULL, NULL), "a path that is NULL");
-    NO_MAP(PR_CreateProcess("/bin/true", NULL, NULL, NULL), "arguments that are NULL");
-    NO_MAP(PR_CreateProcess("/bin/true", true_args, NULL, destroyed), "destroyed attributes");
+    NO_MAP(PR_CreateProcess(A_PROGRAM, NULL, NULL, NULL), "arguments that are NULL");
+    NO_MAP(PR_CreateProcess(A_PROGRAM, true_args, NULL, destroyed), "destroyed attributes");
     NO_MAP(PR_CreateProcess("/nowhere", true_args, NULL, NULL), "a program that isn't there");
     NO_MAP(PR_CreateProcess("true", true_args, NULL, NULL), "a program that is in the PATH alone");
-    NO_MAP(PR_CreateProcess("/etc/passwd", true_args, NULL, NULL), "a file that may not be run");
-    NO_MAP(PR_CreateProcess("/etc", true_args, NULL, NULL), "a directory as the program");
+#if !defined(_WIN32)
+    NO_MAP(PR_CreateProcess(A_FILE, true_args, NULL, NULL), "a file that may not be run");
+#endif
+    NO_MAP(PR_CreateProcess(A_DIRECTORY, true_args, NULL, NULL), "a directory as the program");
     CHECK(close(open(no_program, O_CREAT | O_WRONLY, 0700)) == 0);
     NO_MAP(PR_CreateProcess(no_program, true_args, NULL, NULL), "a file that is no program");
     CHECK(unlink(no_program) == 0);
     CHECK(PR_ProcessAttrSetCurrentDirectory(attr, "/nowhere") == PR_SUCCESS);
-    NO_MAP(PR_CreateProcess("/bin/true", true_args, NULL, attr), "a directory that isn't there");
-    CHECK(PR_ProcessAttrSetCurrentDirectory(attr, "/etc/passwd") == PR_SUCCESS);
-    NO_MAP(PR_CreateProcess("/bin/true", true_args, NULL, attr), "a directory that is a file");
+    NO_MAP(PR_CreateProcess(A_PROGRAM, true_args, NULL, attr), "a directory that isn't there");
+    CHECK(PR_ProcessAttrSetCurrentDirectory(attr, A_FILE) == PR_SUCCESS);
+    NO_MAP(PR_CreateProcess(A_PROGRAM, true_args, NULL, attr), "a directory that is a file");
     PR_ResetProcessAttr(attr);
 
     function = "PR_CreateProcessDetached";
     FAILS(PR_CreateProcessDetached("/nowhere", true_args, NULL, NULL), "a program that isn't there");
 
-    process = PR_CreateProcess("/bin/true", true_args, NULL, attr);
+    process = PR_CreateProcess(A_PROGRAM, true_args, NULL, attr);
     CHECK(process != NULL && PR_WaitProcess(process, &code) == PR_SUCCESS && code == 0);
-    detached = PR_CreateProcess("/bin/true", true_args, NULL, NULL);
+    detached = PR_CreateProcess(A_PROGRAM, true_args, NULL, NULL);
     CHECK(detached != NULL && PR_DetachProcess(detached) == PR_SUCCESS);
     function = "PR_WaitProcess";
     FAILS(PR_WaitProcess(NULL, &code), "NULL");
     FAILS(PR_WaitProcess((PRProcess *)&outside, &code), "a pointer to something else");
     FAILS(PR_WaitProcess(process, &code), "a process that was waited for");
     FAILS(PR_WaitProcess(detached, &code), "a detached process");
-    process = PR_CreateProcess("/bin/true", true_args, NULL, NULL);
+#if !defined(_WIN32)
+    process = PR_CreateProcess(A_PROGRAM, true_args, NULL, NULL);
     CHECK(process != NULL && waitpid(*(pid_t *)process, NULL, 0) == *(pid_t *)process);
     FAILS(PR_WaitProcess(process, &code), "a process that the program waited for by `waitpid`");
+#endif
 
     function = "PR_DetachProcess";
     FAILS(PR_DetachProcess(NULL), "NULL");

@@ -5,6 +5,7 @@ use std::process::Command;
 
 use heirloom_tests::skip;
 
+use crate::headers::{USE, compiles};
 use crate::{Program, alone, library, there_is, told};
 
 /// Where NSPR's headers are, where it is installed to compile with.
@@ -91,4 +92,26 @@ fn linked(nspr: &str, name: &str) -> PathBuf {
     let included = Path::new(nspr).join("nspr.h");
     let args = ["-I", nspr, "-include", included.to_str().unwrap()];
     program.args(&args).with_heirloom().args(&["-Wl,--no-as-needed", "-lnspr4"]).build()
+}
+
+#[test]
+fn the_header_gives_way_to_nsprs_in_whichever_order() {
+    let Some(nspr) = headers().filter(|_| there_is("c++", "g++")) else { return };
+    let (ours, theirs) = ("#include <heirloom_nspr.h>\n", "#include <nspr.h>\n#include <prshma.h>\n");
+    for (compiler, language) in [("cc", "c"), ("c++", "c++")] {
+        let args = ["-x", language, "-I", &nspr];
+        assert!(compiles(compiler, &args, &format!("{ours}{theirs}{USE}")));
+        assert!(compiles(compiler, &args, &format!("{theirs}{ours}{USE}")));
+        // Told to, it looks for them and for nothing else.
+        let told = ["-x", language, "-DHEIRLOOM_WITH_NSPR"];
+        assert!(compiles(compiler, &[&told[..], &["-I", &nspr]].concat(), &format!("{ours}{theirs}{USE}")));
+        // By their folder, which isn't in the search path.
+        let folder = "#include <nspr/nspr.h>\n";
+        assert!(compiles(compiler, &["-x", language], &format!("{folder}{ours}{USE}")));
+        assert!(compiles(compiler, &told, &format!("{ours}{folder}{USE}")));
+        assert!(!compiles(compiler, &["-x", language], &format!("{ours}{folder}{USE}")));
+        // The control: with both, the names would clash.
+        let clash = [&args[..], &["-DHEIRLOOM_WITHOUT_NSPR"]].concat();
+        assert!(!compiles(compiler, &clash, &format!("{ours}{theirs}{USE}")));
+    }
 }

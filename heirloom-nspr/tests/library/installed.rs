@@ -1,4 +1,4 @@
-//! Installing it, as docs/nspr.md says, and using what was installed.
+//! What is installed: the names in the library, and using it installed as docs/nspr.md says.
 
 use std::path::Path;
 use std::process::Command;
@@ -43,4 +43,27 @@ fn what_is_installed_as_the_docs_say_is_found_by_pkg_config() {
     };
     let said = told(Command::new(build("first_server")).arg(build("first_client")));
     assert!(said.ends_with("hello from the client\n"), "{said}");
+}
+
+/// The functions that the header declares.
+fn declared() -> Vec<String> {
+    let header = std::fs::read_to_string(format!("{CRATE}/include/heirloom_nspr.h")).unwrap();
+    let words = header.lines().filter(|line| line.ends_with(");")).filter_map(|line| line.split('(').next());
+    let names = words.filter_map(|words| words.split([' ', '*']).next_back());
+    let mut names: Vec<_> = names.filter(|name| name.starts_with("PR_") || name.starts_with("heirloom_")).collect();
+    names.sort_unstable();
+    names.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn the_library_exports_what_the_header_declares_and_nothing_else() {
+    if !there_is("nm", "binutils") {
+        return;
+    }
+    let library = library().join("libheirloom_nspr.so");
+    let symbols = told(Command::new("nm").args(["--dynamic", "--defined-only"]).arg(library));
+    let mut symbols: Vec<_> = symbols.lines().filter_map(|line| line.split_ascii_whitespace().nth(2)).collect();
+    symbols.sort_unstable();
+    assert_eq!(symbols, declared());
+    assert_eq!(symbols.len(), 28);
 }

@@ -2,10 +2,14 @@
 
 mod alone;
 mod headers;
+#[cfg(unix)]
 mod in_front;
+#[cfg(unix)]
 mod installed;
+#[cfg(unix)]
 mod nss;
 
+use std::env::consts::EXE_SUFFIX;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
@@ -21,12 +25,20 @@ const STRICT: [&str; 4] = ["-Wall", "-Wextra", "-Werror", "-g"];
 const FOR_THIS_SYSTEM: &[&str] =
     if cfg!(target_arch = "x86") { &["-m32", "-idirafter", "/usr/include/x86_64-linux-gnu"] } else { &[] };
 
+/// What a program needs besides; on Windows, the compiler's own are no part of the system.
+const ITS_OWN_LIBRARIES: &[&str] = if cfg!(windows) { &["-static-libgcc", "-static-libstdc++"] } else { &["-pthread"] };
+
 /// The folder with both forms of the library, built once: cargo builds no C library for tests by itself.
 fn library() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| {
-        let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
-        heirloom_tests::c_library::build(target).parent().unwrap().to_owned()
+        let programs = Path::new(env!("CARGO_TARGET_TMPDIR"));
+        let library = heirloom_tests::build_c_library(programs.parent().unwrap());
+        if cfg!(windows) {
+            // Programs look for it beside them.
+            std::fs::copy(&library, programs.join(library.file_name().unwrap())).unwrap();
+        }
+        library.parent().unwrap().to_owned()
     })
 }
 
@@ -67,12 +79,15 @@ impl Program {
     /// Linked with our shared library, which it finds when it runs.
     fn with_heirloom(mut self) -> Self {
         self.compiler.arg("-L").arg(library()).arg("-lheirloom_nspr");
-        self.compiler.arg(format!("-Wl,-rpath,{}", library().display()));
+        if cfg!(unix) {
+            self.compiler.arg(format!("-Wl,-rpath,{}", library().display()));
+        }
         self
     }
 
     fn build(mut self) -> PathBuf {
-        told(self.compiler.args(["-pthread", "-o"]).arg(&self.to));
+        self.compiler.args(ITS_OWN_LIBRARIES).arg("-o").arg(&self.to);
+        told(&mut self.compiler);
         self.to
     }
 }
@@ -82,13 +97,14 @@ fn told(command: &mut Command) -> String {
     let Output { status, stdout, stderr } = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     let (stdout, stderr) = (String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
     assert!(status.success(), "{command:?}: {status}\n{stdout}{stderr}");
-    stdout.into_owned()
+    stdout.replace("\r\n", "\n")
 }
 
 /// Whether a program can be had; says so where not, also where a test's output isn't shown.
 fn there_is(program: &str, package: &str) -> bool {
-    let found = std::env::var_os("PATH")
-        .is_some_and(|path| std::env::split_paths(&path).any(|directory| directory.join(program).exists()));
+    let found = std::env::var_os("PATH").is_some_and(|path| {
+        std::env::split_paths(&path).any(|directory| directory.join(format!("{program}{EXE_SUFFIX}")).exists())
+    });
     if !found {
         skip(format_args!("{program} is not installed (Debian: {package})"));
     }

@@ -1,25 +1,8 @@
 //! The C library, called as C calls it, in a process that has the Rust library too.
 
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 use std::ptr;
-
-/// Builds the C library, and tells where it is. `target` is cargo's folder for what it builds here.
-///
-/// # Panics
-/// Where it can't be built.
-#[must_use]
-pub fn build(target: &Path) -> PathBuf {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(cargo);
-    // Of another system, that folder is one within cargo's own, which cargo finds by itself.
-    let folder = if std::env::var_os("CARGO_BUILD_TARGET").is_some() { target.parent().unwrap() } else { target };
-    command.args(["build", "--quiet", "--locked", "--package", "heirloom-nspr", "--target-dir"]).arg(folder);
-    command.current_dir(env!("CARGO_MANIFEST_DIR"));
-    assert!(command.status().unwrap().success());
-    target.join("debug/libheirloom_nspr.so")
-}
 
 macro_rules! functions {
     ($($name:ident($($argument:ty),*) $(-> $answer:ty)?;)*) => {

@@ -31,7 +31,7 @@ fn c_library() -> Option<&'static str> {
     }
     Some(BUILT.get_or_init(|| {
         let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
-        heirloom_tests::c_library::build(target).to_str().unwrap().to_owned()
+        heirloom_tests::build_c_library(target).to_str().unwrap().to_owned()
     }))
 }
 
