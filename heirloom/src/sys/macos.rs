@@ -4,14 +4,12 @@
 //! made, and whether a descriptor that allows it ever left. Once nobody else may and none is kept, nobody can ever again: a
 //! descriptor that was opened for reading can't be opened for more, and what is mapped through it can't be made writable.
 //!
-//! The kernel tells neither an exact size nor what a region is, so a page behind it does. Who can write the region can write
-//! that: it keeps mistakes out, not enemies. Who holds it for reading takes its creator's word, which nobody else could write.
+//! The kernel tells neither an exact size nor what a region is, so a page behind it does (`last_page`).
 
 #![allow(unsafe_code)]
 
 use std::ffi::CString;
 use std::fmt;
-use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::path::Path;
@@ -22,48 +20,18 @@ use rustix::fs::{self, FileType};
 use rustix::io::Errno;
 
 pub(crate) use super::bsd::*;
+use super::last_page::{self, LastPage, Place, Stage};
 pub(crate) use super::unix::*;
 use super::{Access, Failure, Identity, Protection, Result, Seals, Status, Supply, unix};
 use crate::ErrorKind;
+use crate::access::SharedBytes;
 
-const MAGIC: u64 = u64::from_ne_bytes(*b"heirloom");
+/// How many bytes the last page has: a whole one, also of a process that has larger ones than another.
+const LAST_PAGE: u64 = 16 << 10;
 
-/// How far it is on its way to nobody writing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Stage {
-    Writable,
-    Published,
-    Frozen,
-}
-
-/// The numbers of the page behind a region.
-#[derive(Clone, Copy)]
-#[repr(C)]
-struct Label {
-    magic: u64,
-    version: u64,
-    size: u64,
-    device: u64,
-    inode: u64,
-    stage: u64,
-}
-
-impl Label {
-    fn stage(&self) -> Stage {
-        match self.stage {
-            2 => Stage::Frozen,
-            1 => Stage::Published,
-            _ => Stage::Writable,
-        }
-    }
-}
-
-/// How much is behind a region for its label: a whole page, also of a process that has larger ones than another.
-const LABEL: u64 = 16 << 10;
-
-/// Where what is behind a region of that size begins.
-fn label_offset(size: u64) -> Option<u64> {
-    size.checked_next_multiple_of(LABEL)
+/// How many bytes a region of that size has with its last page.
+fn whole(size: u64) -> Option<u64> {
+    size.checked_next_multiple_of(LAST_PAGE)?.checked_add(LAST_PAGE)
 }
 
 /// Shared memory, and who may write it.
@@ -84,25 +52,27 @@ struct State {
     reader: Option<OwnedFd>,
     stage: Stage,
     /// Where the publisher says later that it froze the region.
-    label: Option<unix::View>,
+    last_page: Option<Place>,
 }
 
 impl Memory {
     /// Makes memory of that size for ever, all zero, that is close-on-exec and whose name is there for a moment.
-    pub(crate) fn create(_: Option<&str>, size: u64, supply: Supply) -> Result<Self> {
+    pub(crate) fn create(name: Option<&str>, size: u64, supply: Supply) -> Result<Self> {
         if supply != Supply::AsTouched {
             return Err(unsupported(SUPPLY));
         }
-        let whole = label_offset(size).and_then(|label| label.checked_add(LABEL)).ok_or(Errno::FBIG)?;
+        let whole = whole(size).ok_or(Errno::FBIG)?;
         let (fd, reader) = shared_memory()?;
         retry(|| fs::ftruncate(&fd, whole))?;
         let identity = Identity { device: chance(), inode: chance() };
-        let label = map_label(fd.as_fd(), size, Protection::Shared)?;
-        let Identity { device, inode } = identity;
-        let numbers = Label { magic: MAGIC, version: 1, size, device, inode, stage: 0 };
-        // SAFETY: Mapped for writing, aligned to a page, and nobody else has it yet.
-        unsafe { label.start().cast::<Label>().write_volatile(numbers) };
-        let state = State { fd, reader: Some(reader), stage: Stage::Writable, label: None };
+        let name = name.unwrap_or_default().to_owned();
+        last_page(fd.as_fd(), whole, Protection::Shared)?.write(&LastPage {
+            size,
+            identity,
+            stage: Stage::Writable,
+            name,
+        })?;
+        let state = State { fd, reader: Some(reader), stage: Stage::Writable, last_page: None };
         Ok(Self { state: state.into(), writers: Arc::default(), size, identity, file: false })
     }
 
@@ -116,13 +86,8 @@ impl Memory {
 
     /// What somebody else made, and was found to be memory.
     pub(crate) fn received(fd: OwnedFd, status: &Status) -> Self {
-        let stage = match status.seals {
-            seals if seals.writing => Stage::Frozen,
-            seals if seals.new_writers => Stage::Published,
-            _ => Stage::Writable,
-        };
         let (size, identity, file) = (status.size, status.identity, !status.seals.size);
-        Self { state: State::shared(fd, stage).into(), writers: Arc::default(), size, identity, file }
+        Self { state: State::shared(fd, Stage::of(status.seals)).into(), writers: Arc::default(), size, identity, file }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -224,39 +189,39 @@ impl Memory {
         let skipped = usize::try_from(offset - start).unwrap_or(usize::MAX);
         let view = self.map(start, skipped.saturating_add(len), Protection::ReadOnly, false)?;
         // SAFETY: A view starts on a page, and lives as long as these bytes.
-        let bytes = unsafe { crate::access::SharedBytes::new(view.start(), skipped + len) };
-        let outside = |_| Failure::from(Errno::FAULT);
-        bytes.read_at(skipped, &mut into[..len]).map_err(outside)?;
+        let bytes = unsafe { SharedBytes::new(view.start(), skipped + len) };
+        bytes.read_at(skipped, &mut into[..len]).map_err(io::Error::other)?;
         Ok(len)
     }
 
-    /// The name that it was created under: the kernel keeps none.
-    #[allow(clippy::unused_self)] // Others need it.
+    /// The name that it was created under; for debugging only.
     pub(crate) fn debug_name(&self) -> Option<String> {
-        None
+        if self.file {
+            return None;
+        }
+        let page = last_page(self.state().fd.as_fd(), whole(self.size)?, Protection::ReadOnly).ok()?.read().ok()??;
+        Some(page.name).filter(|name| !name.is_empty())
     }
 }
 
 impl State {
     /// Of what others may hold too.
     fn shared(fd: OwnedFd, stage: Stage) -> Self {
-        Self { fd, reader: None, stage, label: None }
+        Self { fd, reader: None, stage, last_page: None }
     }
 
     /// Says what becomes of the region, and keeps no descriptor that allows to write.
     fn advance(&mut self, size: u64, stage: Stage) -> Result<()> {
-        let label = match self.label.take() {
-            Some(label) => label,
+        let place = match self.last_page.take() {
+            Some(place) => place,
             None if self.reader.is_none() => return Err(handed_out()),
-            None => map_label(self.fd.as_fd(), size, Protection::Shared)?,
+            None => last_page(self.fd.as_fd(), whole(size).ok_or(Errno::FBIG)?, Protection::Shared)?,
         };
-        // SAFETY: Mapped for writing and aligned to a page; nobody else can write it. Who reads it meanwhile finds the one
-        // number or the other.
-        unsafe { (&raw mut (*label.start().cast::<Label>().as_ptr()).stage).write_volatile(stage as u64) };
+        place.write_stage(stage)?;
         if let Some(reader) = self.reader.take() {
             self.fd = reader;
         }
-        self.label = (stage == Stage::Published).then_some(label);
+        self.last_page = (stage == Stage::Published).then_some(place);
         self.stage = stage;
         Ok(())
     }
@@ -312,54 +277,6 @@ impl View {
     }
 }
 
-/// How many bytes wait in one piece.
-const PIECE: usize = 1 << 20;
-
-/// Memory that grows by what is written to it. Its size can be set once, so the bytes wait in pieces until it is known.
-#[derive(Default)]
-pub(crate) struct Filling(Vec<Vec<u8>>);
-
-impl Filling {
-    #[allow(clippy::unnecessary_wraps)] // Elsewhere the system is asked.
-    pub(crate) fn new(_: Option<&str>) -> Result<Self> {
-        Ok(Self::default())
-    }
-
-    pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        for part in bytes.chunks(PIECE) {
-            let mut piece = Vec::new();
-            piece.try_reserve_exact(part.len())?;
-            piece.extend_from_slice(part);
-            self.0.push(piece);
-        }
-        Ok(())
-    }
-
-    /// Moves bytes out of a file inside the kernel: this one can't.
-    #[allow(clippy::unused_self)] // Others need it.
-    pub(crate) fn transfer(&mut self, _: &File, _: u64) -> io::Result<u64> {
-        Err(io::ErrorKind::Unsupported.into())
-    }
-
-    /// The memory of that many bytes, which nobody can write.
-    pub(crate) fn freeze(self, size: u64) -> Result<Memory> {
-        let memory = Memory::create(None, size, Supply::AsTouched)?;
-        if size > 0 {
-            let len = usize::try_from(size).map_err(|_| Errno::NOMEM)?;
-            let view = memory.map(0, len, Protection::Shared, false)?;
-            // SAFETY: A view starts on a page, and lives as long as these bytes.
-            let shared = unsafe { crate::access::SharedBytes::new(view.start(), len) };
-            let mut offset = 0;
-            for piece in self.0 {
-                shared.write_at(offset, &piece).map_err(|_| Failure::from(Errno::FAULT))?;
-                offset += piece.len();
-            }
-        }
-        memory.freeze()?;
-        Ok(memory)
-    }
-}
-
 /// Shared memory of no size yet, for writing and for reading, without a name any more.
 fn shared_memory() -> Result<(OwnedFd, OwnedFd)> {
     // At most 31 bytes, with the slash.
@@ -382,10 +299,11 @@ fn shared_memory() -> Result<(OwnedFd, OwnedFd)> {
     Ok((above_standard(fd)?, above_standard(reader?)?))
 }
 
-/// The page behind a region.
-fn map_label(fd: BorrowedFd<'_>, size: u64, protection: Protection) -> Result<unix::View> {
-    let offset = label_offset(size).ok_or(Errno::FBIG)?;
-    map(fd, offset, size_of::<Label>(), protection)
+/// The last page of so many bytes in all.
+fn last_page(fd: BorrowedFd<'_>, whole: u64, protection: Protection) -> Result<Place> {
+    let pages = map(fd, whole - LAST_PAGE, last_page::LEN, protection)?;
+    // SAFETY: It starts with the page, and shows that many bytes.
+    Ok(unsafe { Place::new(View { pages, _writer: None }, 0) })
 }
 
 /// Asks the kernel what a descriptor is, and the page behind it.
@@ -393,11 +311,11 @@ pub(crate) fn status(fd: impl AsFd) -> Result<Status> {
     let fd = fd.as_fd();
     let stat = fs::fstat(fd)?;
     let access = access(fd)?;
-    let whole = u64::try_from(stat.st_size).unwrap_or(0);
+    let whole_now = u64::try_from(stat.st_size).unwrap_or(0);
     let file = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
     let mut status = Status {
         identity: identity_of(&stat),
-        size: whole,
+        size: whole_now,
         granule: granule(),
         unnamed: file && stat.st_nlink == 0,
         access,
@@ -405,20 +323,15 @@ pub(crate) fn status(fd: impl AsFd) -> Result<Status> {
         sealable: false,
     };
     // Of shared memory the kernel tells no type.
-    if stat.st_mode & libc::S_IFMT != 0 || access == Access::None || whole < LABEL {
+    if stat.st_mode & libc::S_IFMT != 0 || access == Access::None || whole_now < LAST_PAGE {
         return Ok(status);
     }
-    let page = map(fd, whole - LABEL, size_of::<Label>(), Protection::ReadOnly)?;
-    // SAFETY: The page is mapped, aligned, and plain numbers whatever stands there.
-    let label = unsafe { page.start().cast::<Label>().read_volatile() };
-    let ours = label.magic == MAGIC && label.version == 1;
-    if ours && label_offset(label.size).is_some_and(|offset| offset == whole - LABEL) {
-        let only_reading = |stage| access == Access::Read && label.stage() >= stage;
-        status.identity = Identity { device: label.device, inode: label.inode };
-        status.size = label.size;
+    let page = last_page(fd, whole_now, Protection::ReadOnly)?.read()?;
+    if let Some(page) = page.filter(|page| whole(page.size) == Some(whole_now)) {
+        status.identity = page.identity;
+        status.size = page.size;
         status.unnamed = true;
-        status.seals =
-            Seals { size: true, new_writers: only_reading(Stage::Published), writing: only_reading(Stage::Frozen) };
+        status.seals = page.seals(access);
         status.sealable = access == Access::ReadWrite;
     }
     Ok(status)

@@ -24,6 +24,8 @@ mod bsd;
 mod descriptor;
 #[cfg(target_os = "freebsd")]
 mod freebsd;
+#[cfg(any(target_os = "macos", windows))]
+mod last_page;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod linux;
 #[cfg(target_os = "macos")]
@@ -34,6 +36,8 @@ mod posix_spawn;
 mod unix;
 #[cfg(any(target_os = "netbsd", target_os = "openbsd"))]
 mod unlinked;
+#[cfg(any(target_os = "macos", windows))]
+mod waiting;
 #[cfg(windows)]
 mod windows;
 
@@ -50,6 +54,8 @@ pub(crate) use posix_spawn::spawn;
 pub(crate) use unix::fork as spawn;
 #[cfg(any(target_os = "netbsd", target_os = "openbsd"))]
 pub(crate) use unlinked::*;
+#[cfg(any(target_os = "macos", windows))]
+pub(crate) use waiting::Filling;
 #[cfg(windows)]
 pub(crate) use windows::*;
 

@@ -4,18 +4,18 @@
 //! it ever left. Once nobody else may and none is kept, nobody can ever again: the section's list refuses more rights.
 
 use std::fmt;
-use std::fs::File;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::os::windows::io::{AsHandle, AsRawHandle, BorrowedHandle, OwnedHandle};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::last_page::{LastPage, Place, Stage};
 use super::layout::Layout;
-use super::section::{self, READABLE, handed_out, sealed};
+use super::section::{self, READABLE, handed_out, last_page, sealed};
 use super::{HUGE_PAGE, View, number_of, set_close_on_exec};
 use crate::ErrorKind;
+use crate::access::SharedBytes;
+use crate::sys::last_page::{LastPage, Place, Stage};
 use crate::sys::{Failure, Identity, Protection, Result, Status, Supply};
 
 /// A section, and who may write it.
@@ -45,9 +45,13 @@ impl Memory {
         let layout = Layout::of_region(size, supply == Supply::HugePages);
         let handle = section::create(layout)?;
         let identity = Identity { device: chance(), inode: chance() };
-        let place = Place::map(handle.as_handle(), layout, Protection::Shared)?;
-        // SAFETY: It was mapped for writing just now, and made for nobody else a moment ago.
-        unsafe { place.write(&LastPage::new(size, identity, Stage::Writable, name.unwrap_or_default())) }?;
+        let name = name.unwrap_or_default().to_owned();
+        last_page(handle.as_handle(), layout, Protection::Shared)?.write(&LastPage {
+            size,
+            identity,
+            stage: Stage::Writable,
+            name,
+        })?;
         let state = State { handle, stage: Stage::Writable, sole: true, last_page: None };
         Ok(Self { state: state.into(), writers: Arc::default(), layout, size, identity })
     }
@@ -63,14 +67,10 @@ impl Memory {
 
     /// What somebody else made, and was found to be memory.
     pub(crate) fn received(handle: OwnedHandle, status: &Status) -> Self {
-        let stage = match status.seals {
-            seals if seals.writing => Stage::Frozen,
-            seals if seals.new_writers => Stage::Published,
-            _ => Stage::Writable,
-        };
         let layout = Layout::of_region(status.size, status.granule == HUGE_PAGE);
         let (size, identity) = (status.size, status.identity);
-        Self { state: State::shared(handle, stage).into(), writers: Arc::default(), layout, size, identity }
+        let state = State::shared(handle, Stage::of(status.seals));
+        Self { state: state.into(), writers: Arc::default(), layout, size, identity }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -181,13 +181,17 @@ impl Memory {
         let start = offset - offset % self.layout.granule();
         let skipped = usize::try_from(offset - start).unwrap_or(usize::MAX);
         let view = self.map(start, skipped.saturating_add(len), Protection::ReadOnly, false)?;
-        view.copy_out(skipped, &mut into[..len])?;
+        // SAFETY: A view starts on a page, shows as much as was asked for, and outlives these bytes.
+        let bytes = unsafe { SharedBytes::new(view.start(), skipped + len) };
+        bytes.read_at(skipped, &mut into[..len]).map_err(io::Error::other)?;
         Ok(len)
     }
 
     /// The name that it was created under; for debugging only.
     pub(crate) fn debug_name(&self) -> Option<String> {
-        LastPage::read(self.state().handle.as_handle(), self.layout).ok()??.name()
+        let page =
+            last_page(self.state().handle.as_handle(), self.layout, Protection::ReadOnly).ok()?.read().ok()??;
+        Some(page.name).filter(|name| !name.is_empty())
     }
 }
 
@@ -204,7 +208,7 @@ impl State {
         }
         match self.last_page.take() {
             Some(place) => Ok(place),
-            None => Place::map(self.handle.as_handle(), layout, Protection::Shared),
+            None => last_page(self.handle.as_handle(), layout, Protection::Shared),
         }
     }
 
@@ -212,8 +216,7 @@ impl State {
     fn restrict(&mut self, place: &Place, stage: Stage) -> Result<()> {
         let writable = self.stage == Stage::Writable;
         let readable = writable.then(|| section::restricted(self.handle.as_handle(), READABLE)).transpose()?;
-        // SAFETY: It was mapped for writing, and nobody else can write while this is the sole handle that could.
-        unsafe { place.write_stage(stage) }?;
+        place.write_stage(stage)?;
         if let Some(readable) = readable {
             self.handle = readable;
         }
@@ -243,60 +246,4 @@ impl fmt::Debug for Memory {
 /// A number that nobody can foresee; it needn't be a secret.
 fn chance() -> u64 {
     RandomState::new().hash_one(0)
-}
-
-/// How many bytes wait in one piece.
-const PIECE: usize = 1 << 20;
-
-/// Memory that grows by what is written to it. A section has its size from birth, so the bytes wait in pieces until it's known.
-pub(crate) struct Filling {
-    name: Option<String>,
-    pieces: Vec<Vec<u8>>,
-}
-
-impl Filling {
-    #[allow(clippy::unnecessary_wraps)] // Elsewhere the system is asked.
-    pub(crate) fn new(name: Option<&str>) -> Result<Self> {
-        Ok(Self { name: name.map(ToOwned::to_owned), pieces: Vec::new() })
-    }
-
-    pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let mut rest = bytes;
-        while !rest.is_empty() {
-            let room = self.pieces.last().map_or(0, |piece| PIECE - piece.len());
-            if room == 0 {
-                let mut piece = Vec::new();
-                piece.try_reserve_exact(PIECE)?;
-                self.pieces.push(piece);
-                continue;
-            }
-            let (now, later) = rest.split_at(room.min(rest.len()));
-            self.pieces.last_mut().into_iter().for_each(|piece| piece.extend_from_slice(now));
-            rest = later;
-        }
-        Ok(())
-    }
-
-    /// Moves bytes out of a file inside the system: this one has no call for it.
-    #[allow(clippy::unused_self)] // What others do by it.
-    pub(crate) fn transfer(&mut self, _: &File, _: u64) -> io::Result<u64> {
-        Err(io::ErrorKind::Unsupported.into())
-    }
-
-    /// The memory of that many bytes, which nobody can write.
-    pub(crate) fn freeze(self, size: u64) -> Result<Memory> {
-        let memory = Memory::create(self.name.as_deref(), size, Supply::AsTouched)?;
-        if size > 0 {
-            let len = usize::try_from(size).unwrap_or(usize::MAX);
-            let view = memory.map(0, len, Protection::Shared, false)?;
-            let mut offset = 0;
-            for piece in self.pieces {
-                // SAFETY: It was mapped for writing, and made for nobody else a moment ago.
-                unsafe { view.copy_in(offset, &piece) }?;
-                offset += piece.len();
-            }
-        }
-        memory.freeze()?;
-        Ok(memory)
-    }
 }

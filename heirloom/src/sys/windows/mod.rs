@@ -4,7 +4,6 @@
 
 mod arguments;
 mod environment;
-mod last_page;
 mod launch;
 mod layout;
 mod memory;
@@ -27,7 +26,7 @@ use windows_sys::Win32::System::SystemInformation::{GlobalMemoryStatusEx, MEMORY
 pub(crate) use self::environment::{EnvKey, variables};
 pub(crate) use self::launch::{Process, SpawnOptions, gather, kill, spawn, wait};
 pub(crate) use self::layout::{HUGE_PAGE, granule};
-pub(crate) use self::memory::{Filling, Memory};
+pub(crate) use self::memory::Memory;
 pub(crate) use self::section::status;
 pub(crate) use self::view::View;
 use super::{Failure, Identity, Result};

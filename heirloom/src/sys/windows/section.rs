@@ -22,12 +22,12 @@ use windows_sys::Win32::System::Memory::{
 };
 use windows_sys::Win32::System::Threading::{GetCurrentProcess, OpenProcessToken};
 
-use super::last_page::{LastPage, Stage};
 use super::layout::Layout;
-use super::view::halves;
+use super::view::{View, halves};
 use super::{code_of, last_failure, len_of, os_error};
 use crate::ErrorKind;
-use crate::sys::{Access, Failure, Identity, Result, Seals, Status};
+use crate::sys::last_page::Place;
+use crate::sys::{Access, Failure, Identity, Protection, Result, Seals, Status};
 
 /// What a handle allows whose holder may write, and whose holder may not. No one can change whom the section obeys, and no
 /// one can map it as a program.
@@ -230,22 +230,27 @@ pub(crate) fn status(handle: impl AsHandle) -> Result<Status> {
     let (Some(layout), true) = (layout(handle), status.access != Access::None) else {
         return Ok(status);
     };
-    let Some(page) = LastPage::read(handle, layout)? else {
+    let page = last_page(handle, layout, Protection::ReadOnly)?.read()?;
+    let Some(page) = page.filter(|page| Layout::of_region(page.size, layout.is_huge()) == layout) else {
         return Ok(status);
     };
-    let stage = page.stage();
-    status.identity = page.identity();
+    status.identity = page.identity;
     status.size = page.size;
     status.granule = layout.granule();
     status.unnamed = true;
     // A section's size never changes. Of the rest there is its creator's word, which who only reads it can't change.
-    let read_only = status.access == Access::Read;
-    status.seals = Seals {
-        size: true,
-        new_writers: read_only && stage >= Stage::Published,
-        writing: read_only && stage >= Stage::Frozen,
-    };
+    status.seals = page.seals(status.access);
     Ok(status)
+}
+
+/// The page behind a region's own.
+pub(super) fn last_page(section: BorrowedHandle<'_>, layout: Layout, protection: Protection) -> Result<Place> {
+    // A view begins on a granule, which is more than a page.
+    let start = layout.end() - layout.end() % layout.granule();
+    let len = |from: u64, to: u64| usize::try_from(to - from).unwrap_or(usize::MAX);
+    let view = View::new(section, layout, start, len(start, layout.whole), protection)?;
+    // SAFETY: The view shows all to the section's end, of which the last page is the end.
+    Ok(unsafe { Place::new(view, len(start, layout.end())) })
 }
 
 /// The error for what only a kernel with seals could do.

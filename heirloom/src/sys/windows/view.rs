@@ -5,16 +5,12 @@ use std::os::windows::io::{AsRawHandle, BorrowedHandle};
 use std::ptr::NonNull;
 use std::sync::Arc;
 
-use windows_sys::Win32::Foundation::{ERROR_NOT_ENOUGH_MEMORY, ERROR_PARTIAL_COPY};
-use windows_sys::Win32::System::Diagnostics::Debug::ReadProcessMemory;
 use windows_sys::Win32::System::Memory::{
     FILE_MAP_COPY, FILE_MAP_LARGE_PAGES, FILE_MAP_READ, FILE_MAP_WRITE, MEMORY_MAPPED_VIEW_ADDRESS, MapViewOfFile,
     UnmapViewOfFile,
 };
-use windows_sys::Win32::System::Threading::GetCurrentProcess;
 
 use super::layout::Layout;
-use super::os_error;
 use crate::ErrorKind;
 use crate::sys::{Failure, Protection, Result};
 
@@ -83,33 +79,6 @@ impl View {
             unsafe { self.address.add(offset).read_volatile() };
             offset += PAGE;
         }
-    }
-
-    /// Copies bytes out by the system, so that it's nobody's matter here if others write them meanwhile.
-    pub(super) fn copy_out(&self, offset: usize, into: &mut [u8]) -> Result<()> {
-        if self.len.checked_sub(offset).is_none_or(|there| there < into.len()) {
-            return Err(os_error(ERROR_PARTIAL_COPY).into());
-        }
-        let mut copied = 0;
-        // SAFETY: What is read lies in this view, and what is written is a slice of that length.
-        let answer = unsafe {
-            let from = self.address.as_ptr().add(offset);
-            ReadProcessMemory(GetCurrentProcess(), from.cast(), into.as_mut_ptr().cast(), into.len(), &raw mut copied)
-        };
-        if answer == 0 { Err(io::Error::last_os_error().into()) } else { Ok(()) }
-    }
-
-    /// Copies bytes in.
-    ///
-    /// # Safety
-    /// It was mapped for writing, and nobody else uses these bytes meanwhile.
-    pub(super) unsafe fn copy_in(&self, offset: usize, bytes: &[u8]) -> Result<()> {
-        if self.len.checked_sub(offset).is_none_or(|there| there < bytes.len()) {
-            return Err(os_error(ERROR_NOT_ENOUGH_MEMORY).into());
-        }
-        // SAFETY: It lies in this view, and is nobody else's by the caller.
-        unsafe { self.address.as_ptr().add(offset).copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
-        Ok(())
     }
 
     /// Keeps the pages out of core dumps.
