@@ -5,23 +5,26 @@
 //! where that is known to be wrong, its answer stands beside Windows' own.
 
 use std::io;
+use std::mem;
 use std::os::windows::io::{FromRawHandle, OwnedHandle};
 use std::ptr;
 
 use windows_sys::Win32::Foundation::{
-    CloseHandle, DUPLICATE_SAME_ACCESS, DuplicateHandle, ERROR_ACCESS_DENIED, ERROR_INVALID_PARAMETER, HANDLE,
-    INVALID_HANDLE_VALUE,
+    CloseHandle, DUPLICATE_SAME_ACCESS, DuplicateHandle, ERROR_ACCESS_DENIED, ERROR_CALL_NOT_IMPLEMENTED,
+    ERROR_INVALID_PARAMETER, ERROR_OUTOFMEMORY, HANDLE, INVALID_HANDLE_VALUE, NTSTATUS, RtlNtStatusToDosError,
 };
 use windows_sys::Win32::Security::Authorization::{SE_KERNEL_OBJECT, SetSecurityInfo};
 use windows_sys::Win32::Security::DACL_SECURITY_INFORMATION;
 use windows_sys::Win32::Storage::FileSystem::WRITE_DAC;
 use windows_sys::Win32::System::Diagnostics::Debug::WriteProcessMemory;
+use windows_sys::Win32::System::LibraryLoader::{GetModuleHandleA, GetProcAddress};
 use windows_sys::Win32::System::Memory::{
     CreateFileMappingW, FILE_MAP_ALL_ACCESS, FILE_MAP_EXECUTE, FILE_MAP_READ, FILE_MAP_WRITE, MEM_DECOMMIT, MEM_RESET,
     MEMORY_MAPPED_VIEW_ADDRESS, MapViewOfFile, PAGE_EXECUTE_READ, PAGE_EXECUTE_READWRITE, PAGE_READONLY,
     PAGE_READWRITE, PAGE_WRITECOPY, SEC_COMMIT, UnmapViewOfFile, VirtualAlloc, VirtualFree, VirtualProtect,
 };
 use windows_sys::Win32::System::Threading::{GetCurrentProcess, OpenProcess, PROCESS_DUP_HANDLE};
+use windows_sys::s;
 
 use super::{check, handle, inode_of};
 
@@ -41,6 +44,12 @@ pub const IN_VAIN: i32 = -1;
 const DENIED: i32 = ERROR_ACCESS_DENIED as i32;
 #[allow(clippy::cast_possible_wrap)] // It is small.
 const INVALID: i32 = ERROR_INVALID_PARAMETER as i32;
+
+/// What becomes of a section of the paging file, also where its handle allows to extend it: `STATUS_SECTION_NOT_EXTENDED`.
+#[allow(clippy::cast_possible_wrap)] // It is small.
+const NOT_EXTENDED: i32 = ERROR_OUTOFMEMORY as i32;
+#[allow(clippy::cast_possible_wrap)] // It is small.
+const NOT_THERE: i32 = ERROR_CALL_NOT_IMPLEMENTED as i32;
 
 /// Which kind of region an answer is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,8 +72,8 @@ pub struct Attempt {
     answers: [i32; 3],
     /// The answer for a section that obeys everybody: also there, some calls do nothing to others.
     pub control: i32,
-    /// What Wine gets wrong: its answer where Windows' is another, and why.
-    pub wine: Option<(i32, &'static str)>,
+    /// What Wine gets wrong: its answers, for the control too, where Windows' are others, and why.
+    pub wine: Option<([i32; 2], &'static str)>,
 }
 
 impl Attempt {
@@ -92,7 +101,10 @@ pub const ATTEMPTS: &[Attempt] = &[
     attempt("MapViewOfFile, for writing", mapped_for_writing, READ_ONLY),
     attempt("VirtualProtect, for writing", protected_for_writing, [INVALID, INVALID, DONE]),
     Attempt {
-        wine: Some((DONE, "Wine makes a view writable as a copy, and leaves it shared: the write reaches everybody")),
+        wine: Some((
+            [DONE; 2],
+            "Wine makes a view writable as a copy, and leaves it shared: the write reaches everybody",
+        )),
         ..harmless("VirtualProtect, as a copy", protected_as_a_copy, IN_VAIN)
     },
     attempt("WriteProcessMemory", written_by_the_system, READ_ONLY),
@@ -102,8 +114,13 @@ pub const ATTEMPTS: &[Attempt] = &[
     attempt("DuplicateHandle, to writing", duplicated_to_writing, READ_ONLY),
     attempt("SetSecurityInfo", set_security, NOBODY),
     Attempt {
-        wine: Some((DONE, "Wine knows no OWNER RIGHTS, so the owner may change the list")),
+        wine: Some(([DONE; 2], "Wine knows no OWNER RIGHTS, so the owner may change the list")),
         ..attempt("DuplicateHandle, to changing the list", duplicated_to_changing, NOBODY)
+    },
+    Attempt {
+        control: NOT_EXTENDED,
+        wine: Some(([NOT_THERE; 2], "Wine has no such call")),
+        ..attempt("NtExtendSection", extended, NOBODY)
     },
     attempt("MapViewOfFile, beyond the end", mapped_beyond, NOBODY),
     attempt("MapViewOfFile, as a program", mapped_as_a_program, NOBODY),
@@ -280,6 +297,24 @@ fn duplicated_to_changing(section: HANDLE) -> io::Result<()> {
         set_security(changing)?;
         duplicated_to_writing(section)
     })
+}
+
+/// Makes it longer, by a call that has no other name.
+fn extended(section: HANDLE) -> io::Result<()> {
+    type Extend = unsafe extern "system" fn(HANDLE, *mut i64) -> NTSTATUS;
+    // SAFETY: Two strings with their NULs; this library is in every process.
+    let extend = unsafe { GetProcAddress(GetModuleHandleA(s!("ntdll.dll")), s!("NtExtendSection")) };
+    let extend = extend.ok_or_else(|| io::Error::from_raw_os_error(NOT_THERE))?;
+    let mut size = 1 << 20;
+    // SAFETY: The system's function of that name has this type, and the size lives during the call.
+    let status =
+        unsafe { mem::transmute::<unsafe extern "system" fn() -> isize, Extend>(extend)(section, &raw mut size) };
+    if status >= 0 {
+        return Ok(());
+    }
+    // SAFETY: A plain number.
+    let code = unsafe { RtlNtStatusToDosError(status) };
+    Err(io::Error::from_raw_os_error(i32::try_from(code).unwrap_or(i32::MAX)))
 }
 
 fn mapped_beyond(section: HANDLE) -> io::Result<()> {
