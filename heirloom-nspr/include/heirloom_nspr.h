@@ -20,6 +20,10 @@
  * All functions may be called from any thread; PR_KillProcess from a signal
  * handler too.
  *
+ * What is said here of children, signals, zombies and errnos is Unix's. On
+ * Windows PR_CreateProcess hands down nothing that was exported, and a file map
+ * is published or frozen before it is handed down; docs/nspr.md has the rest.
+ *
  * Where NSPR's own headers are there, this one leaves their names to them: if
  * one was included before, or if the compiler can tell that they are in its
  * search path, or if HEIRLOOM_WITH_NSPR is defined (which is needed to include

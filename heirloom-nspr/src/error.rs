@@ -62,8 +62,13 @@ impl Failure {
 
     /// What a system call failed for.
     pub(crate) fn system(tried: &str, error: &io::Error) -> Self {
-        let os = error.raw_os_error().unwrap_or(0);
-        Self { code: code_of(os), os, text: format!("{tried}: {error}").into() }
+        let os = error.raw_os_error();
+        let code = match os {
+            Some(os) => code_of(os),
+            None if error.kind() == io::ErrorKind::OutOfMemory => Code::OutOfMemory,
+            None => Code::Unknown,
+        };
+        Self { code, os: os.unwrap_or(0), text: format!("{tried}: {error}").into() }
     }
 
     /// What the Rust library failed for, with advice for C in place of its own.

@@ -69,7 +69,7 @@ pub(crate) enum Memory {
 }
 
 impl Memory {
-    fn create(directory: Option<&Path>, size: usize, protection: u32) -> Result<Self> {
+    fn create(directory: Option<&CStr>, size: usize, protection: u32) -> Result<Self> {
         if protection > WRITE_COPY {
             let why = format!("{protection} is none of PR_PROT_READONLY, PR_PROT_READWRITE and PR_PROT_WRITECOPY");
             return Err(Failure::new(Code::InvalidArgument, why));
@@ -77,7 +77,8 @@ impl Memory {
         let size = size as u64;
         let region = match (Region::create(size), directory) {
             (Err(error), Some(directory)) if error.kind() == ErrorKind::Unsupported => {
-                Region::options().unsealed_file_in(directory).create(size)?
+                let directory = os_string(directory.to_bytes())?;
+                Region::options().unsealed_file_in(Path::new(&*directory)).create(size)?
             }
             (Err(error), None) if error.kind() == ErrorKind::Unsupported => {
                 let advice = "allow memfd_create here, or name a directory for a file without a name";
@@ -207,7 +208,7 @@ impl FileMap {
         }
         let fresh = memory.export()?;
         use_it(fresh.as_str())?;
-        // Only now, so that a call that fails hands nothing to anybody.
+        // Only now, so that no child gets anything by a call that fails.
         sys::set_inheritable(&fresh).map_err(|error| Failure::system("cannot export a region", &error))?;
         self.know_as(Origin::ExportString(fresh.to_string()));
         exports.push((kind, fresh));
@@ -218,6 +219,11 @@ impl FileMap {
         self.origins.0.lock().unwrap_or_else(PoisonError::into_inner).push(origin.clone());
         origins().insert(origin, Arc::downgrade(self));
     }
+}
+
+/// Nothing is imported while this is held. Nor may anything be asked of a file map.
+pub(crate) fn imports() -> MutexGuard<'static, impl Sized> {
+    origins()
 }
 
 fn origins() -> MutexGuard<'static, BTreeMap<Origin, Weak<FileMap>>> {
@@ -297,8 +303,7 @@ pub unsafe extern "C" fn PR_OpenAnonFileMap(directory: *const c_char, size: usiz
     answer(ptr::null_mut(), || {
         // SAFETY: By the caller.
         let directory = (!directory.is_null()).then(|| unsafe { CStr::from_ptr(directory) });
-        let directory = directory.map(|directory| os_string(directory.to_bytes())).transpose()?;
-        open(FileMap::new(Memory::create(directory.as_deref().map(Path::new), size, protection)?))
+        open(FileMap::new(Memory::create(directory, size, protection)?))
     })
 }
 

@@ -12,6 +12,7 @@ use heirloom::{Command, Stdio};
 
 use crate::attributes::{Attributes, InheritedFile};
 use crate::error::{Code, Failure, Result, answer, set_code};
+use crate::file_map;
 use crate::processes::{PRProcess, Place};
 use crate::sys::{self, Child, Ending, Reaper};
 use crate::types::{PRProcessAttr, PRStatus, os_string, string, strings};
@@ -53,7 +54,6 @@ impl Program<'_> {
 
     fn start(&self) -> Result<Child> {
         let mut command = Command::new(not_searched(os_string(self.path.to_bytes())?.as_ref()));
-        sys::start_as_nspr_does(&mut command);
         let args = self.args.iter().map(|arg| os_string(arg.to_bytes())).collect::<Result<Vec<_>>>()?;
         let mut args = args.into_iter();
         command.arg0(args.next().unwrap_or_default()).args(args);
@@ -81,7 +81,7 @@ impl Program<'_> {
         stdin.transpose()?.map(|stdin| command.stdin(stdin));
         stdout.transpose()?.map(|stdout| command.stdout(stdout));
         stderr.transpose()?.map(|stderr| command.stderr(stderr));
-        let child = command.spawn()?;
+        let child = sys::start(&mut command, file_map::imports)?;
         streams.started();
         Child::new(child).ok_or_else(|| Failure::new(Code::Unknown, "the process has no number"))
     }
@@ -219,7 +219,9 @@ pub unsafe extern "C" fn PR_WaitProcess(process: *mut PRProcess, exit_code: *mut
         // In two steps: while its number is still its own, nobody new may be about to use it.
         let ended = end.map_err(failed)?.wait();
         let child = process.take().ok_or_else(gone)?;
-        let ending = ended.and_then(|()| child.reap()).map_err(failed)?;
+        // What was taken is reaped in any case.
+        let reaped = child.reap();
+        let ending = ended.and(reaped).map_err(failed)?;
         if !exit_code.is_null() {
             let code = match ending {
                 Ending::Exited(code) => code,

@@ -185,8 +185,8 @@ mod tests {
         let all: Vec<_> = (0..3 * places).map(|_| nobody()).collect();
         assert!(all.iter().all(|process| process.take().is_some()));
         assert!(all.iter().all(|process| process.take().is_none() && process.child().is_none()));
-        // The first pages are full and done with; the last may still be given out.
-        assert!(all[..places].iter().all(|process| process.child.load(Ordering::Relaxed) == 0));
+        // The first pages are full and done with; the last may still be given out. Not every system takes a page back.
+        assert!(cfg!(windows) || all[..places].iter().all(|process| process.child.load(Ordering::Relaxed) == 0));
         let another = nobody();
         assert!(all.iter().all(|process| !ptr::eq(*process, another)) && another.take().is_some());
     }

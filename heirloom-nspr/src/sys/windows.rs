@@ -8,19 +8,21 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ffi::{CStr, OsStr, OsString, c_void};
 use std::io;
+use std::mem;
 use std::os::windows::ffi::OsStringExt;
 use std::os::windows::io::{AsHandle, AsRawHandle, BorrowedHandle, FromRawHandle, IntoRawHandle, OwnedHandle};
 use std::ptr;
-use std::sync::atomic::{AtomicIsize, AtomicU64, Ordering};
+use std::sync::atomic::AtomicIsize;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use heirloom::{Command, Export};
 use windows_sys::Win32::Foundation::{
     ERROR_ACCESS_DENIED, ERROR_ALREADY_EXISTS, ERROR_BUSY, ERROR_COMMITMENT_LIMIT, ERROR_DIRECTORY, ERROR_DISK_FULL,
-    ERROR_FILE_EXISTS, ERROR_FILE_NOT_FOUND, ERROR_FILENAME_EXCED_RANGE, ERROR_INVALID_ADDRESS, ERROR_INVALID_HANDLE,
-    ERROR_INVALID_NAME, ERROR_INVALID_PARAMETER, ERROR_NO_SYSTEM_RESOURCES, ERROR_NO_UNICODE_TRANSLATION,
-    ERROR_NOT_ENOUGH_MEMORY, ERROR_OUTOFMEMORY, ERROR_PATH_NOT_FOUND, ERROR_SHARING_VIOLATION,
-    ERROR_TOO_MANY_OPEN_FILES, GetHandleInformation, HANDLE_FLAG_INHERIT, SetHandleInformation, WAIT_OBJECT_0,
+    ERROR_ELEVATION_REQUIRED, ERROR_FILE_EXISTS, ERROR_FILE_NOT_FOUND, ERROR_FILENAME_EXCED_RANGE,
+    ERROR_INVALID_ADDRESS, ERROR_INVALID_HANDLE, ERROR_INVALID_NAME, ERROR_INVALID_PARAMETER,
+    ERROR_NO_SYSTEM_RESOURCES, ERROR_NO_UNICODE_TRANSLATION, ERROR_NOT_ENOUGH_MEMORY, ERROR_NOT_ENOUGH_QUOTA,
+    ERROR_OUTOFMEMORY, ERROR_PATH_NOT_FOUND, ERROR_SHARING_VIOLATION, ERROR_TOO_MANY_OPEN_FILES, GetHandleInformation,
+    HANDLE_FLAG_INHERIT, SetHandleInformation, WAIT_OBJECT_0,
 };
 use windows_sys::Win32::Globalization::{CP_ACP, MB_ERR_INVALID_CHARS, MultiByteToWideChar};
 use windows_sys::Win32::System::Console::{GetStdHandle, STD_ERROR_HANDLE, STD_INPUT_HANDLE, STD_OUTPUT_HANDLE};
@@ -56,16 +58,8 @@ pub(crate) fn reserve(len: usize, usable: bool) -> io::Result<usize> {
     if start.is_null() { Err(io::Error::last_os_error()) } else { Ok(start.expose_provenance()) }
 }
 
-/// Makes a page zero. Its memory stays: what the system takes back here can't be touched any more.
-///
-/// # Safety
-/// It is a page of `reserve`, and nothing in it is needed any more.
-pub(crate) unsafe fn clear_page(page: *mut c_void) {
-    for word in 0..PAGE / size_of::<AtomicU64>() {
-        // SAFETY: It lies on the page, by the caller. Who looks at it meanwhile does so by atomics, too.
-        unsafe { &*page.cast::<AtomicU64>().add(word) }.store(0, Ordering::Relaxed);
-    }
-}
+/// Leaves a page as it is: what the system takes back here can't be touched any more.
+pub(crate) unsafe fn clear_page(_: *mut c_void) {}
 
 /// A mapping that C has: how many bytes it shows, and its object.
 type GivenAway = (usize, Box<dyn Send>);
@@ -79,7 +73,8 @@ fn mappings() -> MutexGuard<'static, BTreeMap<usize, GivenAway>> {
 
 /// Leaves a mapping, which starts there, to C: `unmap` ends it.
 pub(crate) fn give_away<T: Send + 'static>(address: *mut u8, len: usize, mapping: T) -> *mut u8 {
-    mappings().insert(address.addr(), (len, Box::new(mapping)));
+    // Where another was, C unmapped it by other means: its object would unmap this one.
+    mem::forget(mappings().insert(address.addr(), (len, Box::new(mapping))));
     address
 }
 
@@ -257,16 +252,15 @@ impl Child {
         }
     }
 
-    /// Ends it at once.
+    /// Ends it at once. By a handle that allows it, who made the process is refused only where it has ended or is about to, see
+    /// [TerminateProcess](https://learn.microsoft.com/windows/win32/api/processthreadsapi/nf-processthreadsapi-terminateprocess).
     pub(crate) fn kill(self) -> io::Result<bool> {
         // SAFETY: The handle is open: nobody has taken the child.
         if unsafe { TerminateProcess(self.handle(), KILLED) } != 0 {
             return Ok(true);
         }
         let error = io::Error::last_os_error();
-        // One that has ended can't be ended, and needn't.
-        // SAFETY: As above.
-        if unsafe { WaitForSingleObject(self.handle(), 0) } == WAIT_OBJECT_0 { Ok(true) } else { Err(error) }
+        if error.raw_os_error() == Some(ERROR_ACCESS_DENIED as i32) { Ok(true) } else { Err(error) }
     }
 }
 
@@ -305,8 +299,11 @@ impl Reaper {
     }
 }
 
-/// Starts programs as NSPR does, which needs nothing more.
-pub(crate) fn start_as_nspr_does(_: &mut Command) {}
+/// Starts a program as NSPR does. For the length of the call its handles look like what nobody owns, so imports wait.
+pub(crate) fn start<T>(command: &mut Command, imports: impl FnOnce() -> T) -> heirloom::Result<heirloom::Child> {
+    let _stopped = imports();
+    command.spawn()
+}
 
 /// Bytes from C as the system's own kind of string: in the encoding of this program's strings (its code page).
 pub(crate) fn os_string(bytes: &[u8]) -> io::Result<Cow<'_, OsStr>> {
@@ -337,12 +334,14 @@ fn os_error(code: u32) -> io::Error {
 /// NSPR's code for one of the system's.
 pub(crate) fn code_of(error: i32) -> Code {
     match error as u32 {
-        ERROR_ACCESS_DENIED => Code::NoAccessRights,
+        ERROR_ACCESS_DENIED | ERROR_ELEVATION_REQUIRED => Code::NoAccessRights,
         ERROR_FILE_NOT_FOUND | ERROR_PATH_NOT_FOUND | ERROR_INVALID_NAME => Code::FileNotFound,
         ERROR_DIRECTORY => Code::NotDirectory,
         ERROR_FILENAME_EXCED_RANGE => Code::NameTooLong,
         ERROR_INVALID_HANDLE => Code::BadDescriptor,
-        ERROR_NOT_ENOUGH_MEMORY | ERROR_OUTOFMEMORY | ERROR_COMMITMENT_LIMIT => Code::OutOfMemory,
+        ERROR_NOT_ENOUGH_MEMORY | ERROR_NOT_ENOUGH_QUOTA | ERROR_OUTOFMEMORY | ERROR_COMMITMENT_LIMIT => {
+            Code::OutOfMemory
+        }
         ERROR_DISK_FULL => Code::NoDeviceSpace,
         ERROR_NO_SYSTEM_RESOURCES => Code::InsufficientResources,
         ERROR_TOO_MANY_OPEN_FILES => Code::ProcDescTableFull,

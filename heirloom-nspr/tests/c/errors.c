@@ -57,7 +57,7 @@ static void report(int failed, const char *function, const char *input)
 int main(int argc, char **argv)
 {
     char small[16], big[PR_FILEMAP_STRING_BUFSIZE], mine[PR_FILEMAP_STRING_BUFSIZE];
-    char longest[242];
+    char longest[242], other[64];
     char no_utf8[] = "\xff";
     char *true_args[] = {(char *)"true", NULL};
     char no_program[64];
@@ -130,8 +130,10 @@ int main(int argc, char **argv)
     NO_MAP(PR_ImportFileMapFromString(""), "an empty string");
     NO_MAP(PR_ImportFileMapFromString("5:1"), "a string of NSPR's own");
     NO_MAP(PR_ImportFileMapFromString(no_utf8), "a string that is not UTF-8");
-    NO_MAP(PR_ImportFileMapFromString("999:1:1:writable:4096:1:1"), "a descriptor that isn't open");
-    NO_MAP(PR_ImportFileMapFromString("0:1:1:writable:4096:1:1"), "a descriptor of another file");
+    snprintf(other, sizeof other, "%d:1:1:writable:4096:1:1", CLOSED);
+    NO_MAP(PR_ImportFileMapFromString(other), "a descriptor that isn't open");
+    snprintf(other, sizeof other, "%d:1:1:writable:4096:1:1", something_open());
+    NO_MAP(PR_ImportFileMapFromString(other), "a descriptor of another file");
     NO_MAP(PR_ImportFileMapFromString(big), "another region than the descriptor's");
 
     function = "PR_ProcessAttrSetInheritableFileMap";

@@ -16,6 +16,9 @@
 #define A_FILE "/etc/passwd"
 #define TEMPORARY "/tmp/"
 
+/* The number of a descriptor that isn't open. */
+#define CLOSED 999
+
 /* How many of something cheap. */
 #define MANY 100000
 
@@ -41,6 +44,12 @@ static inline void end_children(void)
 static inline void own_path(char *path, size_t size)
 {
     CHECK(readlink("/proc/self/exe", path, size - 1) > 0);
+}
+
+/* The number of a descriptor that every child inherits, and that is no region. */
+static inline int something_open(void)
+{
+    return 0;
 }
 
 static inline int mapping_alignment(void)

@@ -15,6 +15,9 @@
 #define A_FILE own_program()
 #define TEMPORARY "C:\\windows\\temp\\"
 
+/* The number of a handle that isn't open. */
+#define CLOSED 65532
+
 /* How many of something cheap. */
 #define MANY 5000
 
@@ -44,6 +47,14 @@ static inline const char *own_program(void)
     static char path[MAX_PATH];
     own_path(path, sizeof path);
     return path;
+}
+
+/* The number of a handle that every child inherits, and that is no region. */
+static inline int something_open(void)
+{
+    HANDLE event = CreateEventA(NULL, FALSE, FALSE, NULL);
+    CHECK(event != NULL && SetHandleInformation(event, HANDLE_FLAG_INHERIT, HANDLE_FLAG_INHERIT));
+    return (int)(intptr_t)event;
 }
 
 static inline int mapping_alignment(void)

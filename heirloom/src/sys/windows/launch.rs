@@ -319,17 +319,15 @@ pub(crate) fn wait(process: &Process, block: bool) -> Result<Option<ExitStatus>>
     }
 }
 
-/// Kills a child.
+/// Kills a child. By a handle that allows it, who made the process is refused only where it has ended or is about to, see
+/// [TerminateProcess](https://learn.microsoft.com/windows/win32/api/processthreadsapi/nf-processthreadsapi-terminateprocess).
 pub(crate) fn kill(process: &Process) -> Result<()> {
     // SAFETY: The handle is open.
-    if unsafe { TerminateProcess(process.handle.as_raw_handle(), 1) } == 0 {
-        let failure = last_failure();
-        // One that has ended can't be ended.
-        if wait(process, false)?.is_none() {
-            return Err(failure);
-        }
+    if unsafe { TerminateProcess(process.handle.as_raw_handle(), 1) } != 0 {
+        return Ok(());
     }
-    Ok(())
+    let error = io::Error::last_os_error();
+    if code_of(&error) == Some(ERROR_ACCESS_DENIED) { Ok(()) } else { Err(error.into()) }
 }
 
 /// Reads two streams to their ends, both at once: a child may wait for ever with one of them full.
