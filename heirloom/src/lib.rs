@@ -107,6 +107,18 @@
 //!   Offsets of mappings are multiples of 64 KiB.
 //! - **Android, macOS, FreeBSD, OpenBSD and NetBSD**: it builds for them and is not run by us.
 //!
+//! The README has the promises by their numbers; a *creator's word* is what a child can't check itself.
+//!
+//! | | tried | G1 no name | G2 only the heirs | G3, G8 read-only, frozen | G4 fixed size | G5 no program | G6 checked import | G7, G9, G10 | the command | the C library |
+//! | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
+//! | Linux x86-64, 32 bits; glibc, musl | run | yes | yes | yes | yes | yes | yes | yes | yes | glibc |
+//! | Linux aarch64, s390x | run by an emulator | yes | yes | yes | yes | yes | yes | yes | yes | built |
+//! | Windows | run under Wine | yes | no `shield` | creator's word | yes | yes | yes | yes | `run`, `exec`, `list` | without NSPR |
+//! | FreeBSD | linked | yes | yes | frozen alone | yes | no | yes | yes | no | no |
+//! | macOS | linked | a name while it is made | yes | creator's word | yes | no | yes | yes | no | no |
+//! | Android | checked | yes | yes | yes | yes | yes | yes | yes | no | no |
+//! | OpenBSD, NetBSD | checked | a name while it is made | yes | no | no | no | without a size that is fixed | yes | no | no |
+//!
 //! The interface is the same everywhere, and what only some systems have is in [`os`]. `SECURITY.md` says for each system what
 //! holds there and whose word it rests on.
 
