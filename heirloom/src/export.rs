@@ -103,7 +103,8 @@ impl ExportString {
     }
 
     fn set_close_on_exec(self) -> Result<(), Mismatch> {
-        sys::look_at(self.number, |descriptor| Ok(sys::set_close_on_exec(descriptor, true)?)).map_err(Mismatch::System)
+        let keep = |descriptor: Borrowed<'_>| Ok(sys::set_close_on_exec_unless_lent(descriptor, self.number)?);
+        sys::look_at(self.number, keep).map_err(Mismatch::System)
     }
 
     /// Says what `tried` failed for, on this string.

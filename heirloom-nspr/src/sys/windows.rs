@@ -84,8 +84,8 @@ pub(crate) unsafe fn unmap(address: *mut c_void, len: usize) -> io::Result<()> {
     let mut mappings = mappings();
     let address = address.addr();
     // As many bytes as were mapped, or the whole of their last page.
-    let whole = |bytes: usize| bytes.next_multiple_of(PAGE);
-    if mappings.get(&address).is_none_or(|(mapped, _)| len == 0 || whole(*mapped) != whole(len)) {
+    let pages = |bytes: usize| bytes.div_ceil(PAGE);
+    if mappings.get(&address).is_none_or(|(mapped, _)| pages(*mapped) != pages(len)) {
         return Err(os_error(ERROR_INVALID_PARAMETER));
     }
     let ended = mappings.remove(&address);

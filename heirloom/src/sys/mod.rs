@@ -15,6 +15,7 @@
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::ErrorKind;
 
@@ -152,11 +153,25 @@ pub(crate) struct Launch<'a> {
     pub(crate) pass: &'a [&'a Memory],
 }
 
+/// The numbers of what is inheritable for a moment.
+static LENT: Mutex<Vec<i32>> = Mutex::new(Vec::new());
+
+fn lent() -> MutexGuard<'static, Vec<i32>> {
+    LENT.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Makes it close-on-exec, unless a start of this process needs it to be inheritable just now, which ends that by itself.
+pub(crate) fn set_close_on_exec_unless_lent(descriptor: Borrowed<'_>, number: i32) -> io::Result<()> {
+    let lent = lent();
+    if lent.contains(&number) { Ok(()) } else { set_close_on_exec(descriptor, true) }
+}
+
 /// What every child inherits that is started meanwhile, for as long as this lives.
 struct Inheritable<'a>(&'a [&'a Memory]);
 
 impl<'a> Inheritable<'a> {
     fn new(pass: &'a [&'a Memory]) -> Result<Self> {
+        lent().extend(pass.iter().map(|memory| memory.number()));
         let this = Self(pass);
         for memory in pass {
             set_close_on_exec(memory, false)?;
@@ -171,5 +186,6 @@ impl Drop for Inheritable<'_> {
             // It is open, so this can't fail.
             let _ = set_close_on_exec(memory, true);
         }
+        lent().retain(|number| !self.0.iter().any(|memory| memory.number() == *number));
     }
 }

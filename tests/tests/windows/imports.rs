@@ -4,11 +4,13 @@ use std::fs::File;
 use std::io::ErrorKind as Io;
 use std::os::windows::io::AsRawHandle;
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
 use heirloom::{ErrorKind, FrozenRegion, ReadOnlyRegion, Region};
 use heirloom_tests::{Owned, hostile, is_inheritable, number, text};
 
-use crate::CHILD;
+use crate::{CHILD, child};
 
 /// The string with another field.
 fn with(string: &str, index: usize, value: &str) -> String {
@@ -101,6 +103,33 @@ fn the_same_handle_twice_is_refused_also_by_another_number() {
         let told = text(command.output().unwrap());
         assert!(told.starts_with("NotThatRegion: ") && told.contains(says), "{told}");
     }
+}
+
+#[test]
+fn an_import_leaves_what_a_start_hands_down_just_now_as_the_start_needs_it() {
+    let region = Region::create(4096).unwrap();
+    let exported = region.export().unwrap();
+    // By the number that starts make inheritable, for as long as each takes.
+    let string = with(exported.as_str(), 0, &number(&region).to_string());
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let importer = scope.spawn(|| {
+            let mut imports = 0;
+            while !over.load(Ordering::Relaxed) {
+                assert_eq!(Region::import(&string).unwrap().size(), 4096);
+                imports += 1;
+            }
+            imports
+        });
+        let start = |_| child(&["take", "region:a"]).inherit("a", &region).unwrap().output();
+        let told: Vec<_> = (0..30).map(start).collect();
+        over.store(true, Ordering::Relaxed);
+        assert!(importer.join().unwrap() > 30);
+        for output in told {
+            assert_eq!(text(output.unwrap()), "ok 4096\n");
+        }
+    });
+    assert!(!is_inheritable(number(&region)));
 }
 
 #[test]
