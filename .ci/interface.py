@@ -66,7 +66,8 @@ class Interface:
             return
         trait = inner["trait"]
         if trait is not None:
-            self.lines.add(f"{path}: {self.text(trait)}")
+            # Some are a type's by what they take, and another's by what they are for.
+            self.lines.add(f"{path}: {self.text(trait)} for {self.text(inner['for'])}")
             return
         for number in inner["items"]:
             child = self.item(number)
