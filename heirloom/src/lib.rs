@@ -112,7 +112,7 @@
 //! | | tried | G1 no name | G2 only the heirs | G3, G8 read-only, frozen | G4 fixed size | G5 no program | G6 checked import | G7, G9, G10 | the command | the C library |
 //! | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
 //! | Linux x86-64, 32 bits; glibc, musl | run | yes | yes | yes | yes | yes | yes | yes | yes | glibc |
-//! | Linux aarch64, s390x | run by an emulator | yes | yes | yes | yes | yes | yes | yes | yes | built |
+//! | Linux aarch64, s390x | run by an emulator | yes | yes | yes | yes | yes | yes | yes | built | built |
 //! | Windows | run under Wine | yes | no `shield` | creator's word | yes | yes | yes | yes | `run`, `exec`, `list` | without NSPR |
 //! | FreeBSD | linked | yes | yes | frozen alone | yes | no | yes | yes | no | no |
 //! | macOS | linked | a name while it is made | yes | creator's word | yes | no | yes | yes | no | no |
