@@ -25,7 +25,7 @@ impl<'a> Fields<'a> {
         let [number, protection, "1", kind, size, device, inode] = fields[..] else { return None };
         let protection = match (kind, protection) {
             ("writable" | "unsealed", "1") => 1,
-            ("published" | "frozen", "0") => 0,
+            ("read-only" | "frozen", "0") => 0,
             ("frozen", "2") => 2,
             _ => return None,
         };
@@ -43,7 +43,7 @@ impl<'a> Fields<'a> {
     #[must_use]
     pub fn type_name(&self) -> &'static str {
         match self.kind {
-            "published" => "ReadOnlyRegion",
+            "read-only" => "ReadOnlyRegion",
             "frozen" => "FrozenRegion",
             _ => "Region",
         }

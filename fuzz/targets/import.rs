@@ -15,7 +15,7 @@ use std::os::unix::net::UnixStream;
 use std::sync::OnceLock;
 use std::{env, io};
 
-use heirloom::{ErrorKind, Export, FrozenRegion, ReadOnlyRegion, Region};
+use heirloom::{ErrorKind, ExportedRegion, FrozenRegion, ReadOnlyRegion, Region};
 use heirloom_fuzz::Fields;
 use libc::c_int;
 use libfuzzer_sys::fuzz_target;
@@ -39,7 +39,7 @@ struct Process {
     /// The fields of the true string of each descriptor; `a` is the first.
     strings: Vec<Vec<String>>,
     /// What an import leaves open to children.
-    exports: [Export; 2],
+    exports: [ExportedRegion; 2],
     /// What is open, by number.
     census: Vec<Option<Descriptor>>,
     /// Another way to a file that this process holds a lock on.
@@ -54,7 +54,7 @@ impl Process {
         check(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) });
 
         let region = Region::create(4096).unwrap();
-        let (published, _) = Region::create(4096).unwrap().publish().unwrap();
+        let (read_only, _) = Region::create(4096).unwrap().into_read_only().unwrap();
         let frozen = FrozenRegion::from_bytes([1; 4096]).unwrap();
         let file = Region::options().unsealed_file_in(env::temp_dir()).create(4096).unwrap();
         let exports = [region.export().unwrap(), region.export_inheritable().unwrap()];
@@ -74,8 +74,8 @@ impl Process {
             ('b', exported[0], "writable", 1),
             ('c', exported[1], "writable", 1),
             ('d', inheritable(&region), "writable", 1),
-            ('e', keep(published.as_fd().try_clone_to_owned().unwrap()), "published", 0),
-            ('f', inheritable(&published), "published", 0),
+            ('e', keep(read_only.as_fd().try_clone_to_owned().unwrap()), "read-only", 0),
+            ('f', inheritable(&read_only), "read-only", 0),
             ('g', inheritable(&frozen), "frozen", 0),
             ('h', inheritable(&frozen), "frozen", 2),
             ('i', inheritable(&file), "unsealed", 1),
@@ -94,10 +94,10 @@ impl Process {
             ('v', keep(reader), "writable", 1),
             ('w', keep(writer), "unsealed", 1),
             ('x', keep(UnixStream::pair().unwrap().0), "unsealed", 1),
-            ('y', keep(File::open("/dev/null").unwrap()), "published", 0),
+            ('y', keep(File::open("/dev/null").unwrap()), "read-only", 0),
         ];
         // Their duplicates stay.
-        drop((region, published, frozen, file));
+        drop((region, read_only, frozen, file));
         let strings = ('a'..).zip(held).map(|(expected, (letter, number, kind, protection))| {
             assert_eq!(letter, expected);
             let Descriptor { size, device, inode, .. } = look_at(number).unwrap();
@@ -189,23 +189,23 @@ impl Process {
         if named.type_name() != wanted {
             return Err(ErrorKind::WrongKind);
         }
-        let open = self.census.get(index(named.number)).copied().flatten().ok_or(ErrorKind::NotThatRegion)?;
+        let open = self.census.get(index(named.number)).copied().flatten().ok_or(ErrorKind::Mismatch)?;
         let has = |seals| open.seals != -1 && open.seals & seals == seals;
         let sized = has(libc::F_SEAL_SHRINK | libc::F_SEAL_GROW);
         let writing = match open.status_flags & (libc::O_ACCMODE | libc::O_PATH) {
             libc::O_RDWR => true,
             libc::O_RDONLY => false,
-            _ => return Err(ErrorKind::NotThatRegion),
+            _ => return Err(ErrorKind::Mismatch),
         };
         let right = match named.kind {
             "writable" => writing && sized,
             "unsealed" => writing && !sized && (open.seals == -1 || has(libc::F_SEAL_SEAL)),
-            "published" => sized && (has(libc::F_SEAL_FUTURE_WRITE) || has(libc::F_SEAL_WRITE)),
+            "read-only" => sized && (has(libc::F_SEAL_FUTURE_WRITE) || has(libc::F_SEAL_WRITE)),
             _ => sized && has(libc::F_SEAL_WRITE),
         };
         let same = (open.device, open.inode, open.size) == (named.device, named.inode, named.size);
         let unnamed = open.mode & libc::S_IFMT == libc::S_IFREG && open.links == 0;
-        if right && same && unnamed { Ok(named.number) } else { Err(ErrorKind::NotThatRegion) }
+        if right && same && unnamed { Ok(named.number) } else { Err(ErrorKind::Mismatch) }
     }
 }
 

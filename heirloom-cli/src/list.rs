@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use heirloom::InheritedState;
 use serde::Serialize;
 
 use crate::failure::{Failure, printable};
@@ -22,7 +23,10 @@ pub fn list(format: &Format) -> Result<ExitCode, Failure> {
         name: region.name,
         kind: region.kind.as_str(),
         size: region.size,
-        missing: region.missing.map(|error| error.to_string()),
+        missing: match region.state {
+            InheritedState::Missing(error) => Some(error.to_string()),
+            _ => None,
+        },
     });
     let rows: Vec<_> = rows.collect();
     standard::write(|output| {

@@ -77,7 +77,8 @@ fn fill_from(name: &str, path: &Path) -> Result<FrozenRegion, Failure> {
 }
 
 fn fill(name: &str, file: &File, len: Option<u64>) -> Result<FrozenRegion, Failure> {
-    let options = FrozenRegion::options().name(name);
+    let mut options = FrozenRegion::options();
+    options.name(name);
     let long = len.is_none_or(|len| len >= LONG);
     if !(long && io::stderr().is_terminal()) {
         return Ok(options.from_file(file)?);

@@ -290,13 +290,13 @@ extern "C" {
  * called there too, which always succeeds then. An export string from before
  * names what is no more: export again.
  */
-PRStatus heirloom_publish(PRFileMap *fm);
+PRStatus heirloom_make_read_only(PRFileMap *fm);
 
 /*
  * From now on nobody can write it, ever. PR_FILE_IS_BUSY_ERROR while any process
  * still maps it for writing: unmap it first. PR_MemMap maps for reading (but
  * PR_PROT_WRITECOPY, which is frozen from birth, stays what it is). For other
- * holders it is as for heirloom_publish.
+ * holders it is as for heirloom_make_read_only.
  */
 PRStatus heirloom_freeze(PRFileMap *fm);
 

@@ -73,11 +73,11 @@ impl Failure {
 
     /// What the Rust library failed for, with advice for C in place of its own.
     pub(crate) fn of(error: &Error, advice: &str) -> Self {
-        Self { text: error.without_advice().to_owned().into(), ..Self::in_its_words(error) }.advised(advice)
+        Self { text: error.message().to_owned().into(), ..Self::in_its_words(error) }.advised(advice)
     }
 
     fn in_its_words(error: &Error) -> Self {
-        let of_system = error.os_error().map(code_of);
+        let of_system = error.raw_os_error().map(code_of);
         let code = match error.kind() {
             ErrorKind::InvalidInput
             | ErrorKind::OutOfBounds
@@ -89,7 +89,7 @@ impl Failure {
             ErrorKind::TooMany => Code::InsufficientResources,
             ErrorKind::NotInherited | ErrorKind::ProgramNotFound => Code::FileNotFound,
             ErrorKind::AlreadyTaken => Code::InvalidState,
-            ErrorKind::NotThatRegion => Code::BadDescriptor,
+            ErrorKind::Mismatch => Code::BadDescriptor,
             ErrorKind::StillWritable => Code::FileIsBusy,
             ErrorKind::Sealed => Code::NoAccessRights,
             ErrorKind::Unsupported => Code::OperationNotSupported,
@@ -102,7 +102,7 @@ impl Failure {
             ErrorKind::OutOfDescriptors => of_system.unwrap_or(Code::ProcDescTableFull),
             _ => of_system.unwrap_or(Code::Unknown),
         };
-        Self { code, os: error.os_error().unwrap_or(0), text: error.to_string().into() }
+        Self { code, os: error.raw_os_error().unwrap_or(0), text: error.to_string().into() }
     }
 }
 
@@ -120,7 +120,7 @@ fn advice(kind: ErrorKind) -> Option<&'static str> {
     match kind {
         ErrorKind::StillWritable => Some("unmap it in every process first, or copy it into another file map"),
         ErrorKind::Sealed => {
-            Some("heirloom_publish or heirloom_freeze, on this file map too, lets it be mapped for reading")
+            Some("heirloom_make_read_only or heirloom_freeze, on this file map too, lets it be mapped for reading")
         }
         ErrorKind::AlreadyTaken => Some("its last file map was closed: keep one open"),
         _ => None,

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::ptr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use heirloom::{Command, ErrorKind, Export, FrozenRegion, Kind, ReadOnlyRegion, Region};
+use heirloom::{Command, ErrorKind, ExportedRegion, FrozenRegion, ReadOnlyRegion, Region, RegionKind};
 
 use crate::attributes;
 use crate::error::{Code, Failure, Result, answer};
@@ -55,7 +55,7 @@ pub(crate) struct FileMap {
     /// Attributes of processes hold it too, for longer.
     memory: Arc<Shared>,
     /// One for each kind it was exported as, since what was handed out must stay good.
-    exports: Mutex<Vec<(Kind, Export)>>,
+    exports: Mutex<Vec<(RegionKind, ExportedRegion)>>,
     /// Last, so that it goes after the descriptors.
     origins: Origins,
 }
@@ -64,7 +64,7 @@ pub(crate) struct FileMap {
 #[derive(Clone, Debug)]
 pub(crate) enum Memory {
     Writable(Region),
-    Published(ReadOnlyRegion),
+    ReadOnly(ReadOnlyRegion),
     Frozen(FrozenRegion),
 }
 
@@ -89,23 +89,23 @@ impl Memory {
         // What nobody will ever write may as well never change; but a file in a directory can't promise it.
         Ok(match protection {
             READ_WRITE => Self::Writable(region),
-            READ_ONLY => Self::Frozen(region.freeze().map_err(|refused| refused.error)?),
-            _ => Self::Frozen(region.freeze().map_err(|refused| refused.error)?.for_copies()?),
+            READ_ONLY => Self::Frozen(region.freeze().map_err(heirloom::Error::from)?),
+            _ => Self::Frozen(region.freeze().map_err(heirloom::Error::from)?.copy_on_write()?),
         })
     }
 
     fn size(&self) -> u64 {
         match self {
             Self::Writable(region) => region.size(),
-            Self::Published(region) => region.size(),
+            Self::ReadOnly(region) => region.size(),
             Self::Frozen(region) => region.size(),
         }
     }
 
-    fn kind(&self) -> Kind {
+    fn kind(&self) -> RegionKind {
         match self {
             Self::Writable(region) => region.kind(),
-            Self::Published(region) => region.kind(),
+            Self::ReadOnly(region) => region.kind(),
             Self::Frozen(region) => region.kind(),
         }
     }
@@ -121,45 +121,46 @@ impl Memory {
             len if len > rest && len <= rest.next_multiple_of(sys::page_size() as u64) => rest,
             len => len,
         };
+        let range = offset..offset.saturating_add(len);
         let len = usize::try_from(len).map_err(|_| Failure::new(Code::InvalidArgument, "that passes the end"))?;
         // From here on C owns the mapping, so nothing unmaps it by itself.
         Ok(match self {
             Self::Writable(region) => {
-                let mapping = region.map_part(offset, len)?;
+                let mapping = region.map_range(range)?;
                 sys::give_away(mapping.as_mut_ptr(), len, mapping)
             }
-            Self::Published(region) => {
-                let mapping = region.map_part(offset, len)?;
+            Self::ReadOnly(region) => {
+                let mapping = region.map_range(range)?;
                 sys::give_away(mapping.as_ptr().cast_mut(), len, mapping)
             }
-            Self::Frozen(region) if region.is_for_copies() => {
-                let mut mapping = region.map_copy_part(offset, len)?;
+            Self::Frozen(region) if region.is_copy_on_write() => {
+                let mut mapping = region.map_copy_range(range)?;
                 sys::give_away(mapping.as_mut_ptr(), len, mapping)
             }
             Self::Frozen(region) => {
-                let mapping = region.map_part(offset, len)?;
+                let mapping = region.map_range(range)?;
                 sys::give_away(mapping.as_ptr().cast_mut(), len, mapping)
             }
         })
     }
 
     /// As read-only to everyone from now on as publishing makes it, or more.
-    fn publish(&self) -> Result<Self> {
+    fn make_read_only(&self) -> Result<Self> {
         let Self::Writable(region) = self else { return Ok(self.clone()) };
-        match region.clone().publish() {
-            Ok((published, _own_view)) => Ok(Self::Published(published)),
+        match region.clone().into_read_only() {
+            Ok((read_only, _own_view)) => Ok(Self::ReadOnly(read_only)),
             // Another holder may have done it.
-            Err(refused) => match ReadOnlyRegion::try_from(refused.handle) {
-                Ok(published) => Ok(Self::Published(published)),
-                Err(_) => Err(refused.error.into()),
-            },
+            Err(refused) => {
+                let (error, region) = refused.into_parts();
+                ReadOnlyRegion::try_from(region).map(Self::ReadOnly).map_err(|_| error.into())
+            }
         }
     }
 
     fn freeze(&self) -> Result<Self> {
         Ok(match self {
-            Self::Writable(region) => Self::Frozen(region.clone().freeze().map_err(|refused| refused.error)?),
-            Self::Published(region) => Self::Frozen(region.clone().freeze().map_err(|refused| refused.error)?),
+            Self::Writable(region) => Self::Frozen(region.clone().freeze().map_err(heirloom::Error::from)?),
+            Self::ReadOnly(region) => Self::Frozen(region.clone().freeze().map_err(heirloom::Error::from)?),
             Self::Frozen(_) => self.clone(),
         })
     }
@@ -168,17 +169,17 @@ impl Memory {
     pub(crate) fn inherit(&self, command: &mut Command, name: &str) -> Result<()> {
         match self {
             Self::Writable(region) => command.inherit(name, region),
-            Self::Published(region) => command.inherit(name, region),
+            Self::ReadOnly(region) => command.inherit(name, region),
             Self::Frozen(region) => command.inherit(name, region),
         }?;
         Ok(())
     }
 
     /// A string for a child to import, over a descriptor that no child inherits yet.
-    fn export(&self) -> Result<Export> {
+    fn export(&self) -> Result<ExportedRegion> {
         Ok(match self {
             Self::Writable(region) => region.export(),
-            Self::Published(region) => region.export(),
+            Self::ReadOnly(region) => region.export(),
             Self::Frozen(region) => region.export(),
         }?)
     }
@@ -368,8 +369,8 @@ pub extern "C" fn PR_GetMemMapAlignment() -> i32 {
 
 /// Shuts out every new writer.
 #[unsafe(no_mangle)]
-pub extern "C" fn heirloom_publish(file_map: *mut PRFileMap) -> PRStatus {
-    change(file_map, Memory::publish)
+pub extern "C" fn heirloom_make_read_only(file_map: *mut PRFileMap) -> PRStatus {
+    change(file_map, Memory::make_read_only)
 }
 
 /// Shuts out every writer.

@@ -5,7 +5,7 @@
 use std::ffi::c_char;
 use std::ptr;
 
-use heirloom::{FrozenRegion, Kind, ReadOnlyRegion, Region};
+use heirloom::{FrozenRegion, ReadOnlyRegion, Region, RegionKind};
 
 use crate::error::{Code, Failure, Result, answer};
 use crate::file_map::{Memory, Origin, Owned, open_once, ours};
@@ -82,7 +82,7 @@ unsafe fn import(string: &str, owned: &Owned<'_>) -> Result<Memory> {
     }
     Ok(match fields.nth(2) {
         Some("frozen") => Memory::Frozen(import!(FrozenRegion)),
-        Some("published") => Memory::Published(import!(ReadOnlyRegion)),
+        Some("read-only") => Memory::ReadOnly(import!(ReadOnlyRegion)),
         _ => Memory::Writable(import!(Region)),
     })
 }
@@ -99,8 +99,8 @@ pub unsafe extern "C" fn PR_GetInheritedFileMap(name: *const c_char) -> *mut PRF
         open_once(Origin::Name(name.to_owned()), |_| {
             let inherited = heirloom::inherited()?;
             Ok(match inherited.iter().find(|region| region.name == name).map(|region| region.kind) {
-                Some(Kind::Frozen) => Memory::Frozen(FrozenRegion::inherited(name)?),
-                Some(Kind::Published) => Memory::Published(ReadOnlyRegion::inherited(name)?),
+                Some(RegionKind::Frozen) => Memory::Frozen(FrozenRegion::inherited(name)?),
+                Some(RegionKind::ReadOnly) => Memory::ReadOnly(ReadOnlyRegion::inherited(name)?),
                 _ => Memory::Writable(Region::inherited(name)?),
             })
         })

@@ -12,7 +12,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     heirloom::claim()?;
     // After every exec again: it is each holder's own door.
     #[cfg(target_os = "linux")]
-    heirloom::os::linux::shield()?;
+    heirloom::os::linux::set_undumpable()?;
     match env::args().nth(1).as_deref() {
         Some("child") => child(),
         _ => parent(),

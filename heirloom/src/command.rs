@@ -11,7 +11,7 @@ use crate::object::Object;
 use crate::stdio::{Direction, Ends};
 use crate::sys::{self, EnvKey, Launch, SpawnOptions};
 use crate::variable::{VARIABLE, Variable};
-use crate::{Child, Error, Heirloom, Result, Stdio};
+use crate::{AsRegion, Child, Error, Result, Stdio};
 
 /// A program to start, and the regions that it inherits.
 ///
@@ -110,7 +110,7 @@ impl Command {
     /// assert!(command.inherit("input", &output).is_err());
     /// # Ok::<(), heirloom::Error>(())
     /// ```
-    pub fn inherit(&mut self, name: &str, region: &impl Heirloom) -> Result<&mut Self> {
+    pub fn inherit(&mut self, name: &str, region: &(impl AsRegion + ?Sized)) -> Result<&mut Self> {
         let object = hand_down(&mut self.variable, name, region)?;
         self.regions.push(object);
         Ok(self)

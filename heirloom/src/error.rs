@@ -57,7 +57,7 @@ pub enum ErrorKind {
     Malformed,
     /// The descriptor is not the region that the string describes: it is closed, another file, of another size, or
     /// lacks a seal.
-    NotThatRegion,
+    Mismatch,
     /// Something can still write, so the region can't be frozen now; on Windows nor published, where other processes may hold
     /// it for writing.
     StillWritable,
@@ -73,8 +73,39 @@ pub enum ErrorKind {
     ProgramNotFound,
     /// The program exists and can't be run.
     ProgramNotRunnable,
-    /// Any other refusal of the system; [`Error::os_error`] has its code.
+    /// Any other refusal of the system; [`Error::raw_os_error`] has its code.
     System,
+}
+
+/// Describes the class in a few words.
+///
+/// ```
+/// assert_eq!(heirloom::ErrorKind::NotInherited.to_string(), "region not inherited");
+/// ```
+impl Display for ErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::InvalidInput => "invalid input",
+            Self::TooLarge => "size too large",
+            Self::OutOfBounds => "out of bounds",
+            Self::Misaligned => "misaligned offset",
+            Self::NameInUse => "name in use",
+            Self::TooMany => "too many regions",
+            Self::NotInherited => "region not inherited",
+            Self::AlreadyTaken => "region already taken",
+            Self::WrongKind => "wrong kind of region",
+            Self::Malformed => "malformed text",
+            Self::Mismatch => "descriptor does not match",
+            Self::StillWritable => "still writable",
+            Self::Sealed => "sealed against this",
+            Self::Unsupported => "unsupported",
+            Self::OutOfMemory => "out of memory",
+            Self::OutOfDescriptors => "out of descriptors",
+            Self::ProgramNotFound => "program not found",
+            Self::ProgramNotRunnable => "program not runnable",
+            Self::System => "system error",
+        })
+    }
 }
 
 impl Error {
@@ -114,24 +145,36 @@ impl Error {
     ///
     /// let region = Region::create(4096)?;
     /// let _view = region.map()?;
-    /// let error = region.freeze().unwrap_err().error;
+    /// let failed = region.freeze().unwrap_err();
+    /// let error = failed.error();
     /// assert!(error.to_string().ends_with("or take FrozenRegion::copy_of"));
-    /// assert!(!error.without_advice().contains("FrozenRegion"));
+    /// assert!(!error.message().contains("FrozenRegion"));
     /// # Ok::<(), heirloom::Error>(())
     /// ```
     #[must_use]
-    pub fn without_advice(&self) -> &str {
+    pub fn message(&self) -> &str {
         &self.0.message
+    }
+
+    /// What to do about it, where there is something to say; the whole message ends with it.
+    ///
+    /// ```
+    /// let error = heirloom::Command::new("/nonexistent/program").status().unwrap_err();
+    /// assert_eq!(error.advice(), Some("is the path right?"));
+    /// ```
+    #[must_use]
+    pub fn advice(&self) -> Option<&str> {
+        Some(&*self.0.advice).filter(|advice| !advice.is_empty())
     }
 
     /// The system's own code (`errno`), where the system refused.
     ///
     /// ```
     /// let error = heirloom::Command::new("/nonexistent/program").status().unwrap_err();
-    /// assert_eq!(error.os_error(), Some(2)); // ENOENT
+    /// assert_eq!(error.raw_os_error(), Some(2)); // ENOENT
     /// ```
     #[must_use]
-    pub fn os_error(&self) -> Option<i32> {
+    pub fn raw_os_error(&self) -> Option<i32> {
         self.0.system.as_ref().and_then(io::Error::raw_os_error)
     }
 }
@@ -152,10 +195,25 @@ impl fmt::Debug for Error {
     }
 }
 
-impl std::error::Error for Error {}
+impl std::error::Error for Error {
+    /// Returns the system's error, where the system refused.
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.0.system.as_ref().map(|system| system as _)
+    }
+}
 
+/// Keeps the system's code, where there is one, so that `raw_os_error` is the same; the message is then the system's own.
+/// Otherwise the error is the new one's inner error.
+///
+/// ```
+/// let error = heirloom::Command::new("/nonexistent/program").status().unwrap_err();
+/// assert_eq!(std::io::Error::from(error).raw_os_error(), Some(2)); // ENOENT
+/// ```
 impl From<Error> for io::Error {
     fn from(error: Error) -> Self {
+        if let Some(code) = error.raw_os_error() {
+            return Self::from_raw_os_error(code);
+        }
         let kind = match error.kind() {
             ErrorKind::InvalidInput | ErrorKind::OutOfBounds | ErrorKind::Misaligned | ErrorKind::WrongKind => {
                 io::ErrorKind::InvalidInput
@@ -164,7 +222,7 @@ impl From<Error> for io::Error {
             ErrorKind::TooMany => io::ErrorKind::ArgumentListTooLong,
             ErrorKind::NameInUse => io::ErrorKind::AlreadyExists,
             ErrorKind::NotInherited | ErrorKind::AlreadyTaken | ErrorKind::ProgramNotFound => io::ErrorKind::NotFound,
-            ErrorKind::Malformed | ErrorKind::NotThatRegion => io::ErrorKind::InvalidData,
+            ErrorKind::Malformed | ErrorKind::Mismatch => io::ErrorKind::InvalidData,
             ErrorKind::StillWritable => io::ErrorKind::ResourceBusy,
             ErrorKind::Sealed | ErrorKind::ProgramNotRunnable => io::ErrorKind::PermissionDenied,
             ErrorKind::Unsupported => io::ErrorKind::Unsupported,
@@ -177,58 +235,102 @@ impl From<Error> for io::Error {
     }
 }
 
-/// A call that took something over, failed, and gives it back.
+/// The error of a conversion that takes its input by value and returns it on failure.
 ///
-/// `?` turns it into an [`Error`] (and lets `handle` go).
+/// `?` converts it into an [`Error`] and drops the input.
 ///
 /// ```
 /// use heirloom::{ErrorKind, Region};
 ///
 /// let region = Region::create(4096)?;
 /// let view = region.map()?;
-/// let refused = region.freeze().unwrap_err(); // a writable mapping lives
-/// assert_eq!(refused.error.kind(), ErrorKind::StillWritable);
+/// let failed = region.freeze().unwrap_err(); // a writable mapping is alive
+/// assert_eq!(failed.error().kind(), ErrorKind::StillWritable);
 ///
 /// drop(view);
-/// let frozen = refused.handle.freeze()?; // the same region, tried again
+/// let frozen = failed.into_inner().freeze()?; // the same region, tried again
 /// # assert_eq!(frozen.size(), 4096);
 /// # Ok::<(), heirloom::Error>(())
 /// ```
-pub struct Refused<T> {
-    /// Why the call failed.
-    pub error: Error,
-    /// What the call was given, unchanged.
-    pub handle: T,
+pub struct ConvertError<T> {
+    error: Error,
+    inner: T,
 }
 
-impl<T> Refused<T> {
-    pub(crate) fn new(error: Error, handle: T) -> Self {
-        Self { error, handle }
+impl<T> ConvertError<T> {
+    pub(crate) fn new(error: Error, inner: T) -> Self {
+        Self { error, inner }
+    }
+
+    /// Returns why the conversion failed.
+    ///
+    /// ```
+    /// use heirloom::{ErrorKind, ReadOnlyRegion, Region};
+    ///
+    /// let failed = ReadOnlyRegion::try_from(Region::create(4096)?).unwrap_err();
+    /// assert_eq!(failed.error().kind(), ErrorKind::WrongKind);
+    /// # Ok::<(), heirloom::Error>(())
+    /// ```
+    #[must_use]
+    pub fn error(&self) -> &Error {
+        &self.error
+    }
+
+    /// Returns the input of the conversion, unchanged.
+    ///
+    /// ```
+    /// use heirloom::{ReadOnlyRegion, Region};
+    ///
+    /// let region = ReadOnlyRegion::try_from(Region::create(4096)?).unwrap_err().into_inner();
+    /// assert_eq!(region.size(), 4096);
+    /// # Ok::<(), heirloom::Error>(())
+    /// ```
+    #[must_use]
+    pub fn into_inner(self) -> T {
+        self.inner
+    }
+
+    /// Returns the error and the input of the conversion.
+    ///
+    /// ```
+    /// use heirloom::{ReadOnlyRegion, Region};
+    ///
+    /// let (error, region) = ReadOnlyRegion::try_from(Region::create(4096)?).unwrap_err().into_parts();
+    /// eprintln!("{error}; {region:?} stays writable");
+    /// # Ok::<(), heirloom::Error>(())
+    /// ```
+    #[must_use]
+    pub fn into_parts(self) -> (Error, T) {
+        (self.error, self.inner)
     }
 }
 
-impl<T> Display for Refused<T> {
+impl<T> Display for ConvertError<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         Display::fmt(&self.error, f)
     }
 }
 
-impl<T> fmt::Debug for Refused<T> {
+impl<T> fmt::Debug for ConvertError<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(&self.error, f)
     }
 }
 
-impl<T> std::error::Error for Refused<T> {}
-
-impl<T> From<Refused<T>> for Error {
-    fn from(refused: Refused<T>) -> Self {
-        refused.error
+impl<T> std::error::Error for ConvertError<T> {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.error.source()
     }
 }
 
-impl<T> From<Refused<T>> for io::Error {
-    fn from(refused: Refused<T>) -> Self {
-        refused.error.into()
+impl<T> From<ConvertError<T>> for Error {
+    fn from(failed: ConvertError<T>) -> Self {
+        failed.error
+    }
+}
+
+impl<T> From<ConvertError<T>> for io::Error {
+    fn from(failed: ConvertError<T>) -> Self {
+        failed.error.into()
     }
 }

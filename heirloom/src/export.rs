@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::object::{self, Object};
 use crate::sys::{self, Borrowed, Failure, Identity, Memory, Owned, Status};
-use crate::{Error, ErrorKind, Kind, Result, inheritance};
+use crate::{Error, ErrorKind, RegionKind, Result, inheritance};
 
 /// The version of the format behind the fields that NSPR knows.
 const VERSION: u32 = 1;
@@ -18,9 +18,9 @@ const VERSION: u32 = 1;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ExportString {
     pub(crate) number: i32,
-    pub(crate) kind: Kind,
+    pub(crate) kind: RegionKind,
     /// It is to be mapped copy-on-write.
-    pub(crate) for_copies: bool,
+    pub(crate) copy_on_write: bool,
     /// Bytes.
     pub(crate) size: u64,
     pub(crate) identity: Identity,
@@ -36,20 +36,20 @@ pub(crate) enum Mismatch {
 
 impl ExportString {
     /// `memory` is the object's or a duplicate of it, and of that kind.
-    pub(crate) fn new(memory: &Memory, object: &Object, kind: Kind) -> Result<Self, Failure> {
-        let (for_copies, size, identity) = (object.for_copies, object.size(), memory.identity()?);
-        Ok(Self { number: memory.number(), kind, for_copies, size, identity })
+    pub(crate) fn new(memory: &Memory, object: &Object, kind: RegionKind) -> Result<Self, Failure> {
+        let (copy_on_write, size, identity) = (object.copy_on_write, object.size(), memory.identity()?);
+        Ok(Self { number: memory.number(), kind, copy_on_write, size, identity })
     }
 
     /// What NSPR would call it: 0 is `PR_PROT_READONLY`, 1 is `PR_PROT_READWRITE`, 2 is `PR_PROT_WRITECOPY`.
     fn protection(self) -> u8 {
-        if self.for_copies { 2 } else { u8::from(matches!(self.kind, Kind::Writable | Kind::Unsealed)) }
+        if self.copy_on_write { 2 } else { u8::from(matches!(self.kind, RegionKind::Writable | RegionKind::Unsealed)) }
     }
 
     /// The region that it names, over that descriptor.
     fn object(self, descriptor: Owned, status: &Status) -> Object {
         let mut object = Object::received(descriptor, self.kind, status);
-        object.for_copies = self.for_copies;
+        object.copy_on_write = self.copy_on_write;
         object
     }
 
@@ -119,7 +119,7 @@ impl ExportString {
             Mismatch::AnotherFile => format!("descriptor {number} is another file"),
             Mismatch::Flaw(flaw) => format!("descriptor {number} is not what was handed down: {flaw}"),
         };
-        Error::new(ErrorKind::NotThatRegion, format!("{tried}: {why}"))
+        Error::new(ErrorKind::Mismatch, format!("{tried}: {why}"))
     }
 }
 
@@ -149,14 +149,14 @@ fn parse(string: &str) -> Option<ExportString> {
     let version: u32 = natural(fields.next()?)?;
     let parsed = ExportString {
         number,
-        kind: Kind::from_word(fields.next()?)?,
-        for_copies: protection == 2,
+        kind: fields.next()?.parse().ok()?,
+        copy_on_write: protection == 2,
         size: natural(fields.next()?)?,
         identity: Identity { device: natural(fields.next()?)?, inode: natural(fields.next()?)? },
     };
     // One string for each region: nothing else in the first fields, nothing behind the last.
     let sound = version == VERSION && protection == parsed.protection() && fields.next().is_none();
-    (sound && (parsed.kind == Kind::Frozen || !parsed.for_copies)).then_some(parsed)
+    (sound && (parsed.kind == RegionKind::Frozen || !parsed.copy_on_write)).then_some(parsed)
 }
 
 /// A number in its one spelling: no `+7`, no `007`, and none below 0.
@@ -177,7 +177,7 @@ fn natural<T: FromStr>(field: &str) -> Option<T> {
 /// # Ok::<(), heirloom::Error>(())
 /// ```
 #[derive(Debug)]
-pub struct Export {
+pub struct ExportedRegion {
     pub(crate) memory: Memory,
     string: String,
 }
@@ -189,12 +189,12 @@ fn forget_export(number: i32) {
     EXPORTED.lock().unwrap_or_else(PoisonError::into_inner).retain(|other| *other != number);
 }
 
-/// Whether a descriptor belongs to an [`Export`] of this process.
+/// Whether a descriptor belongs to an [`ExportedRegion`] of this process.
 pub(crate) fn is_exported(number: i32) -> bool {
     EXPORTED.lock().unwrap_or_else(PoisonError::into_inner).contains(&number)
 }
 
-impl Export {
+impl ExportedRegion {
     /// The string, for the child to import.
     ///
     /// ```
@@ -208,30 +208,36 @@ impl Export {
     }
 }
 
-impl Drop for Export {
+impl Drop for ExportedRegion {
     fn drop(&mut self) {
         forget_export(self.memory.number());
     }
 }
 
-impl fmt::Display for Export {
+impl AsRef<str> for ExportedRegion {
+    fn as_ref(&self) -> &str {
+        self.as_str()
+    }
+}
+
+impl fmt::Display for ExportedRegion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&self.string)
     }
 }
 
-pub(crate) fn export(object: &Object, kind: Kind) -> Result<Export> {
+pub(crate) fn export(object: &Object, kind: RegionKind) -> Result<ExportedRegion> {
     export_over(object.memory.duplicate(), object, kind)
 }
 
-pub(crate) fn export_inheritable(object: &Object, kind: Kind) -> Result<Export> {
+pub(crate) fn export_inheritable(object: &Object, kind: RegionKind) -> Result<ExportedRegion> {
     export_over(object.memory.duplicate_inheritable(), object, kind)
 }
 
-fn export_over(duplicate: io::Result<Memory>, object: &Object, kind: Kind) -> Result<Export> {
+fn export_over(duplicate: io::Result<Memory>, object: &Object, kind: RegionKind) -> Result<ExportedRegion> {
     let exported = duplicate.map_err(Failure::from).and_then(|memory| {
         let string = ExportString::new(&memory, object, kind)?.to_string();
-        Ok(Export { memory, string })
+        Ok(ExportedRegion { memory, string })
     });
     let exported = exported.map_err(|failure| object.failed("export", failure))?;
     let number = exported.memory.number();
@@ -239,18 +245,16 @@ fn export_over(duplicate: io::Result<Memory>, object: &Object, kind: Kind) -> Re
     Ok(exported)
 }
 
-/// The string, if it names a region of that type.
-fn read(string: &str, wanted: &str) -> Result<ExportString> {
+/// Reads a string that names a region of the type `wanted`; `None` is any.
+fn read(string: &str, wanted: Option<&str>) -> Result<ExportString> {
     let named: ExportString = string.parse()?;
     let has = named.kind.type_name();
-    if has == wanted {
-        return Ok(named);
-    }
+    let Some(wanted) = wanted.filter(|wanted| *wanted != has) else { return Ok(named) };
     let message = format!("cannot import {string:?} as a {wanted}: it is {}", named.kind);
     Err(Error::advised(ErrorKind::WrongKind, message, format!("{has}::import takes it")))
 }
 
-pub(crate) fn import(string: &str, wanted: &str) -> Result<Arc<Object>> {
+pub(crate) fn import(string: &str, wanted: Option<&str>) -> Result<(Arc<Object>, RegionKind)> {
     inheritance::claim_quietly();
     let named = read(string, wanted)?;
     let refused = |mismatch| named.refused(&format!("cannot import the region {string:?}"), mismatch);
@@ -259,19 +263,19 @@ pub(crate) fn import(string: &str, wanted: &str) -> Result<Arc<Object>> {
     if !is_exported(named.number) && !sys::is_standard(named.number) {
         named.set_close_on_exec().map_err(refused)?;
     }
-    Ok(Arc::new(object))
+    Ok((Arc::new(object), named.kind))
 }
 
 /// # Safety
 /// Nothing else in this process owns the descriptor of that number.
-pub(crate) unsafe fn import_owned(string: &str, wanted: &str) -> Result<Arc<Object>> {
+pub(crate) unsafe fn import_owned(string: &str, wanted: Option<&str>) -> Result<(Arc<Object>, RegionKind)> {
     let named = read(string, wanted)?;
     let refused = |mismatch| named.refused(&format!("cannot import the region {string:?}"), mismatch);
     // Before the claim, which duplicates what is close-on-exec: it must not take this number for itself.
     let status = named.reserve().map_err(refused)?;
     inheritance::claim_quietly();
     // SAFETY: Reserved just now; the rest is the caller's word.
-    Ok(Arc::new(unsafe { named.take_over(&status) }))
+    Ok((Arc::new(unsafe { named.take_over(&status) }), named.kind))
 }
 
 #[cfg(test)]
@@ -282,19 +286,19 @@ mod tests {
 
     const LARGEST: ExportString = ExportString {
         number: i32::MAX,
-        kind: Kind::Published,
-        for_copies: false,
+        kind: RegionKind::ReadOnly,
+        copy_on_write: false,
         size: u64::MAX,
         identity: Identity { device: u64::MAX, inode: u64::MAX },
     };
 
     #[test]
     fn a_string_survives_the_way_there_and_back() {
-        for kind in [Kind::Writable, Kind::Unsealed, Kind::Published, Kind::Frozen] {
+        for kind in [RegionKind::Writable, RegionKind::Unsealed, RegionKind::ReadOnly, RegionKind::Frozen] {
             let string = ExportString { kind, ..LARGEST };
             assert_eq!(string.to_string().parse::<ExportString>().unwrap(), string);
         }
-        let copies = ExportString { kind: Kind::Frozen, for_copies: true, ..LARGEST };
+        let copies = ExportString { kind: RegionKind::Frozen, copy_on_write: true, ..LARGEST };
         assert_eq!(copies.to_string().parse::<ExportString>().unwrap(), copies);
     }
 
@@ -373,14 +377,14 @@ mod tests {
         #[test]
         fn whatever_is_exported_is_read_back(
             number in 0..=i32::MAX,
-            kind in prop::sample::select(vec![Kind::Writable, Kind::Unsealed, Kind::Published, Kind::Frozen]),
-            for_copies: bool,
+            kind in prop::sample::select(vec![RegionKind::Writable, RegionKind::Unsealed, RegionKind::ReadOnly, RegionKind::Frozen]),
+            copy_on_write: bool,
             size: u64,
             device: u64,
             inode: u64,
         ) {
-            let for_copies = for_copies && kind == Kind::Frozen;
-            let exported = ExportString { number, kind, for_copies, size, identity: Identity { device, inode } };
+            let copy_on_write = copy_on_write && kind == RegionKind::Frozen;
+            let exported = ExportString { number, kind, copy_on_write, size, identity: Identity { device, inode } };
             prop_assert_eq!(exported.to_string().parse::<ExportString>().ok(), Some(exported));
         }
     }

@@ -76,7 +76,7 @@ impl Filler {
                 Ok(0) => {
                     let message =
                         format!("cannot copy {object}: a holder made it shorter than {} bytes", self.size + 1);
-                    return Err(Error::new(ErrorKind::NotThatRegion, message));
+                    return Err(Error::new(ErrorKind::Mismatch, message));
                 }
                 Ok(read) => self.write(&buffer[..read])?,
                 Err(failure) => return Err(object.failed("copy", failure)),

@@ -6,7 +6,7 @@ use crate::fill::Filler;
 use crate::handle::handle;
 use crate::object::Object;
 use crate::sys::{self, Filling};
-use crate::{Error, Heirloom, Kind, Result, inheritance, name};
+use crate::{AsRegion, Error, RegionKind, Result, inheritance, name};
 
 /// Memory that nobody can change, ever: the kernel refuses every write, by every holder.
 ///
@@ -87,7 +87,7 @@ impl FrozenRegion {
     /// assert!(frozen.map()?.starts_with(b"now"));
     /// # Ok::<(), heirloom::Error>(())
     /// ```
-    pub fn copy_of(region: &impl Heirloom) -> Result<Self> {
+    pub fn copy_of(region: &(impl AsRegion + ?Sized)) -> Result<Self> {
         Self::options().copy_of(region)
     }
 
@@ -104,7 +104,7 @@ impl FrozenRegion {
     /// Another handle of it, whose child is to map it copy-on-write.
     ///
     /// That is for a child in C: its `PR_MemMap` then gives it bytes of its own to write (`PR_PROT_WRITECOPY`), from these
-    /// on. A child in Rust maps as it likes, and finds the wish by [`is_for_copies`](Self::is_for_copies).
+    /// on. A child in Rust maps as it likes, and finds the wish by [`is_copy_on_write`](Self::is_copy_on_write).
     ///
     /// # Errors
     /// [`ErrorKind::OutOfDescriptors`](crate::ErrorKind::OutOfDescriptors).
@@ -112,14 +112,14 @@ impl FrozenRegion {
     /// ```
     /// use heirloom::{Command, FrozenRegion};
     ///
-    /// let template = FrozenRegion::from_bytes(b"what every worker begins with")?.for_copies()?;
+    /// let template = FrozenRegion::from_bytes(b"what every worker begins with")?.copy_on_write()?;
     /// let mut command = Command::new("worker");
     /// command.inherit("state", &template)?;
     /// # Ok::<(), heirloom::Error>(())
     /// ```
-    pub fn for_copies(&self) -> Result<Self> {
+    pub fn copy_on_write(&self) -> Result<Self> {
         let mut object = self.0.another()?;
-        object.for_copies = true;
+        object.copy_on_write = true;
         Ok(Self(object.into()))
     }
 
@@ -129,25 +129,25 @@ impl FrozenRegion {
     /// use heirloom::FrozenRegion;
     ///
     /// let template = FrozenRegion::from_bytes(b"draft")?;
-    /// assert!(!template.is_for_copies());
-    /// assert!(template.for_copies()?.is_for_copies());
+    /// assert!(!template.is_copy_on_write());
+    /// assert!(template.copy_on_write()?.is_copy_on_write());
     /// # Ok::<(), heirloom::Error>(())
     /// ```
     #[must_use]
-    pub fn is_for_copies(&self) -> bool {
-        self.0.for_copies
+    pub fn is_copy_on_write(&self) -> bool {
+        self.0.copy_on_write
     }
 
-    /// Always [`Kind::Frozen`].
+    /// Always [`RegionKind::Frozen`].
     ///
     /// ```
-    /// use heirloom::{FrozenRegion, Kind};
-    /// assert_eq!(FrozenRegion::from_bytes("x")?.kind(), Kind::Frozen);
+    /// use heirloom::{FrozenRegion, RegionKind};
+    /// assert_eq!(FrozenRegion::from_bytes("x")?.kind(), RegionKind::Frozen);
     /// # Ok::<(), heirloom::Error>(())
     /// ```
     #[must_use]
-    pub fn kind(&self) -> Kind {
-        Kind::Frozen
+    pub fn kind(&self) -> RegionKind {
+        RegionKind::Frozen
     }
 }
 
@@ -177,7 +177,7 @@ impl FrozenOptions {
     /// assert!(format!("{region:?}").contains("key"));
     /// # Ok::<(), heirloom::Error>(())
     /// ```
-    pub fn name(mut self, name: impl Into<String>) -> Self {
+    pub fn name(&mut self, name: impl Into<String>) -> &mut Self {
         self.name = Some(name.into());
         self
     }
@@ -244,7 +244,7 @@ impl FrozenOptions {
     /// assert_eq!(frozen.size(), 4096);
     /// # Ok::<(), heirloom::Error>(())
     /// ```
-    pub fn copy_of(&self, region: &impl Heirloom) -> Result<FrozenRegion> {
+    pub fn copy_of(&self, region: &(impl AsRegion + ?Sized)) -> Result<FrozenRegion> {
         self.fill(|filler| filler.copy_from(region.object()))
     }
 

@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
+use crate::as_region::AsRegion;
 use crate::export::ExportString;
-use crate::heirloom::Heirloom;
 use crate::inheritance::claim_quietly;
 use crate::object::Object;
 use crate::variable::Variable;
 use crate::{Error, Result, sys};
 
 /// Adds a region to the variable; what is returned is to be inherited under the number it has.
-pub(crate) fn hand_down(variable: &mut Variable, name: &str, region: &impl Heirloom) -> Result<Arc<Object>> {
+pub(crate) fn hand_down(variable: &mut Variable, name: &str, region: &(impl AsRegion + ?Sized)) -> Result<Arc<Object>> {
     claim_quietly();
     let mut object = Arc::clone(region.object());
     let number = object.memory.number();

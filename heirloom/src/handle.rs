@@ -24,25 +24,25 @@ macro_rules! handle {
                 self.0.map(crate::sys::Protection::$protection).map($crate::$mapping)
             }
 
-            /// Maps `len` bytes from byte `offset` on.
+            /// Maps a range of bytes; an open end is the region's own.
             ///
             /// # Errors
             /// As for `map`, and
-            /// - [`ErrorKind::Misaligned`](crate::ErrorKind::Misaligned): `offset` is no multiple of the page size (2 MiB with huge
-            ///   pages).
-            /// - [`ErrorKind::OutOfBounds`](crate::ErrorKind::OutOfBounds): the part passes the end.
-            /// - [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput): a part of no bytes.
+            /// - [`ErrorKind::Misaligned`](crate::ErrorKind::Misaligned): the range's start is not a multiple of the page size
+            ///   (2 MiB with huge pages).
+            /// - [`ErrorKind::OutOfBounds`](crate::ErrorKind::OutOfBounds): the range ends behind the region's end.
+            /// - [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput): the range is empty.
             ///
             /// ```
             /// # use heirloom::*;
             #[doc = concat!("let region = ", $fresh, ";")]
-            /// let part = region.map_part(0, 100)?;
+            /// let part = region.map_range(0..100)?;
             /// assert_eq!(part.len(), 100);
-            /// assert!(region.map_part(4096, 1).is_err());
+            /// assert!(region.map_range(4096..4097).is_err());
             /// # Ok::<(), Error>(())
             /// ```
-            pub fn map_part(&self, offset: u64, len: usize) -> $crate::Result<$crate::$mapping> {
-                self.0.map_part(offset, len, crate::sys::Protection::$protection).map($crate::$mapping)
+            pub fn map_range(&self, range: impl std::ops::RangeBounds<u64>) -> $crate::Result<$crate::$mapping> {
+                self.0.map_range(range, crate::sys::Protection::$protection).map($crate::$mapping)
             }
 
             /// Maps it all copy-on-write: what is written there nobody else sees. Seals are no obstacle.
@@ -61,20 +61,20 @@ macro_rules! handle {
                 self.0.map(crate::sys::Protection::CopyOnWrite).map($crate::$copy)
             }
 
-            /// Maps `len` bytes from byte `offset` on copy-on-write.
+            /// Maps a range of bytes copy-on-write.
             ///
             /// # Errors
-            /// As for `map_part`; seals are no obstacle.
+            /// As for `map_range`; seals don't matter.
             ///
             /// ```
             /// # use heirloom::*;
             #[doc = concat!("let region = ", $fresh, ";")]
-            /// let mine = region.map_copy_part(0, 100)?;
+            /// let mine = region.map_copy_range(0..100)?;
             /// assert_eq!(mine.len(), 100);
             /// # Ok::<(), Error>(())
             /// ```
-            pub fn map_copy_part(&self, offset: u64, len: usize) -> $crate::Result<$crate::$copy> {
-                self.0.map_part(offset, len, crate::sys::Protection::CopyOnWrite).map($crate::$copy)
+            pub fn map_copy_range(&self, range: impl std::ops::RangeBounds<u64>) -> $crate::Result<$crate::$copy> {
+                self.0.map_range(range, crate::sys::Protection::CopyOnWrite).map($crate::$copy)
             }
 
             /// How many bytes it holds; it never changes.
@@ -99,7 +99,7 @@ macro_rules! handle {
             /// - [`ErrorKind::NotInherited`](crate::ErrorKind::NotInherited): no such name; the message lists those there are.
             /// - [`ErrorKind::AlreadyTaken`](crate::ErrorKind::AlreadyTaken): an earlier call took it.
             /// - [`ErrorKind::WrongKind`](crate::ErrorKind::WrongKind): it is there, of another kind; it stays there.
-            /// - [`ErrorKind::NotThatRegion`](crate::ErrorKind::NotThatRegion): the name is there, its descriptor is not: a
+            /// - [`ErrorKind::Mismatch`](crate::ErrorKind::Mismatch): the name is there, its descriptor is not: a
             ///   launcher in between closed it, or the variable was meant for an ancestor.
             /// - [`ErrorKind::Malformed`](crate::ErrorKind::Malformed): `HEIRLOOM_REGIONS` is not well-formed.
             ///
@@ -114,7 +114,7 @@ macro_rules! handle {
             /// # Ok::<(), Error>(())
             /// ```
             pub fn inherited(name: &str) -> $crate::Result<Self> {
-                Ok(Self(crate::inheritance::take(name, stringify!($region))?))
+                Ok(Self(crate::inheritance::take(name, Some(stringify!($region)))?.0))
             }
 
             #[doc = concat!("The `", stringify!($region), "` that an export string names, over a descriptor of its own.")]
@@ -125,7 +125,7 @@ macro_rules! handle {
             /// # Errors
             /// - [`ErrorKind::Malformed`](crate::ErrorKind::Malformed): it is no export string.
             /// - [`ErrorKind::WrongKind`](crate::ErrorKind::WrongKind): it names another kind of region.
-            /// - [`ErrorKind::NotThatRegion`](crate::ErrorKind::NotThatRegion): what is open under that number, if anything,
+            /// - [`ErrorKind::Mismatch`](crate::ErrorKind::Mismatch): what is open under that number, if anything,
             ///   is not exactly that region. Nothing was done to it.
             /// - [`ErrorKind::OutOfDescriptors`](crate::ErrorKind::OutOfDescriptors).
             ///
@@ -138,7 +138,7 @@ macro_rules! handle {
             /// # Ok::<(), Error>(())
             /// ```
             pub fn import(string: &str) -> $crate::Result<Self> {
-                Ok(Self(crate::export::import(string, stringify!($region))?))
+                Ok(Self(crate::export::import(string, Some(stringify!($region)))?.0))
             }
 
             #[doc = concat!("Takes over the very descriptor that an export string names, as a `", stringify!($region), "`.")]
@@ -164,7 +164,7 @@ macro_rules! handle {
             #[allow(unsafe_code)]
             pub unsafe fn import_owned(string: &str) -> $crate::Result<Self> {
                 // SAFETY: By the caller.
-                Ok(Self(unsafe { crate::export::import_owned(string, stringify!($region)) }?))
+                Ok(Self(unsafe { crate::export::import_owned(string, Some(stringify!($region))) }?.0))
             }
 
             /// The string by which a child that is started in some other way can import this region, and a descriptor for
@@ -203,7 +203,7 @@ macro_rules! handle {
             /// # #[cfg(not(unix))]
             /// # fn main() {}
             /// ```
-            pub fn export(&self) -> $crate::Result<$crate::Export> {
+            pub fn export(&self) -> $crate::Result<$crate::ExportedRegion> {
                 crate::export::export(&self.0, self.kind())
             }
 
@@ -222,20 +222,20 @@ macro_rules! handle {
             /// # assert!(status.unwrap().success());
             /// # Ok::<(), Error>(())
             /// ```
-            pub fn export_inheritable(&self) -> $crate::Result<$crate::Export> {
+            pub fn export_inheritable(&self) -> $crate::Result<$crate::ExportedRegion> {
                 crate::export::export_inheritable(&self.0, self.kind())
             }
         }
 
         /// Takes a descriptor from elsewhere, if the kernel says that it is memory of that kind, with its seals; makes it
-        /// close-on-exec. Otherwise it comes back: [`ErrorKind::NotThatRegion`](crate::ErrorKind::NotThatRegion), or
+        /// close-on-exec. Otherwise it comes back: [`ErrorKind::Mismatch`](crate::ErrorKind::Mismatch), or
         /// [`ErrorKind::WrongKind`](crate::ErrorKind::WrongKind) for a `Region` that was published or frozen. A file in a
         /// directory is never taken.
         impl TryFrom<crate::sys::Owned> for $region {
-            type Error = $crate::Refused<crate::sys::Owned>;
+            type Error = $crate::ConvertError<crate::sys::Owned>;
 
             fn try_from(descriptor: crate::sys::Owned) -> $crate::Result<Self, Self::Error> {
-                crate::object::receive(descriptor, $crate::Kind::$kind).map(|object| Self(object.into()))
+                crate::object::receive(descriptor, $crate::RegionKind::$kind).map(|object| Self(object.into()))
             }
         }
 
@@ -256,17 +256,17 @@ macro_rules! handle {
             }
         }
 
-        impl crate::heirloom::Sealed for $region {
+        impl crate::as_region::Sealed for $region {
             fn object(&self) -> &std::sync::Arc<crate::object::Object> {
                 &self.0
             }
 
-            fn kind(&self) -> $crate::Kind {
+            fn kind(&self) -> $crate::RegionKind {
                 self.kind()
             }
         }
 
-        impl $crate::Heirloom for $region {}
+        impl $crate::AsRegion for $region {}
     };
 }
 

@@ -10,7 +10,7 @@ use crate::export::{ExportString, Mismatch, is_exported};
 use crate::object::Object;
 use crate::sys;
 use crate::variable::{self, VARIABLE};
-use crate::{Error, ErrorKind, Kind, Result};
+use crate::{Error, ErrorKind, RegionKind, Result};
 
 /// All that this process inherited.
 struct Inheritance {
@@ -100,7 +100,7 @@ fn claim_one(name: &str, string: ExportString, listed_once: bool) -> Result<Obje
     let tried = || format!("cannot inherit the region {name:?}");
     let refused = |why: &str| {
         let message = format!("{}: {VARIABLE} lists descriptor {number} {why}", tried());
-        Err(Error::new(ErrorKind::NotThatRegion, message))
+        Err(Error::new(ErrorKind::Mismatch, message))
     };
     if sys::is_standard(number) {
         return refused("for it, which is standard input, output or error");
@@ -125,7 +125,7 @@ fn claim_one(name: &str, string: ExportString, listed_once: bool) -> Result<Obje
     };
     claimed.map_err(|mismatch| match mismatch {
         Mismatch::Closed if sys::parent_passes(number, string.identity) => Error::new(
-            ErrorKind::NotThatRegion,
+            ErrorKind::Mismatch,
             format!(
                 "{}: it looks as if a launcher closed its descriptor {number}, which this process's parent still \
                  has; tell the launcher to pass it (Python's subprocess: pass_fds)",
@@ -139,14 +139,14 @@ fn claim_one(name: &str, string: ExportString, listed_once: bool) -> Result<Obje
                  the parent must name the region on the command that starts this program",
                 tried()
             );
-            Error::new(ErrorKind::NotThatRegion, message)
+            Error::new(ErrorKind::Mismatch, message)
         }
         other => string.refused(&tried(), other),
     })
 }
 
-/// Takes the region of that name, if it is of that type.
-pub(crate) fn take(name: &str, wanted: &str) -> Result<Arc<Object>> {
+/// Takes the region of that name, if it is of the type `wanted`; `None` is any.
+pub(crate) fn take(name: &str, wanted: Option<&str>) -> Result<(Arc<Object>, RegionKind)> {
     let mut entries = claimed()?.entries.lock().unwrap_or_else(PoisonError::into_inner);
     let tried = || format!("cannot inherit the region {name:?}");
     let Some(entry) = entries.get_mut(name) else {
@@ -160,11 +160,11 @@ pub(crate) fn take(name: &str, wanted: &str) -> Result<Arc<Object>> {
         return Err(Error::new(ErrorKind::NotInherited, format!("{}: {why}", tried())));
     };
     let (kind, has) = (entry.string.kind, entry.string.kind.type_name());
-    if has != wanted {
+    if let Some(wanted) = wanted.filter(|wanted| *wanted != has) {
         let message = format!("{} as a {wanted}: it is {kind}", tried());
         return Err(Error::advised(ErrorKind::WrongKind, message, format!("{has}::inherited takes it")));
     }
-    match std::mem::replace(&mut entry.state, State::Taken) {
+    let object = match std::mem::replace(&mut entry.state, State::Taken) {
         State::Waiting(object) => Ok(object),
         State::Taken => {
             let message = format!("{}: it was taken already", tried());
@@ -172,10 +172,11 @@ pub(crate) fn take(name: &str, wanted: &str) -> Result<Arc<Object>> {
         }
         // What the system refused once it may do now.
         State::Missing(error) => {
-            let again = if error.os_error().is_some() { claim_one(name, entry.string, true) } else { Err(error) };
+            let again = if error.raw_os_error().is_some() { claim_one(name, entry.string, true) } else { Err(error) };
             again.map(Arc::new).inspect_err(|error| entry.state = State::Missing(error.clone()))
         }
-    }
+    };
+    Ok((object?, kind))
 }
 
 /// One region that this process inherited; from [`inherited`].
@@ -185,13 +186,23 @@ pub struct Inherited {
     /// The name it was handed down under.
     pub name: String,
     /// What its holder may do with it.
-    pub kind: Kind,
+    pub kind: RegionKind,
     /// Bytes.
     pub size: u64,
-    /// Whether it was taken already.
-    pub taken: bool,
-    /// Why it can't be had, if it can't.
-    pub missing: Option<Error>,
+    /// Whether it can be taken.
+    pub state: InheritedState,
+}
+
+/// Whether an [`Inherited`] region can be taken.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum InheritedState {
+    /// The next call that asks for its name gets it.
+    Available,
+    /// An earlier call took it.
+    Taken,
+    /// It can't be taken; the error says why.
+    Missing(Error),
 }
 
 /// All that this process inherited, by name.
@@ -211,10 +222,10 @@ pub fn inherited() -> Result<Vec<Inherited>> {
         name: name.clone(),
         kind: entry.string.kind,
         size: entry.string.size,
-        taken: matches!(entry.state, State::Taken),
-        missing: match &entry.state {
-            State::Missing(error) => Some(error.clone()),
-            _ => None,
+        state: match &entry.state {
+            State::Waiting(_) => InheritedState::Available,
+            State::Taken => InheritedState::Taken,
+            State::Missing(error) => InheritedState::Missing(error.clone()),
         },
     });
     Ok(listed.collect())

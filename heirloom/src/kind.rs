@@ -1,9 +1,12 @@
 use std::fmt;
+use std::str::FromStr;
+
+use crate::{Error, ErrorKind, Result};
 
 /// What a holder of a region may do with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Kind {
+pub enum RegionKind {
     /// Every holder writes: [`Region`](crate::Region).
     Writable,
     /// Every holder writes, in an unnamed file that the kernel can't seal, so that any holder can also change its
@@ -11,25 +14,25 @@ pub enum Kind {
     /// [`RegionOptions::unsealed_file_in`](crate::RegionOptions::unsealed_file_in).
     Unsealed,
     /// Only mappings from before write: [`ReadOnlyRegion`](crate::ReadOnlyRegion).
-    Published,
+    ReadOnly,
     /// Nobody writes, ever: [`FrozenRegion`](crate::FrozenRegion).
     Frozen,
 }
 
-impl Kind {
-    const ALL: [Self; 4] = [Self::Writable, Self::Unsealed, Self::Published, Self::Frozen];
+impl RegionKind {
+    const ALL: [Self; 4] = [Self::Writable, Self::Unsealed, Self::ReadOnly, Self::Frozen];
 
     /// The word for it in an export string.
     ///
     /// ```
-    /// assert_eq!(heirloom::Kind::Frozen.as_str(), "frozen");
+    /// assert_eq!(heirloom::RegionKind::Frozen.as_str(), "frozen");
     /// ```
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Writable => "writable",
             Self::Unsealed => "unsealed",
-            Self::Published => "published",
+            Self::ReadOnly => "read-only",
             Self::Frozen => "frozen",
         }
     }
@@ -38,17 +41,37 @@ impl Kind {
     pub(crate) const fn type_name(self) -> &'static str {
         match self {
             Self::Writable | Self::Unsealed => "Region",
-            Self::Published => "ReadOnlyRegion",
+            Self::ReadOnly => "ReadOnlyRegion",
             Self::Frozen => "FrozenRegion",
         }
     }
+}
 
-    pub(crate) fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.as_str() == word)
+/// Parses what [`as_str`](RegionKind::as_str) returns.
+///
+/// ```
+/// use heirloom::{ErrorKind, RegionKind};
+///
+/// assert_eq!("read-only".parse::<RegionKind>()?, RegionKind::ReadOnly);
+/// assert_eq!("Frozen".parse::<RegionKind>().unwrap_err().kind(), ErrorKind::Malformed);
+/// # Ok::<(), heirloom::Error>(())
+/// ```
+impl FromStr for RegionKind {
+    type Err = Error;
+
+    fn from_str(word: &str) -> Result<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == word).ok_or_else(|| {
+            let shown: String = word.chars().take(128).collect();
+            let words = Self::ALL.map(Self::as_str).join(", ");
+            Error::new(
+                ErrorKind::Malformed,
+                format!("cannot parse {shown:?} as a kind of region: expected one of {words}"),
+            )
+        })
     }
 }
 
-impl fmt::Display for Kind {
+impl fmt::Display for RegionKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
     }

@@ -43,10 +43,10 @@
 //! | | who writes | what a mapping gives |
 //! | --- | --- | --- |
 //! | [`Region`] | every holder | [`SharedBytes`]: copies in and out, atomics |
-//! | [`ReadOnlyRegion`], by [`Region::publish`] | the publisher's mapping from before | [`ReadOnlyBytes`]: copies out, atomic loads |
+//! | [`ReadOnlyRegion`], by [`Region::into_read_only`] | the publisher's mapping from before | [`ReadOnlyBytes`]: copies out, atomic loads |
 //! | [`FrozenRegion`], by [`Region::freeze`] or from bytes, a reader or a file | nobody, ever | `&[u8]` |
 //!
-//! Choose the last that will do. A big input that many processes read: freeze it. One process that tells many: publish.
+//! Choose the last that will do. A big input that many processes read: freeze it. One process that tells many: convert it to read-only.
 //! Workers that write their results: a `Region`, which the parent freezes once they ended and hands to the readers.
 //!
 //! What a holder may not do is absent from its type, and the kernel refuses it too, whatever the holder tries.
@@ -69,7 +69,7 @@
 //!
 //! - [`read_at`](ReadOnlyBytes::read_at) and [`write_at`](SharedBytes::write_at), and values of plain types with the
 //!   feature `zerocopy`, copy. A copy may mix bytes from before and after another's write, and orders nothing.
-//!   A sequence lock puts a fence of [`std::sync::atomic`] on each side of its copies, as `examples/publish.rs` does.
+//!   A sequence lock puts a fence of [`std::sync::atomic`] on each side of its copies, as `examples/sequence_lock.rs` does.
 //! - [`SharedU32`] and [`SharedU64`] are numbers that are always read and written whole. `load` acquires, `store` releases,
 //!   everything else is sequentially consistent: so what one process copied in before a `store`, another finds after a
 //!   `load` that saw it.
@@ -83,7 +83,7 @@
 //! # Secrets
 //! A region never has a name and is never on a disk, but for swap. Two doors stay: core dumps, which `no_dump` on a mapping
 //! shuts, and processes of the *same user*, which find a holder's descriptors in `/proc` unless each holder calls
-//! `os::linux::shield`. `SECURITY.md` has the whole of it.
+//! `os::linux::set_undumpable`. `SECURITY.md` has the whole of it.
 //!
 //! # Pitfalls
 //! - `freeze` wants every writable mapping gone, in every process. A child that another thread forks at that moment holds
@@ -100,7 +100,7 @@
 //!
 //! # Systems
 //! - **Linux**, on every processor that Rust has it for, with glibc (2.29 or later) or musl. What each promise rests on there is in
-//!   `SECURITY.md`; kernels before 6.3 can't refuse to execute a region, before 5.1 can't publish one, and before 3.17 have only
+//!   `SECURITY.md`; kernels before 6.3 can't refuse to execute a region, before 5.1 can't make one read-only, and before 3.17 have only
 //!   unsealed files. Of 32 bits, a region of 2 GiB or more can't be made, but parts of one that came from elsewhere are mapped.
 //! - **Windows**, 10 and later, where a descriptor is a handle. It keeps no seals: a region that was handed out for writing
 //!   can be neither published nor frozen any more, and a child takes it from its parent that nobody writes what is frozen.
@@ -113,7 +113,7 @@
 //! | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
 //! | Linux x86-64, 32 bits; glibc, musl | run | yes | yes | yes | yes | yes | yes | yes | yes | glibc |
 //! | Linux aarch64, s390x | run by an emulator | yes | yes | yes | yes | yes | yes | yes | built | built |
-//! | Windows | run under Wine | yes | no `shield` | creator's word | yes | yes | yes | yes | `run`, `exec`, `list` | without NSPR |
+//! | Windows | run under Wine | yes | no `set_undumpable` | creator's word | yes | yes | yes | yes | `run`, `exec`, `list` | without NSPR |
 //! | FreeBSD | linked | yes | yes | frozen alone | yes | no | yes | yes | no | no |
 //! | macOS | linked | a name while it is made | yes | creator's word | yes | no | yes | yes | no | no |
 //! | Android | checked | yes | yes | yes | yes | yes | yes | yes | no | no |
@@ -123,6 +123,8 @@
 //! holds there and whose word it rests on.
 
 mod access;
+mod any_region;
+mod as_region;
 mod child;
 mod command;
 mod error;
@@ -131,7 +133,6 @@ mod fill;
 mod frozen;
 mod handing_down;
 mod handle;
-mod heirloom;
 mod inheritance;
 mod kind;
 mod mapping;
@@ -146,14 +147,15 @@ mod sys;
 mod variable;
 
 pub use access::{ReadOnlyBytes, SharedBytes, SharedU32, SharedU64};
+pub use any_region::AnyRegion;
+pub use as_region::AsRegion;
 pub use child::Child;
 pub use command::Command;
-pub use error::{Error, ErrorKind, Refused, Result};
-pub use export::Export;
+pub use error::{ConvertError, Error, ErrorKind, Result};
+pub use export::ExportedRegion;
 pub use frozen::{FrozenOptions, FrozenRegion};
-pub use heirloom::Heirloom;
-pub use inheritance::{Inherited, claim, inherited};
-pub use kind::Kind;
+pub use inheritance::{Inherited, InheritedState, claim, inherited};
+pub use kind::RegionKind;
 pub use mapping::{CopyMapping, FrozenCopyMapping, FrozenMapping, Mapping, ReadOnlyMapping};
 pub use options::RegionOptions;
 pub use read_only::ReadOnlyRegion;

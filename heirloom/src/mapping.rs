@@ -116,7 +116,7 @@ impl Deref for Mapping {
 /// What can be done with it is [`ReadOnlyBytes`]' page.
 ///
 /// ```
-/// let (region, writer) = heirloom::Region::create(4096)?.publish()?;
+/// let (region, writer) = heirloom::Region::create(4096)?.into_read_only()?;
 /// let reader = region.map()?;
 /// writer.atomic_u64(8)?.store(7);
 /// assert_eq!(reader.load_u64(8)?, 7);

@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use crate::object::Object;
 use crate::sys::{self, Failure, Memory, Supply};
-use crate::{Error, ErrorKind, Kind, Region, Result, inheritance, name};
+use crate::{Error, ErrorKind, Region, RegionKind, Result, inheritance, name};
 
 /// How a [`Region`] is to be made; from [`Region::options`].
 ///
@@ -33,7 +33,7 @@ impl RegionOptions {
     /// assert!(format!("{region:?}").contains("frames"));
     /// # Ok::<(), heirloom::Error>(())
     /// ```
-    pub fn name(mut self, name: impl Into<String>) -> Self {
+    pub fn name(&mut self, name: impl Into<String>) -> &mut Self {
         self.name = Some(name.into());
         self
     }
@@ -46,7 +46,7 @@ impl RegionOptions {
     /// # assert_eq!(region.size(), 1 << 20);
     /// # Ok::<(), heirloom::Error>(())
     /// ```
-    pub fn populate(mut self, populate: bool) -> Self {
+    pub fn populate(&mut self, populate: bool) -> &mut Self {
         self.populate = populate;
         self
     }
@@ -70,7 +70,7 @@ impl RegionOptions {
     /// # assert_eq!(region.size(), 2 << 20);
     /// # Ok::<(), heirloom::Error>(())
     /// ```
-    pub fn huge_pages(mut self, huge_pages: bool) -> Self {
+    pub fn huge_pages(&mut self, huge_pages: bool) -> &mut Self {
         self.huge_pages = huge_pages;
         self
     }
@@ -83,13 +83,13 @@ impl RegionOptions {
     /// directory is on a disk, so are the bytes. On Windows it is [`ErrorKind::Unsupported`]: there every file has a name.
     ///
     /// ```
-    /// use heirloom::{Kind, Region};
+    /// use heirloom::{RegionKind, Region};
     ///
     /// let region = Region::options().unsealed_file_in("/dev/shm").create(4096)?;
-    /// assert_eq!(region.kind(), Kind::Unsealed);
+    /// assert_eq!(region.kind(), RegionKind::Unsealed);
     /// # Ok::<(), heirloom::Error>(())
     /// ```
-    pub fn unsealed_file_in(mut self, directory: impl AsRef<Path>) -> Self {
+    pub fn unsealed_file_in(&mut self, directory: impl AsRef<Path>) -> &mut Self {
         self.directory = Some(directory.as_ref().to_owned());
         self
     }
@@ -163,5 +163,5 @@ fn make_file(directory: &Path, size: u64) -> Result<Object, Failure> {
     let memory = Memory::create_file(directory, size)?;
     // It may be on a file system of huge pages, which only the kernel knows.
     let status = memory.status()?;
-    Ok(Object::over(memory, Kind::Unsealed, &status))
+    Ok(Object::over(memory, RegionKind::Unsealed, &status))
 }

@@ -2,16 +2,16 @@ use std::sync::Arc;
 
 use crate::handle::handle;
 use crate::object::{self, Object};
-use crate::{Error, ErrorKind, FrozenRegion, Kind, Refused, Region, Result};
+use crate::{ConvertError, Error, ErrorKind, FrozenRegion, Region, RegionKind, Result};
 
-/// Memory that only the mappings from before its publishing write; from [`Region::publish`].
+/// Memory that only the mappings from before its publishing write; from [`Region::into_read_only`].
 ///
 /// A holder reads what the publisher goes on writing: a copy may mix old and new bytes, and an atomic load is one whole.
 ///
 /// ```
 /// use heirloom::{Command, Region};
 ///
-/// let (prices, writer) = Region::create(4096)?.publish()?;
+/// let (prices, writer) = Region::create(4096)?.into_read_only()?;
 /// let mut child = Command::new("true").inherit("prices", &prices)?.spawn()?;
 /// writer.atomic_u64(0)?.store(42); // the child sees it, and can't change it
 /// child.wait()?;
@@ -20,14 +20,14 @@ use crate::{Error, ErrorKind, FrozenRegion, Kind, Refused, Region, Result};
 ///
 /// It can't be mapped for writing, nor written:
 /// ```compile_fail,E0599
-/// let (region, _writer) = heirloom::Region::create(4096)?.publish()?;
+/// let (region, _writer) = heirloom::Region::create(4096)?.into_read_only()?;
 /// region.map()?.write_at(0, b"no")?;
 /// # Ok::<(), heirloom::Error>(())
 /// ```
 #[derive(Clone)]
 pub struct ReadOnlyRegion(pub(crate) Arc<Object>);
 
-handle!(ReadOnlyRegion, Published, ReadOnlyMapping by ReadOnly, CopyMapping, "Region::create(4096)?.publish()?.0");
+handle!(ReadOnlyRegion, ReadOnly, ReadOnlyMapping by ReadOnly, CopyMapping, "Region::create(4096)?.into_read_only()?.0");
 
 impl ReadOnlyRegion {
     /// Ends all writing, the publisher's too.
@@ -37,46 +37,46 @@ impl ReadOnlyRegion {
     /// [`ErrorKind::Sealed`] where a holder forbade further seals.
     ///
     /// ```
-    /// let (region, writer) = heirloom::Region::create(4096)?.publish()?;
+    /// let (region, writer) = heirloom::Region::create(4096)?.into_read_only()?;
     /// writer.write_at(0, b"final")?;
     /// drop(writer);
     /// let frozen = region.freeze()?;
     /// assert!(frozen.map()?.starts_with(b"final"));
     /// # Ok::<(), heirloom::Error>(())
     /// ```
-    pub fn freeze(self) -> Result<FrozenRegion, Refused<Self>> {
+    pub fn freeze(self) -> Result<FrozenRegion, ConvertError<Self>> {
         match self.0.freeze() {
             Ok(()) => Ok(FrozenRegion(self.0)),
-            Err(error) => Err(Refused::new(error, self)),
+            Err(error) => Err(ConvertError::new(error, self)),
         }
     }
 
-    /// Always [`Kind::Published`].
+    /// Always [`RegionKind::ReadOnly`].
     ///
     /// ```
-    /// use heirloom::{Kind, Region};
-    /// assert_eq!(Region::create(4096)?.publish()?.0.kind(), Kind::Published);
+    /// use heirloom::{RegionKind, Region};
+    /// assert_eq!(Region::create(4096)?.into_read_only()?.0.kind(), RegionKind::ReadOnly);
     /// # Ok::<(), heirloom::Error>(())
     /// ```
     #[must_use]
-    pub fn kind(&self) -> Kind {
-        Kind::Published
+    pub fn kind(&self) -> RegionKind {
+        RegionKind::ReadOnly
     }
 }
 
 /// For a region that somebody else published, or froze: the kernel is asked, and the region comes back where nobody did.
 impl TryFrom<Region> for ReadOnlyRegion {
-    type Error = Refused<Region>;
+    type Error = ConvertError<Region>;
 
-    fn try_from(region: Region) -> Result<Self, Refused<Region>> {
+    fn try_from(region: Region) -> Result<Self, ConvertError<Region>> {
         let refused = match region.0.status() {
-            Ok(status) if object::flaw(&status, Kind::Published).is_none() => return Ok(Self(region.0)),
+            Ok(status) if object::flaw(&status, RegionKind::ReadOnly).is_none() => return Ok(Self(region.0)),
             Ok(_) => Error::new(
                 ErrorKind::WrongKind,
                 format!("cannot take {} for a published one: nobody published it", region.0),
             ),
             Err(error) => error,
         };
-        Err(Refused::new(refused, region))
+        Err(ConvertError::new(refused, region))
     }
 }

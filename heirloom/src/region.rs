@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use crate::handle::handle;
 use crate::object::Object;
-use crate::{FrozenRegion, Kind, Mapping, ReadOnlyRegion, Refused, RegionOptions, Result};
+use crate::{ConvertError, FrozenRegion, Mapping, ReadOnlyRegion, RegionKind, RegionOptions, Result};
 
 /// Memory without a name that every holder may write.
 ///
@@ -75,7 +75,7 @@ impl Region {
     /// - [`ErrorKind::OutOfMemory`](crate::ErrorKind::OutOfMemory): the address space is full.
     ///
     /// ```
-    /// let (region, writer) = heirloom::Region::create(4096)?.publish()?;
+    /// let (region, writer) = heirloom::Region::create(4096)?.into_read_only()?;
     /// writer.write_at(0, b"news")?;
     ///
     /// let mut read = [0; 4];
@@ -83,10 +83,10 @@ impl Region {
     /// assert_eq!(&read, b"news");
     /// # Ok::<(), heirloom::Error>(())
     /// ```
-    pub fn publish(self) -> Result<(ReadOnlyRegion, Mapping), Refused<Self>> {
-        match self.map().and_then(|mapping| self.0.publish().map(|()| mapping)) {
+    pub fn into_read_only(self) -> Result<(ReadOnlyRegion, Mapping), ConvertError<Self>> {
+        match self.map().and_then(|mapping| self.0.make_read_only().map(|()| mapping)) {
             Ok(mapping) => Ok((ReadOnlyRegion(self.0), mapping)),
-            Err(error) => Err(Refused::new(error, self)),
+            Err(error) => Err(ConvertError::new(error, self)),
         }
     }
 
@@ -109,22 +109,22 @@ impl Region {
     /// assert!(frozen.map()?.starts_with(b"final"));
     /// # Ok::<(), heirloom::Error>(())
     /// ```
-    pub fn freeze(self) -> Result<FrozenRegion, Refused<Self>> {
+    pub fn freeze(self) -> Result<FrozenRegion, ConvertError<Self>> {
         match self.0.freeze() {
             Ok(()) => Ok(FrozenRegion(self.0)),
-            Err(error) => Err(Refused::new(error, self)),
+            Err(error) => Err(ConvertError::new(error, self)),
         }
     }
 
-    /// [`Kind::Writable`], or [`Kind::Unsealed`] where it is a file in a directory.
+    /// [`RegionKind::Writable`], or [`RegionKind::Unsealed`] where it is a file in a directory.
     ///
     /// ```
-    /// use heirloom::{Kind, Region};
-    /// assert_eq!(Region::create(4096)?.kind(), Kind::Writable);
+    /// use heirloom::{RegionKind, Region};
+    /// assert_eq!(Region::create(4096)?.kind(), RegionKind::Writable);
     /// # Ok::<(), heirloom::Error>(())
     /// ```
     #[must_use]
-    pub fn kind(&self) -> Kind {
-        if self.0.unsealed { Kind::Unsealed } else { Kind::Writable }
+    pub fn kind(&self) -> RegionKind {
+        if self.0.unsealed { RegionKind::Unsealed } else { RegionKind::Writable }
     }
 }

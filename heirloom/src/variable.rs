@@ -128,14 +128,14 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::Kind;
+    use crate::RegionKind;
     use crate::sys::Identity;
 
     fn string(number: i32) -> ExportString {
         ExportString {
             number,
-            kind: Kind::Frozen,
-            for_copies: false,
+            kind: RegionKind::Frozen,
+            copy_on_write: false,
             size: 7,
             identity: Identity { device: 1, inode: 2 },
         }

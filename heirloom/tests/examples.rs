@@ -36,8 +36,8 @@ fn count_words() {
 }
 
 #[test]
-fn publish() {
-    assert_eq!(told(&mut example("publish")), "3 readers saw only pairs that belong together\n");
+fn sequence_lock() {
+    assert_eq!(told(&mut example("sequence_lock")), "3 readers saw only pairs that belong together\n");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use heirloom_tests::skip;
+use heirloom_conformance::skip;
 use serde_json::Value;
 
 use crate::{HEIRLOOM, bad, complaint, good, heirloom};

@@ -14,7 +14,7 @@ use std::sync::mpsc::{self, Sender};
 use std::thread;
 
 use heirloom::os::unix::CommandExt;
-use heirloom::{Command, Export};
+use heirloom::{Command, ExportedRegion};
 use rustix::fs::OFlags;
 use rustix::io::{Errno, FdFlags};
 use rustix::mm::{self, Advice, MapFlags, ProtFlags};
@@ -82,7 +82,7 @@ pub(crate) fn is_close_on_exec(number: RawFd) -> Option<bool> {
 }
 
 /// From now on every child inherits it.
-pub(crate) fn set_inheritable(export: &Export) -> io::Result<()> {
+pub(crate) fn set_inheritable(export: &ExportedRegion) -> io::Result<()> {
     Ok(rustix::io::fcntl_setfd(export, FdFlags::empty())?)
 }
 

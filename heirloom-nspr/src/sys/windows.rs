@@ -15,7 +15,7 @@ use std::ptr;
 use std::sync::atomic::AtomicIsize;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use heirloom::{Command, Export};
+use heirloom::{Command, ExportedRegion};
 use windows_sys::Win32::Foundation::{
     ERROR_ACCESS_DENIED, ERROR_ALREADY_EXISTS, ERROR_BUSY, ERROR_COMMITMENT_LIMIT, ERROR_DIRECTORY, ERROR_DISK_FULL,
     ERROR_ELEVATION_REQUIRED, ERROR_FILE_EXISTS, ERROR_FILE_NOT_FOUND, ERROR_FILENAME_EXCED_RANGE,
@@ -116,7 +116,7 @@ pub(crate) fn is_close_on_exec(number: i32) -> Option<bool> {
 }
 
 /// From now on every child inherits it that inherits handles.
-pub(crate) fn set_inheritable(export: &Export) -> io::Result<()> {
+pub(crate) fn set_inheritable(export: &ExportedRegion) -> io::Result<()> {
     set_inherited(export.as_handle(), true)
 }
 

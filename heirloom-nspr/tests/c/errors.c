@@ -247,10 +247,10 @@ int main(int argc, char **argv)
     FAILS(PR_KillProcess(process), "a process that was waited for");
     FAILS(PR_KillProcess(detached), "a detached process");
 
-    function = "heirloom_publish";
-    FAILS(heirloom_publish(NULL), "NULL");
-    FAILS(heirloom_publish(theirs), "a file map that `PR_CreateFileMap` made");
-    FAILS(heirloom_publish(closed), "a closed file map");
+    function = "heirloom_make_read_only";
+    FAILS(heirloom_make_read_only(NULL), "NULL");
+    FAILS(heirloom_make_read_only(theirs), "a file map that `PR_CreateFileMap` made");
+    FAILS(heirloom_make_read_only(closed), "a closed file map");
 
     function = "heirloom_freeze";
     FAILS(heirloom_freeze(NULL), "NULL");

@@ -42,7 +42,7 @@ static void closed(PRFileMap *fm)
 /* The child of protocol one. */
 static int inherits(void)
 {
-    PRFileMap *shared, *again, *frozen, *published, *copied;
+    PRFileMap *shared, *again, *frozen, *read_only, *copied;
     char *addr, *other;
 
     /* Before it asks for anything, its own child gets nothing. */
@@ -68,9 +68,9 @@ static int inherits(void)
     CHECK(frozen != NULL);
     addr = mapped(frozen, 4096);
     CHECK(strcmp(addr, "for ever") == 0 && write_faults(addr));
-    published = PR_GetInheritedFileMap("published");
-    CHECK(published != NULL);
-    addr = mapped(published, 4096);
+    read_only = PR_GetInheritedFileMap("read_only");
+    CHECK(read_only != NULL);
+    addr = mapped(read_only, 4096);
     CHECK(strcmp(addr, "old") == 0 && write_faults(addr));
     copied = PR_GetInheritedFileMap("copied");
     CHECK(copied != NULL);
@@ -80,7 +80,7 @@ static int inherits(void)
     CHECK(other[0] == 0);
     CHECK(PR_GetInheritedFileMap("never given") == NULL && PR_GetError() == PR_FILE_NOT_FOUND_ERROR);
     closed(frozen);
-    closed(published);
+    closed(read_only);
     closed(copied);
     CHECK(open_regions() == 0);
     return 42;
@@ -89,18 +89,18 @@ static int inherits(void)
 static void by_inheritance(void)
 {
     PRFileMap *shared = written("from the parent"), *frozen = written("for ever");
-    PRFileMap *published = opened(4096, PR_PROT_READWRITE), *copied = opened(4096, PR_PROT_WRITECOPY);
-    char *writer = mapped(published, 4096), *addr;
+    PRFileMap *read_only = opened(4096, PR_PROT_READWRITE), *copied = opened(4096, PR_PROT_WRITECOPY);
+    char *writer = mapped(read_only, 4096), *addr;
     PRProcessAttr *attr = PR_NewProcessAttr();
 
     CHECK(attr != NULL);
     strcpy(writer, "old");
     CHECK(PR_ProcessAttrSetInheritableFileMap(attr, shared, "shared") == PR_SUCCESS);
     CHECK(PR_ProcessAttrSetInheritableFileMap(attr, frozen, "frozen, of course: %=") == PR_SUCCESS);
-    CHECK(PR_ProcessAttrSetInheritableFileMap(attr, published, "published") == PR_SUCCESS);
+    CHECK(PR_ProcessAttrSetInheritableFileMap(attr, read_only, "read_only") == PR_SUCCESS);
     CHECK(PR_ProcessAttrSetInheritableFileMap(attr, copied, "copied") == PR_SUCCESS);
     /* What counts is what they are at the start. */
-    CHECK(heirloom_publish(published) == PR_SUCCESS && heirloom_freeze(frozen) == PR_SUCCESS);
+    CHECK(heirloom_make_read_only(read_only) == PR_SUCCESS && heirloom_freeze(frozen) == PR_SUCCESS);
     /* Closed before the start, it is there all the same; what nobody named is not. */
     closed(frozen);
     CHECK(run(attr, "inherit", "") == 42);
@@ -113,7 +113,7 @@ static void by_inheritance(void)
     CHECK(run(attr, "count", "") == 0);
     PR_DestroyProcessAttr(attr);
     closed(shared);
-    closed(published);
+    closed(read_only);
     closed(copied);
     CHECK(open_regions() == 0);
 }
@@ -176,7 +176,7 @@ static void by_string(void)
     } else {
         /* Whoever has it by now can't be kept from writing. */
         CHECK(heirloom_freeze(imported) == PR_FAILURE && PR_GetError() == PR_FILE_IS_BUSY_ERROR);
-        CHECK(heirloom_publish(imported) == PR_FAILURE && PR_GetError() == PR_FILE_IS_BUSY_ERROR);
+        CHECK(heirloom_make_read_only(imported) == PR_FAILURE && PR_GetError() == PR_FILE_IS_BUSY_ERROR);
     }
     closed(imported);
     CHECK(open_regions() == 0);

@@ -33,7 +33,7 @@ static void read_only_is_frozen_from_birth(void)
     PRFileMap *fm = opened(4096, PR_PROT_READONLY), *control = opened(4096, PR_PROT_READWRITE);
     char *addr = mapped(fm, 4096), *writable = mapped(control, 4096);
     CHECK(addr[0] == 0 && write_faults(addr) && !write_faults(writable));
-    CHECK(heirloom_publish(fm) == PR_SUCCESS && heirloom_freeze(fm) == PR_SUCCESS);
+    CHECK(heirloom_make_read_only(fm) == PR_SUCCESS && heirloom_freeze(fm) == PR_SUCCESS);
     CHECK(PR_MemUnmap(addr, 4096) == PR_SUCCESS && PR_MemUnmap(writable, 4096) == PR_SUCCESS);
     CHECK(PR_CloseFileMap(fm) == PR_SUCCESS && PR_CloseFileMap(control) == PR_SUCCESS);
 }
@@ -80,7 +80,7 @@ static void a_published_one_has_its_writers_from_before_and_no_others(void)
 {
     PRFileMap *fm = opened(4096, PR_PROT_READWRITE);
     char *writer = mapped(fm, 4096), *reader;
-    CHECK(heirloom_publish(fm) == PR_SUCCESS && heirloom_publish(fm) == PR_SUCCESS);
+    CHECK(heirloom_make_read_only(fm) == PR_SUCCESS && heirloom_make_read_only(fm) == PR_SUCCESS);
     reader = mapped(fm, 4096);
     strcpy(writer, "news");
     CHECK(strcmp(reader, "news") == 0 && write_faults(reader) && !write_faults(writer));

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use heirloom_tests::skip;
+use heirloom_conformance::skip;
 
 use crate::headers::{USE, compiles};
 use crate::{Program, alone, library, there_is, told};

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
 
-use heirloom_tests::skip;
+use heirloom_conformance::skip;
 
 const CRATE: &str = env!("CARGO_MANIFEST_DIR");
 
@@ -33,7 +33,7 @@ fn library() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| {
         let programs = Path::new(env!("CARGO_TARGET_TMPDIR"));
-        let library = heirloom_tests::build_c_library(programs.parent().unwrap());
+        let library = heirloom_conformance::build_c_library(programs.parent().unwrap());
         if cfg!(windows) {
             // Programs look for it beside them.
             std::fs::copy(&library, programs.join(library.file_name().unwrap())).unwrap();

@@ -10,7 +10,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use heirloom_tests::watch::Watch;
+use heirloom_conformance::watch::Watch;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::{library, there_is, told};

@@ -21,7 +21,7 @@
 //! | `read_at`, `write_at`, values | no: a copy may mix bytes from before and after another's write | none |
 //!
 //! Copies order nothing by themselves, and the fences of [`std::sync::atomic`] order them as they order atomics: see the
-//! sequence lock in `examples/publish.rs`.
+//! sequence lock in `examples/sequence_lock.rs`.
 //!
 //! A value that another process may write at any time is only data: check it after it was copied out, never before.
 
@@ -135,7 +135,7 @@ impl ReadOnlyBytes {
     /// [`ErrorKind::OutOfBounds`], [`ErrorKind::Misaligned`]: `offset` must be a multiple of 4.
     ///
     /// ```
-    /// let (region, writer) = heirloom::Region::create(4096)?.publish()?;
+    /// let (region, writer) = heirloom::Region::create(4096)?.into_read_only()?;
     /// writer.atomic_u32(4)?.store(1);
     /// assert_eq!(region.map()?.load_u32(4)?, 1);
     /// # Ok::<(), heirloom::Error>(())
@@ -153,7 +153,7 @@ impl ReadOnlyBytes {
     /// [`ErrorKind::OutOfBounds`], [`ErrorKind::Misaligned`]: `offset` must be a multiple of 8.
     ///
     /// ```
-    /// let (region, writer) = heirloom::Region::create(4096)?.publish()?;
+    /// let (region, writer) = heirloom::Region::create(4096)?.into_read_only()?;
     /// writer.atomic_u64(8)?.store(1 << 40);
     /// assert_eq!(region.map()?.load_u64(8)?, 1 << 40);
     /// # Ok::<(), heirloom::Error>(())

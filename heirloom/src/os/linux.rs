@@ -16,11 +16,11 @@ use crate::{Child, Error, Result, sys};
 /// [`ErrorKind::System`](crate::ErrorKind::System): the kernel refused.
 ///
 /// ```
-/// heirloom::os::linux::shield()?;
+/// heirloom::os::linux::set_undumpable()?;
 /// # Ok::<(), heirloom::Error>(())
 /// ```
-pub fn shield() -> Result<()> {
-    sys::shield().map_err(|failure| Error::system("cannot shield this process", failure))
+pub fn set_undumpable() -> Result<()> {
+    sys::set_undumpable().map_err(|failure| Error::system("cannot set_undumpable this process", failure))
 }
 
 /// What only Linux knows of a child.

@@ -5,11 +5,15 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 
 use self::sealed::Sealed;
+use crate::as_region::Sealed as _;
 use crate::handing_down::hand_down;
 use crate::inheritance::claim_quietly;
 use crate::object::Object;
 use crate::variable::{VARIABLE, Variable};
-use crate::{Command, Error, ErrorKind, Export, FrozenRegion, Heirloom, ReadOnlyRegion, Region, Result, Stdio, sys};
+use crate::{
+    AnyRegion, AsRegion, Command, Error, ErrorKind, ExportedRegion, FrozenRegion, ReadOnlyRegion, Region, Result,
+    Stdio, sys,
+};
 
 /// Nobody else's types have the traits for Unix.
 pub(super) mod sealed {
@@ -139,11 +143,11 @@ pub trait InheritExt: Sealed {
     /// command.arg("--fast").inherit("jobs", &region)?;
     /// # Ok::<(), heirloom::Error>(())
     /// ```
-    fn inherit(&mut self, name: &str, region: &impl Heirloom) -> Result<&mut Self>;
+    fn inherit(&mut self, name: &str, region: &(impl AsRegion + ?Sized)) -> Result<&mut Self>;
 }
 
 impl InheritExt for std::process::Command {
-    fn inherit(&mut self, name: &str, region: &impl Heirloom) -> Result<&mut Self> {
+    fn inherit(&mut self, name: &str, region: &(impl AsRegion + ?Sized)) -> Result<&mut Self> {
         let listed = self.get_envs().find(|(key, _)| *key == VARIABLE);
         let listed = listed.and_then(|(_, value)| value?.to_str());
         let mut variable = listed.map_or_else(Variable::default, Variable::resume);
@@ -172,6 +176,12 @@ impl AsFd for ReadOnlyRegion {
     }
 }
 
+impl AsFd for AnyRegion {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.object().as_fd()
+    }
+}
+
 impl AsFd for FrozenRegion {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
@@ -179,7 +189,7 @@ impl AsFd for FrozenRegion {
 }
 
 /// The descriptor that the child is to inherit, under its number.
-impl AsFd for Export {
+impl AsFd for ExportedRegion {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.memory.as_fd()
     }

@@ -14,7 +14,8 @@
 
 use std::os::windows::io::{AsHandle, BorrowedHandle, OwnedHandle};
 
-use crate::{Child, Export, FrozenRegion, ReadOnlyRegion, Region};
+use crate::as_region::Sealed as _;
+use crate::{AnyRegion, Child, ExportedRegion, FrozenRegion, ReadOnlyRegion, Region};
 
 /// Whoever has the handle may pass it on: a region that can still be written can then be neither published nor frozen any
 /// more.
@@ -30,6 +31,12 @@ impl AsHandle for ReadOnlyRegion {
     }
 }
 
+impl AsHandle for AnyRegion {
+    fn as_handle(&self) -> BorrowedHandle<'_> {
+        self.object().memory.as_handle()
+    }
+}
+
 impl AsHandle for FrozenRegion {
     fn as_handle(&self) -> BorrowedHandle<'_> {
         self.0.memory.as_handle()
@@ -37,7 +44,7 @@ impl AsHandle for FrozenRegion {
 }
 
 /// The handle that the child is to inherit, under its number.
-impl AsHandle for Export {
+impl AsHandle for ExportedRegion {
     fn as_handle(&self) -> BorrowedHandle<'_> {
         self.memory.as_handle()
     }

@@ -45,7 +45,7 @@ impl Memory {
     }
 
     #[allow(clippy::unused_self)] // Others need it.
-    pub(crate) fn publish(&self) -> Result<()> {
+    pub(crate) fn make_read_only(&self) -> Result<()> {
         Err(unsupported("this system has no seal against new writers alone: freeze it once it is filled"))
     }
 

@@ -29,7 +29,7 @@ pub(super) const LEN: usize = NAME + LONGEST_NAME;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Stage {
     Writable,
-    Published,
+    ReadOnly,
     Frozen,
 }
 
@@ -38,7 +38,7 @@ impl Stage {
     pub(super) fn of(seals: Seals) -> Self {
         match seals {
             seals if seals.writing => Self::Frozen,
-            seals if seals.new_writers => Self::Published,
+            seals if seals.new_writers => Self::ReadOnly,
             _ => Self::Writable,
         }
     }
@@ -58,7 +58,7 @@ impl LastPage {
     /// What it says to who may do that with the region. Of who may write, nobody can promise anything.
     pub(super) fn seals(&self, access: Access) -> Seals {
         let promised = |stage| access == Access::Read && self.stage >= stage;
-        Seals { size: true, new_writers: promised(Stage::Published), writing: promised(Stage::Frozen) }
+        Seals { size: true, new_writers: promised(Stage::ReadOnly), writing: promised(Stage::Frozen) }
     }
 }
 
@@ -101,7 +101,7 @@ impl Place {
         }
         let stage = match self.load(STAGE)? {
             2 => Stage::Frozen,
-            1 => Stage::Published,
+            1 => Stage::ReadOnly,
             _ => Stage::Writable,
         };
         let mut name = [0; LONGEST_NAME];

@@ -73,7 +73,7 @@ impl Memory {
     }
 
     /// Seals out every new writer.
-    pub(crate) fn publish(&self) -> Result<()> {
+    pub(crate) fn make_read_only(&self) -> Result<()> {
         add_seals(self.as_fd(), SealFlags::FUTURE_WRITE).map_err(|failure| match failure.kind {
             ErrorKind::Unsupported => {
                 Failure { hint: "this kernel can't (Linux before 5.1): freeze it once it is filled", ..failure }
@@ -173,7 +173,7 @@ impl Filling {
         Err(Failure {
             kind: ErrorKind::System,
             os: Errno::STALE.into(),
-            hint: "another process changed its size while it was filled: shield() shuts them out",
+            hint: "another process changed its size while it was filled: set_undumpable() shuts them out",
         })
     }
 }
@@ -416,7 +416,7 @@ pub(crate) fn parent_passes(number: i32, identity: Identity) -> bool {
 }
 
 /// Shuts this process's memory and descriptors to other processes of the same user.
-pub(crate) fn shield() -> Result<()> {
+pub(crate) fn set_undumpable() -> Result<()> {
     rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
     Ok(())
 }

@@ -135,12 +135,12 @@ impl Memory {
     }
 
     /// Ends the making of writers, where nobody else can make one.
-    pub(crate) fn publish(&self) -> Result<()> {
+    pub(crate) fn make_read_only(&self) -> Result<()> {
         let mut state = self.state();
         if state.stage != Stage::Writable {
             return Err(sealed(Errno::PERM));
         }
-        state.advance(self.size, Stage::Published)
+        state.advance(self.size, Stage::ReadOnly)
     }
 
     /// Ends all writing, where nobody else can write.
@@ -221,7 +221,7 @@ impl State {
         if let Some(reader) = self.reader.take() {
             self.fd = reader;
         }
-        self.last_page = (stage == Stage::Published).then_some(place);
+        self.last_page = (stage == Stage::ReadOnly).then_some(place);
         self.stage = stage;
         Ok(())
     }
@@ -232,7 +232,7 @@ fn handed_out() -> Failure {
     Failure {
         kind: ErrorKind::StillWritable,
         os: Errno::BUSY.into(),
-        hint: "this system has no seals, and others may hold a descriptor that allows to write it: publish or freeze before \
+        hint: "this system has no seals, and others may hold a descriptor that allows to write it: make_read_only or freeze before \
                handing down, or take FrozenRegion::copy_of",
     }
 }

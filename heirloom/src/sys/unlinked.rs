@@ -36,7 +36,7 @@ impl Memory {
     }
 
     #[allow(clippy::unused_self)] // Others need it.
-    pub(crate) fn publish(&self) -> Result<()> {
+    pub(crate) fn make_read_only(&self) -> Result<()> {
         Err(unsupported(NO_SEALS))
     }
 

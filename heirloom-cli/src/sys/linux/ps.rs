@@ -7,7 +7,7 @@ use std::os::linux::fs::MetadataExt;
 use std::os::unix::ffi::OsStrExt;
 use std::process::ExitCode;
 
-use heirloom::Kind;
+use heirloom::RegionKind;
 use rustix::fs::{Mode, OFlags, SealFlags, fcntl_get_seals, makedev};
 use serde::Serialize;
 
@@ -103,7 +103,7 @@ impl Survey {
         region.size = Some(status.st_size());
         region.resident = Some(status.st_blocks() * 512);
         if region.kind.is_none() {
-            region.kind = kind(path, identity).ok().flatten().map(Kind::as_str);
+            region.kind = kind(path, identity).ok().flatten().map(RegionKind::as_str);
         }
     }
 
@@ -143,7 +143,7 @@ fn mapped_region(line: &[u8]) -> Option<(Identity, String)> {
 }
 
 /// What the seals say; nothing where the size is not fixed, as for a moment at birth.
-fn kind(path: &str, identity: Identity) -> io::Result<Option<Kind>> {
+fn kind(path: &str, identity: Identity) -> io::Result<Option<RegionKind>> {
     // By now the number may be something else's, which must neither block nor become this process's terminal.
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     let file = File::from(rustix::fs::open(path, flags, Mode::empty())?);
@@ -153,11 +153,11 @@ fn kind(path: &str, identity: Identity) -> io::Result<Option<Kind>> {
     }
     let seals = fcntl_get_seals(file)?;
     Ok(if seals.contains(SealFlags::WRITE) {
-        Some(Kind::Frozen)
+        Some(RegionKind::Frozen)
     } else if seals.contains(SealFlags::FUTURE_WRITE) {
-        Some(Kind::Published)
+        Some(RegionKind::ReadOnly)
     } else if seals.contains(SealFlags::SHRINK | SealFlags::GROW) {
-        Some(Kind::Writable)
+        Some(RegionKind::Writable)
     } else {
         None
     })

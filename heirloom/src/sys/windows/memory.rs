@@ -124,13 +124,13 @@ impl Memory {
     }
 
     /// Ends the making of writers, where nobody else can make one.
-    pub(crate) fn publish(&self) -> Result<()> {
+    pub(crate) fn make_read_only(&self) -> Result<()> {
         let mut state = self.state();
         if state.stage != Stage::Writable {
             return Err(sealed());
         }
         let place = state.last_page(self.layout)?;
-        state.restrict(&place, Stage::Published)?;
+        state.restrict(&place, Stage::ReadOnly)?;
         state.last_page = Some(place);
         Ok(())
     }
@@ -143,7 +143,7 @@ impl Memory {
         }
         let place = state.last_page(self.layout)?;
         if Arc::strong_count(&self.writers) > 1 {
-            state.last_page = (state.stage == Stage::Published).then_some(place);
+            state.last_page = (state.stage == Stage::ReadOnly).then_some(place);
             return Err(Failure {
                 kind: ErrorKind::StillWritable,
                 os: io::ErrorKind::ResourceBusy.into(),

@@ -258,7 +258,7 @@ pub(super) fn handed_out() -> Failure {
     Failure {
         kind: ErrorKind::StillWritable,
         os: io::Error::other("other processes may hold it for writing, and Windows takes that from nobody"),
-        hint: "publish or freeze a region before it is handed down, or take FrozenRegion::copy_of",
+        hint: "make_read_only or freeze a region before it is handed down, or take FrozenRegion::copy_of",
     }
 }
 

@@ -1,0 +1,228 @@
+//! The program that the tests start as a child: its first argument says what it does, its standard output what it saw.
+
+#![allow(unsafe_code)]
+
+#[cfg(target_os = "linux")]
+mod linux;
+#[cfg(windows)]
+mod windows;
+
+use std::env;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use heirloom::{Command, Error, FrozenRegion, InheritedState, ReadOnlyRegion, Region};
+use heirloom_conformance::{is_inheritable, number, open_regions, output, soundness, text};
+
+#[cfg(target_os = "linux")]
+use linux as system;
+#[cfg(windows)]
+use windows as system;
+
+fn main() -> ExitCode {
+    let args: Vec<String> = env::args().skip(1).collect();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    run(&args)
+}
+
+#[allow(clippy::too_many_lines)] // A list of small programs.
+fn run(args: &[&str]) -> ExitCode {
+    match args {
+        ["regions"] => print_regions(),
+        ["claim-then-regions"] => {
+            heirloom::claim().unwrap();
+            print_regions();
+        }
+        ["claim"] => println!("{}", told(heirloom::claim().map(|()| String::new()))),
+        ["list"] => {
+            for region in heirloom::inherited().unwrap() {
+                let state = match region.state {
+                    InheritedState::Taken => "taken".to_owned(),
+                    InheritedState::Missing(error) => told(Err(error)),
+                    _ => "there".to_owned(),
+                };
+                println!("{:?} {} {} {state}", region.name, region.kind, region.size);
+            }
+        }
+        ["take", wanted @ ..] => wanted.iter().for_each(|wanted| take(wanted)),
+        ["import", variables @ ..] => variables.iter().for_each(|variable| import(variable)),
+        ["import-owned", variable] => {
+            let string = env::var(variable).unwrap();
+            // SAFETY: It was inherited for just this, and this program knows of no other owner.
+            let wrong = unsafe { FrozenRegion::import_owned(&string) }.unwrap_err();
+            // SAFETY: As above.
+            let shrunk = unsafe { Region::import_owned(&string.replace(":4096:", ":4095:")) }.unwrap_err();
+            println!("{:?} {:?} {}", wrong.kind(), shrunk.kind(), open_regions().len());
+            // SAFETY: As above.
+            let region = unsafe { Region::import_owned(&string) }.unwrap();
+            let number = number(&region);
+            println!("{} {}", string.starts_with(&format!("{number}:")), is_inheritable(number));
+            drop(region);
+            println!("{}", open_regions().len());
+        }
+        ["write", name, text] => write(&Region::inherited(name).unwrap(), text),
+        ["import-and-write", variable, text] => write(&Region::import(&env::var(variable).unwrap()).unwrap(), text),
+        ["add", name, times] => {
+            let view = Region::inherited(name).unwrap().map().unwrap();
+            let number = view.atomic_u64(0).unwrap();
+            (0..times.parse().unwrap()).for_each(|_: u32| _ = number.fetch_add(1));
+        }
+        ["play", game, side, rounds] => {
+            let view = Region::inherited("bytes").unwrap().map().unwrap();
+            soundness::play(game, side.parse().unwrap(), rounds.parse().unwrap(), &view);
+        }
+        ["print-frozen", name] => {
+            let view = FrozenRegion::inherited(name).unwrap().map().unwrap();
+            print!("{}", String::from_utf8_lossy(&view));
+        }
+        ["watch-read-only", name] => watch_read_only(name),
+        ["freeze", name] => {
+            println!(
+                "{}",
+                told(
+                    Region::inherited(name)
+                        .unwrap()
+                        .freeze()
+                        .map_err(Error::from)
+                        .map(|frozen| frozen.size().to_string())
+                )
+            );
+        }
+        ["spawn-environment"] => print!("{}", output(Command::new(own_path()).arg("environment"))),
+        // Starts a child before it asked for anything, by our command or the standard library's.
+        ["spawn", "ours"] => println!("{}", output(Command::new(own_path()).arg("regions"))),
+        ["spawn", "std"] => {
+            println!("{}", text(std::process::Command::new(own_path()).arg("regions").output().unwrap()));
+        }
+        ["pass-on", name, rest @ ..] => {
+            let mut command = Command::new(own_path());
+            command.args(rest).inherit(name, &FrozenRegion::inherited(name).unwrap()).unwrap();
+            print!("{}", output(&mut command));
+        }
+        ["claim-and-spawn-std", rest @ ..] => {
+            heirloom::claim().unwrap();
+            print!("{}", text(std::process::Command::new(own_path()).args(rest).output().unwrap()));
+        }
+        ["drop-then-regions", name] => {
+            let region = Region::inherited(name).unwrap();
+            let view = region.map().unwrap();
+            drop((region, view));
+            print_regions();
+        }
+        ["hold", name] => {
+            let view = Region::inherited(name).unwrap().map().unwrap();
+            println!("held");
+            std::io::read_to_string(std::io::stdin()).unwrap();
+            drop(view);
+        }
+        ["answer"] => {
+            // Waits for a number, and writes the next one into all that it inherited.
+            let mut line = String::new();
+            std::io::stdin().read_line(&mut line).unwrap();
+            let number: u64 = line.trim().parse().unwrap();
+            let inherited = heirloom::inherited().unwrap();
+            for region in &inherited {
+                let view = Region::inherited(&region.name).unwrap().map().unwrap();
+                view.atomic_u64(0).unwrap().store(number + 1);
+            }
+            println!("{}", inherited.len());
+        }
+        ["soak", name, size] => {
+            // A parent that is killed sometime: it fills a region, and starts a child that maps it and stays.
+            let region = Region::options().name(*name).create(size.parse().unwrap()).unwrap();
+            let view = region.map().unwrap();
+            view.write_at(0, &vec![1; view.len()]).unwrap();
+            let child = Command::new(own_path()).args(["hold", "a"]).inherit("a", &region).unwrap().spawn().unwrap();
+            println!("{}", child.id());
+            std::io::read_to_string(std::io::stdin()).unwrap();
+        }
+        ["stale-export"] => {
+            // What this process makes itself is never taken for inherited, whatever the variable says by then.
+            let region = Region::create(4096).unwrap();
+            let exported = region.export_inheritable().unwrap();
+            // SAFETY: This process has one thread.
+            unsafe { env::set_var("HEIRLOOM_REGIONS", format!("own={exported}")) };
+            take("region:own");
+            println!("{}", is_inheritable(number(&exported)));
+        }
+        ["print", text] => println!("{text}"),
+        ["environment"] => {
+            for (key, value) in env::vars() {
+                println!("{key}={value}");
+            }
+        }
+        ["arguments", rest @ ..] => rest.iter().for_each(|arg| println!("{arg:?}")),
+        ["directory"] => println!("{}", env::current_dir().unwrap().display()),
+        ["exit", code] => return code.parse::<u8>().unwrap().into(),
+        ["cat"] => _ = io::copy(&mut io::stdin(), &mut io::stdout()).unwrap(),
+        ["both-streams"] => {
+            println!("out");
+            eprintln!("error");
+            io::copy(&mut io::stdin(), &mut io::stdout()).unwrap();
+        }
+        ["flood", len] => {
+            let bytes = vec![b'x'; len.parse().unwrap()];
+            io::stderr().write_all(&bytes).unwrap();
+            io::stdout().write_all(&bytes).unwrap();
+            io::stderr().write_all(&bytes).unwrap();
+        }
+        // The rest is one system's.
+        _ => system::run(args),
+    }
+    ExitCode::SUCCESS
+}
+
+fn own_path() -> std::path::PathBuf {
+    env::current_exe().unwrap()
+}
+
+fn told(answer: Result<String, Error>) -> String {
+    match answer {
+        Ok(answer) => format!("ok {answer}"),
+        Err(error) => format!("{error:?}"),
+    }
+}
+
+fn print_regions() {
+    for (number, inode) in open_regions() {
+        println!("{number} {inode}");
+    }
+}
+
+/// `kind:name`
+fn take(wanted: &str) {
+    let (kind, name) = wanted.split_once(':').unwrap();
+    let answer = match kind {
+        "region" => Region::inherited(name).map(|region| region.size()),
+        "read-only" => ReadOnlyRegion::inherited(name).map(|region| region.size()),
+        "frozen" => FrozenRegion::inherited(name).map(|region| region.size()),
+        _ => panic!("{wanted}"),
+    };
+    println!("{}", told(answer.map(|size| size.to_string())));
+}
+
+/// `kind:variable`
+fn import(wanted: &str) {
+    let (kind, variable) = wanted.split_once(':').unwrap();
+    let string = env::var(variable).unwrap();
+    let answer = match kind {
+        "region" => Region::import(&string).map(|region| region.size()),
+        "read-only" => ReadOnlyRegion::import(&string).map(|region| region.size()),
+        "frozen" => FrozenRegion::import(&string).map(|region| region.size()),
+        _ => panic!("{wanted}"),
+    };
+    println!("{}", told(answer.map(|size| size.to_string())));
+}
+
+fn write(region: &Region, text: &str) {
+    region.map().unwrap().write_at(0, text.as_bytes()).unwrap();
+}
+
+/// Answers each number that the publisher stores with itself, on standard output.
+fn watch_read_only(name: &str) {
+    let view = ReadOnlyRegion::inherited(name).unwrap().map().unwrap();
+    for line in std::io::stdin().lines() {
+        line.unwrap();
+        println!("{}", view.load_u64(8).unwrap());
+    }
+}

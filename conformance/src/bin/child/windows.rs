@@ -1,0 +1,46 @@
+//! What only Windows can be asked, or refuses.
+
+use std::env;
+use std::io;
+use std::os::windows::io::{AsRawHandle, OwnedHandle};
+
+use heirloom::{Error, FrozenRegion, ReadOnlyRegion, Region};
+use heirloom_conformance::{hostile, is_inheritable, open_regions};
+
+pub(super) fn run(args: &[&str]) {
+    match args {
+        ["hostile", name] => try_all(name),
+        ["take-from", process, inode] => {
+            let taken = hostile::taken_from(process.parse().unwrap(), inode.parse().unwrap());
+            println!("{}", taken.map_or_else(|error| format!("{:?}", error.kind()), |()| "written".to_owned()));
+        }
+        ["claim-then-flags"] => {
+            let _ = heirloom::claim();
+            for number in open_regions().keys() {
+                println!("{number} {}", is_inheritable(*number));
+            }
+        }
+        _ => panic!("what is {args:?}?"),
+    }
+}
+
+/// Prints what became of each attempt, and of its control: on an inherited region, or an imported one.
+fn try_all(name: &str) {
+    // What a variable names was imported; anything else is a name.
+    let string = env::var(name).ok();
+    let string = string.as_deref();
+    let by_kind: [&dyn Fn() -> Result<OwnedHandle, Error>; 3] = [
+        &|| string.map_or_else(|| FrozenRegion::inherited(name), FrozenRegion::import)?.try_into(),
+        &|| string.map_or_else(|| ReadOnlyRegion::inherited(name), ReadOnlyRegion::import)?.try_into(),
+        &|| string.map_or_else(|| Region::inherited(name), Region::import)?.try_into(),
+    ];
+    let handle = by_kind.iter().find_map(|open| open().ok()).unwrap();
+    let code = |answer: io::Result<()>| match answer {
+        Ok(()) => hostile::DONE,
+        Err(error) => error.raw_os_error().unwrap_or(i32::MAX),
+    };
+    for attempt in hostile::ATTEMPTS {
+        let control = code((attempt.act)(hostile::control().unwrap().as_raw_handle()));
+        println!("{}\t{}\t{control}", attempt.name, code((attempt.act)(handle.as_raw_handle())));
+    }
+}

@@ -1,0 +1,107 @@
+//! The calls that each way takes, one by one: who adds one sees it here.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::process::Command;
+
+use heirloom_conformance::skip;
+
+use crate::program;
+
+/// What the program marks its work with.
+const MARK: &str = "getpgid";
+
+/// Every call of the program and of what it starts: who made it, and its name; `None` where they can't be seen.
+fn trace(args: &[&str]) -> Option<Vec<(String, String)>> {
+    if cfg!(not(all(target_arch = "x86_64", target_env = "gnu"))) {
+        skip("the calls that are listed are those of x86-64 and glibc");
+        return None;
+    }
+    let traced = tempfile::NamedTempFile::new().unwrap();
+    let mut strace = Command::new("strace");
+    match strace.args(["-f", "-qq", "-o"]).arg(traced.path()).arg(program()).args(args).output() {
+        Ok(output) if output.status.success() => {}
+        answer => {
+            skip(format_args!("strace can't trace here: {answer:?}"));
+            return None;
+        }
+    }
+    let traced = fs::read_to_string(traced.path()).unwrap();
+    let calls = traced.lines().filter_map(|line| {
+        let (process, call) = line.split_once(' ')?;
+        // What goes on after another process's call was told at its beginning.
+        let name = call.trim_start().split_once('(')?.0;
+        (!name.starts_with('<')).then(|| (process.to_owned(), name.to_owned()))
+    });
+    Some(calls.collect())
+}
+
+/// The calls between marks, for each pair of them.
+fn marked(calls: &[(String, String)]) -> Vec<Vec<&str>> {
+    let names: Vec<_> = calls.iter().map(|(_, name)| name.as_str()).collect();
+    names.split(|name| *name == MARK).skip(1).step_by(2).map(<[_]>::to_vec).collect()
+}
+
+/// What the last piece of work took.
+fn assert_calls(args: &[&str], expected: &[&str]) {
+    let Some(calls) = trace(args) else { return };
+    assert_eq!(marked(&calls).last().unwrap(), expected);
+}
+
+#[test]
+fn create_map_and_drop() {
+    let limit = "prlimit64";
+    assert_calls(&["create"], &[limit, "memfd_create", "fcntl", "ftruncate", "fcntl", "mmap", "munmap", "close"]);
+}
+
+#[test]
+fn fill_from_a_small_file() {
+    // Of the two sendfile, the second finds the end.
+    let fill = ["memfd_create", "prlimit64", "sendfile", "sendfile", "fcntl", "fstat", "close"];
+    assert_calls(&["fill", concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")], &fill);
+}
+
+#[test]
+fn attach_by_name_and_by_string() {
+    let Some(calls) = trace(&["hand-on"]) else { return };
+    let [by_name, by_string] = &marked(&calls)[..] else { panic!("{calls:?}") };
+    // F_GETFD thrice, once to see whether it is close-on-exec and with each look; F_GETFL, F_GET_SEALS; F_SETFD.
+    let name = ["fcntl", "fcntl", "fcntl", "fstat", "fcntl", "fcntl", "fcntl", "mmap", "munmap", "close"];
+    assert_eq!(by_name[..], name);
+    // F_GETFD, fstat, F_GETFL, F_GET_SEALS; F_DUPFD_CLOEXEC; the same of the duplicate; F_GETFD, F_SETFD.
+    let string = ["fcntl", "fstat", "fcntl", "fcntl", "fcntl", "fstat", "fcntl", "fcntl", "fcntl", "fcntl"];
+    assert_eq!(by_string[..string.len()], string);
+    assert_eq!(by_string[string.len()..], ["mmap", "munmap", "close"]);
+}
+
+/// How often each call is made by who spawns, and by the child until it is its program.
+fn spawning(names: &[&str]) -> Option<BTreeMap<String, usize>> {
+    let calls = trace(&[&["spawn"], names].concat())?;
+    let marks = calls.iter().enumerate().filter(|(_, (_, name))| name == MARK).map(|(at, _)| at);
+    let [begin, end] = marks.skip(2).collect::<Vec<_>>()[..] else { panic!("{calls:?}") };
+    let parent = &calls[begin].0;
+    let mut counts = BTreeMap::new();
+    let mut exec = false;
+    for (at, (process, name)) in calls.iter().enumerate().skip(begin + 1) {
+        if process != parent {
+            exec |= name == "execve";
+        }
+        if (process == parent && at < end) || (process != parent && !exec) {
+            *counts.entry(name.clone()).or_insert(0) += 1;
+        }
+    }
+    Some(counts)
+}
+
+#[test]
+fn each_region_handed_down() {
+    let (Some(none), Some(one), Some(two)) = (spawning(&[]), spawning(&["a"]), spawning(&["a", "b"])) else { return };
+    let more = |few: &BTreeMap<String, usize>, many: &BTreeMap<String, usize>| -> Vec<(String, usize)> {
+        let more = many.iter().map(|(name, count)| (name.clone(), count - few.get(name).unwrap_or(&0)));
+        more.filter(|(_, count)| *count > 0).collect()
+    };
+    // Its identity; the limit, which the C library asks for both numbers of a file action; close-on-exec, looked at and cleared in the child.
+    let each = [("fcntl".to_owned(), 2), ("fstat".to_owned(), 1), ("prlimit64".to_owned(), 2)];
+    assert_eq!(more(&one, &two), each);
+    assert_eq!(more(&none, &one), each);
+}

@@ -1,0 +1,134 @@
+//! Protocol one: names, kinds, and what a child finds.
+
+use std::io::Write;
+
+use heirloom::{ErrorKind, FrozenRegion, Region, Stdio};
+
+use crate::{child, output};
+
+#[test]
+fn every_kind_arrives_under_every_name_and_can_be_taken_once() {
+    let region = Region::create(1000).unwrap();
+    let (read_only, _writer) = Region::create(2000).unwrap().into_read_only().unwrap();
+    let frozen = FrozenRegion::from_bytes([0; 3000]).unwrap();
+    let mut command = child(&[
+        "take",
+        "region:a=b:c%d,e",
+        "read-only: \n",
+        "frozen:🦀",
+        "region:a=b:c%d,e",
+        "frozen:never",
+        "region:🦀",
+        "read-only:🦀",
+    ]);
+    command.inherit("a=b:c%d,e", &region).unwrap();
+    command.inherit(" \n", &read_only).unwrap();
+    command.inherit("🦀", &frozen).unwrap();
+    let told = output(&mut command);
+    let told: Vec<_> = told.lines().collect();
+    assert_eq!(told[..3], ["ok 1000", "ok 2000", "ok 3000"]);
+    assert!(told[3].starts_with("AlreadyTaken: "), "{told:?}");
+    assert!(told[4].starts_with("NotInherited: ") && told[4].contains(r#"[" \n", "a=b:c%d,e", "🦀"]"#), "{told:?}");
+    assert!(told[5].starts_with("WrongKind: ") && told[5].contains("frozen"), "{told:?}");
+    assert!(told[6].starts_with("WrongKind: "), "{told:?}");
+}
+
+#[test]
+fn bad_names_and_names_in_use_are_refused_at_the_call() {
+    let region = Region::create(1).unwrap();
+    let mut command = child(&["list"]);
+    command.inherit("a", &region).unwrap();
+    for (name, kind) in [
+        ("", ErrorKind::InvalidInput),
+        ("a\0", ErrorKind::InvalidInput),
+        (&*"x".repeat(241), ErrorKind::InvalidInput),
+        ("a", ErrorKind::NameInUse),
+    ] {
+        assert_eq!(command.inherit(name, &region).unwrap_err().kind(), kind, "{name:?}");
+    }
+    // What was refused changed nothing.
+    assert_eq!(output(&mut command), "\"a\" writable 1 there\n");
+}
+
+#[test]
+fn a_region_that_was_not_handed_down_after_all_can_still_be_frozen() {
+    let region = Region::create(1).unwrap();
+    let error = child(&["list"]).inherit("", &region).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    region.freeze().unwrap();
+}
+
+#[test]
+fn what_the_child_writes_the_parent_reads() {
+    let region = Region::create(4096).unwrap();
+    output(child(&["write", "a", "hello, parent"]).inherit("a", &region).unwrap());
+    let mut seen = [0; 13];
+    region.map().unwrap().read_at(0, &mut seen).unwrap();
+    assert_eq!(&seen, b"hello, parent");
+}
+
+#[test]
+fn no_addition_of_several_processes_is_lost() {
+    let region = Region::create(4096).unwrap();
+    let mut children: Vec<_> =
+        (0..4).map(|_| child(&["add", "sum", "50000"]).inherit("sum", &region).unwrap().spawn().unwrap()).collect();
+    for child in &mut children {
+        assert!(child.wait().unwrap().success());
+    }
+    assert_eq!(region.map().unwrap().load_u64(0).unwrap(), 200_000);
+}
+
+#[test]
+fn a_child_sees_what_the_publisher_writes_after_the_spawn() {
+    let (region, writer) = Region::create(4096).unwrap().into_read_only().unwrap();
+    let mut reader = child(&["watch-read-only", "a"]);
+    reader.stdin(Stdio::piped()).stdout(Stdio::piped()).inherit("a", &region).unwrap();
+    let mut reader = reader.spawn().unwrap();
+    let mut input = reader.stdin.take().unwrap();
+    let mut answers = std::io::BufReader::new(reader.stdout.take().unwrap());
+    for number in [1, 1 << 40, u64::MAX] {
+        writer.atomic_u64(8).unwrap().store(number);
+        writeln!(input).unwrap();
+        let mut line = String::new();
+        std::io::BufRead::read_line(&mut answers, &mut line).unwrap();
+        assert_eq!(line.trim(), number.to_string());
+    }
+    drop(input);
+    assert!(reader.wait().unwrap().success());
+}
+
+#[test]
+fn the_parent_may_drop_its_handle_before_the_spawn() {
+    let mut command = child(&["print-frozen", "a"]);
+    command.inherit("a", &FrozenRegion::from_bytes("still there").unwrap()).unwrap();
+    // The number must not go to somebody else meanwhile.
+    let _others: Vec<_> = (0..20).map(|_| Region::create(1).unwrap()).collect();
+    assert_eq!(output(&mut command), "still there");
+    assert_eq!(output(&mut command), "still there", "a command can be spawned again");
+}
+
+#[test]
+fn more_names_than_one_variable_carries_are_refused_and_the_rest_arrive() {
+    let region = Region::create(1).unwrap();
+    let long = "x".repeat(200);
+    let mut command = child(&["list"]);
+    let mut names = 0;
+    let error = loop {
+        match command.inherit(&format!("{long}{names}"), &region) {
+            Ok(_) => names += 1,
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(error.kind(), ErrorKind::TooMany);
+    assert!(names > 100, "{names}");
+    assert_eq!(output(&mut command).lines().filter(|line| line.ends_with("there")).count(), names);
+}
+
+#[test]
+fn a_child_of_a_child_gets_only_what_its_own_parent_names() {
+    let region = Region::create(4096).unwrap();
+    // Its parent claimed, and started it by the standard library: the variable is left over, the descriptor is not.
+    let mut command = child(&["claim-and-spawn-std", "take", "region:a"]);
+    let told = output(command.inherit("a", &region).unwrap());
+    assert!(told.starts_with("Mismatch: ") && told.contains("left over from an ancestor"), "{told}");
+}

@@ -1,0 +1,40 @@
+//! Protocol two, where a launcher acts between fork and exec.
+
+#![allow(unsafe_code)]
+
+use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+use heirloom::Region;
+use heirloom_conformance::text;
+
+use crate::CHILD;
+
+fn told(command: &mut Command) -> String {
+    text(command.output().unwrap())
+}
+
+#[test]
+fn an_export_waits_for_the_launcher_to_make_it_inheritable_in_the_child_alone() {
+    let region = Region::create(4096).unwrap();
+    let exported = region.export().unwrap();
+    let mut command = Command::new(CHILD);
+    command.args(["import", "region:FRAMES"]).env("FRAMES", exported.as_str());
+    let refused = told(&mut command);
+    assert!(refused.starts_with("Mismatch: ") && refused.contains("no descriptor"), "{refused}");
+
+    let number = exported.as_fd().as_raw_fd();
+    // SAFETY: One system call between fork and exec.
+    unsafe {
+        command.pre_exec(move || heirloom_conformance::check(libc::fcntl(number, libc::F_SETFD, 0)));
+    }
+    assert_eq!(told(&mut command), "ok 4096\n");
+    // Here it stayed close-on-exec.
+    assert!(rustix::io::fcntl_getfd(&exported).unwrap().contains(rustix::io::FdFlags::CLOEXEC));
+}
+
+#[test]
+fn a_plain_fork_imports_too() {
+    assert_eq!(told(Command::new(CHILD).arg("fork-and-import")), "0 from the fork\n");
+}

@@ -1,0 +1,72 @@
+//! What the kernel tells of a process's mappings.
+
+#[cfg(target_pointer_width = "32")]
+use heirloom::ErrorKind;
+use heirloom::{FrozenRegion, Region};
+use heirloom_conformance::{emulated, skip};
+use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, ftruncate, memfd_create};
+
+const PAGE: usize = 4096;
+
+#[test]
+fn parts_of_what_a_wider_program_made_are_at_their_place() {
+    // What a program of 64 bits may hand down to one of 32, which can't make it itself.
+    let memory = memfd_create("large", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING).unwrap();
+    ftruncate(&memory, 6 << 30).unwrap();
+    fcntl_add_seals(&memory, SealFlags::SHRINK | SealFlags::GROW).unwrap();
+    let region = Region::try_from(memory).unwrap();
+    assert_eq!(region.size(), 6 << 30);
+    region.map_range(5 << 30..(5 << 30) + 100).unwrap().write_at(0, b"byte 5 Gi").unwrap();
+    let mut seen = [0; 9];
+    region.map_range(5 << 30..(5 << 30) + 100).unwrap().read_at(0, &mut seen).unwrap();
+    assert_eq!(&seen, b"byte 5 Gi");
+    region.map_range(1 << 30..(1 << 30) + 100).unwrap().read_at(0, &mut seen).unwrap();
+    assert_eq!(seen, [0; 9]);
+}
+
+#[test]
+#[cfg(target_pointer_width = "32")]
+fn more_than_an_address_space_of_32_bits_is_refused_and_not_cut() {
+    // The last one would be a page, were it cut to 32 bits.
+    for size in [1 << 31, 1 << 32, (1 << 32) + 4096] {
+        let error = Region::create(size).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::TooLarge, "{error}");
+        assert!(error.to_string().contains(&format!("{size} bytes: no address space holds that")), "{error}");
+    }
+    assert!(Region::create((1 << 31) - 4096).is_ok());
+    let memory = memfd_create("large", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING).unwrap();
+    ftruncate(&memory, (1 << 32) + 4096).unwrap();
+    fcntl_add_seals(&memory, SealFlags::SHRINK | SealFlags::GROW).unwrap();
+    let error = Region::try_from(memory).unwrap().map().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::OutOfMemory, "{error}");
+    assert!(error.to_string().contains("larger than the address space; map parts of it"), "{error}");
+}
+
+#[test]
+fn a_view_outlives_its_handle_and_its_pages_go_with_it() {
+    let region = Region::options().name("outlived").create(PAGE as u64).unwrap();
+    let mapped = || std::fs::read_to_string("/proc/self/maps").unwrap().contains("memfd:heirloom:outlived");
+    let view = region.map().unwrap();
+    drop(region);
+    view.write_at(0, b"still").unwrap();
+    assert!(mapped());
+    drop(view);
+    assert!(!mapped());
+}
+
+#[test]
+fn no_dump_marks_the_pages_of_a_view() {
+    let secret = FrozenRegion::options().name("undumped").from_bytes([1; PAGE]).unwrap();
+    let view = secret.map().unwrap();
+    let flags = || {
+        let maps = std::fs::read_to_string("/proc/self/smaps").unwrap();
+        let (_, behind) = maps.split_once("memfd:heirloom:undumped").unwrap();
+        behind.lines().find(|line| line.starts_with("VmFlags:")).unwrap().to_owned()
+    };
+    assert!(!flags().split(' ').any(|flag| flag == "dd"));
+    view.no_dump().unwrap();
+    if emulated() {
+        return skip("the emulator has no MADV_DONTDUMP that reaches the kernel");
+    }
+    assert!(flags().split(' ').any(|flag| flag == "dd"), "{}", flags());
+}

@@ -1,0 +1,178 @@
+//! Making regions, and turning one kind into another.
+
+use std::io::{self, Read, Write};
+
+use heirloom::{ErrorKind, FrozenRegion, ReadOnlyRegion, Region};
+use heirloom_conformance::{Owned, is_inheritable, number};
+
+use crate::{child, output};
+
+#[test]
+fn fresh_memory_is_zero_and_no_childs() {
+    let region = Region::create(100_000).unwrap();
+    let mut bytes = vec![1; 100_000];
+    region.map().unwrap().read_at(0, &mut bytes).unwrap();
+    assert!(bytes.iter().all(|byte| *byte == 0));
+    assert!(!is_inheritable(number(&region)));
+}
+
+#[test]
+fn sizes_that_no_region_can_have_are_refused() {
+    for (size, kind) in [(0, ErrorKind::InvalidInput), (u64::MAX, ErrorKind::TooLarge), (1 << 63, ErrorKind::TooLarge)]
+    {
+        assert_eq!(Region::create(size).unwrap_err().kind(), kind, "{size}");
+    }
+}
+
+#[test]
+fn names_that_no_kernel_takes_are_refused_and_odd_ones_work() {
+    for name in ["", "a\0b", &"x".repeat(241)] {
+        let error = Region::options().name(name).create(1).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput, "{name:?}");
+        let error = FrozenRegion::options().name(name).from_bytes("x").unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput, "{name:?}");
+    }
+    for name in ["a=b:c%d,e", " \n", "🦀", &"x".repeat(240)] {
+        let region = Region::options().name(name).create(1).unwrap();
+        assert!(format!("{region:?}").contains(&format!("{name:?}")));
+    }
+}
+
+#[test]
+fn debug_tells_name_size_and_kind_and_no_byte() {
+    let secret = FrozenRegion::options().name("key").from_bytes("hunter2").unwrap();
+    assert_eq!(format!("{secret:?}"), r#"FrozenRegion { name: Some("key"), size: 7, kind: Frozen }"#);
+    let view = secret.map().unwrap();
+    assert!(!format!("{view:?}").contains("hunter2") && format!("{view:?}").contains("len: 7"));
+    let region = Region::create(4096).unwrap();
+    assert_eq!(format!("{region:?}"), "Region { name: None, size: 4096, kind: Writable }");
+}
+
+#[test]
+fn populated_memory_is_zero_and_can_be_written() {
+    let region = Region::options().populate(true).create(8 << 20).unwrap();
+    let view = region.map().unwrap();
+    let mut last = [1; 8];
+    view.read_at((8 << 20) - 8, &mut last).unwrap();
+    assert_eq!(last, [0; 8]);
+    view.write_at((8 << 20) - 8, b"the end.").unwrap();
+}
+
+// Of 32 bits, a program can't ask for that.
+#[test]
+#[cfg(target_pointer_width = "64")]
+fn populate_beyond_all_memory_is_an_error_of_create() {
+    let error = Region::options().populate(true).create(1 << 50).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::OutOfMemory, "{error}");
+}
+
+#[test]
+fn a_published_region_is_read_by_those_who_ask_and_written_by_one() {
+    let region = Region::create(4096).unwrap();
+    let other = region.clone();
+    let (read_only, writer) = region.into_read_only().unwrap();
+    let reader = read_only.map().unwrap();
+    writer.write_at(100, b"news").unwrap();
+    let mut seen = [0; 4];
+    reader.read_at(100, &mut seen).unwrap();
+    assert_eq!(&seen, b"news");
+
+    // A handle from before maps no more, and finds out what happened.
+    assert_eq!(other.map().unwrap_err().kind(), ErrorKind::Sealed);
+    assert_eq!(other.clone().into_read_only().unwrap_err().error().kind(), ErrorKind::Sealed);
+    assert_eq!(ReadOnlyRegion::try_from(other).unwrap().size(), 4096);
+
+    let refused = read_only.freeze().unwrap_err();
+    assert_eq!(refused.error().kind(), ErrorKind::StillWritable);
+    drop(writer);
+    let frozen = refused.into_inner().freeze().unwrap();
+    assert_eq!(&frozen.map().unwrap()[100..104], b"news");
+}
+
+#[test]
+fn an_unpublished_region_is_not_taken_for_a_published_one() {
+    let refused = ReadOnlyRegion::try_from(Region::create(4096).unwrap()).unwrap_err();
+    assert_eq!(refused.error().kind(), ErrorKind::WrongKind);
+    assert!(refused.into_inner().map().is_ok());
+}
+
+#[test]
+fn frozen_regions_hold_just_what_they_were_given() {
+    let text: Vec<u8> = (0..300_000_u32).map(|at| (at % 251).to_le_bytes()[0]).collect();
+    for len in [0, 1, 4095, 4096, 4097, 131_071, 131_072, 131_073, 300_000] {
+        let text = &text[..len];
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(text).unwrap();
+        io::Seek::rewind(&mut file).unwrap();
+        for (way, region) in [
+            ("bytes", FrozenRegion::from_bytes(text).unwrap()),
+            ("reader", FrozenRegion::from_reader(Trickle(text)).unwrap()),
+            ("file", FrozenRegion::from_file(&file).unwrap()),
+        ] {
+            assert_eq!(region.size(), len as u64, "{way}");
+            assert_eq!(*region.map().unwrap(), *text, "{way}");
+            assert_eq!(&*FrozenRegion::copy_of(&region).unwrap().map().unwrap(), text, "{way}");
+        }
+    }
+}
+
+#[test]
+fn a_file_is_taken_from_where_it_stands_and_left_at_its_end() {
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(b"read already, to be read").unwrap();
+    io::Seek::seek(&mut file, io::SeekFrom::Start(14)).unwrap();
+    let region = FrozenRegion::from_file(&file).unwrap();
+    assert_eq!(&*region.map().unwrap(), b"to be read");
+    assert_eq!(io::Seek::stream_position(&mut file).unwrap(), 24);
+}
+
+#[test]
+fn what_cannot_be_read_is_an_error_and_leaves_no_region() {
+    let error = FrozenRegion::from_reader(Broken).unwrap_err();
+    assert!(error.to_string().contains("out of paper"), "{error}");
+}
+
+#[test]
+fn a_frozen_region_of_no_bytes_is_fine() {
+    let empty = FrozenRegion::from_bytes("").unwrap();
+    assert_eq!(*empty.map().unwrap(), []);
+    assert_eq!(*empty.map_copy().unwrap(), []);
+    empty.map().unwrap().no_dump().unwrap();
+    assert_eq!(output(child(&["print-frozen", "a"]).inherit("a", &empty).unwrap()), "");
+    assert_eq!(empty.map_range(0..1).unwrap_err().kind(), ErrorKind::OutOfBounds);
+}
+
+#[test]
+fn a_handle_gives_up_its_descriptor_and_a_clone_keeps_its_own() {
+    let region = Region::create(4096).unwrap();
+    let before = number(&region);
+    let owned = Owned::try_from(region).unwrap();
+    assert_eq!(number(&owned), before);
+    let region = Region::try_from(owned).unwrap();
+    let clone = region.clone();
+    let owned = Owned::try_from(region).unwrap();
+    assert_ne!(number(&owned), number(&clone));
+    assert!(clone.map().is_ok());
+}
+
+/// Gives a few bytes at a time.
+struct Trickle<'a>(&'a [u8]);
+
+impl Read for Trickle<'_> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let len = into.len().min(1_000).min(self.0.len());
+        let (now, later) = self.0.split_at(len);
+        into[..len].copy_from_slice(now);
+        self.0 = later;
+        Ok(len)
+    }
+}
+
+/// Fails after a while.
+struct Broken;
+
+impl Read for Broken {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        Err(io::Error::other("out of paper"))
+    }
+}

@@ -1,0 +1,108 @@
+//! G7, gone with the last holder, however it ends: parents and children killed at random moments.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use heirloom_conformance::{Chance, rounds};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+
+use crate::CHILD;
+
+/// How much each parent holds, in bytes.
+const SIZE: u64 = 8 << 20;
+
+/// The memory of all regions and of all else that is shared, in KiB.
+fn shared_memory() -> u64 {
+    let meminfo = fs::read_to_string("/proc/meminfo").unwrap();
+    let line = meminfo.lines().find_map(|line| line.strip_prefix("Shmem:")).unwrap();
+    line.split_ascii_whitespace().next().unwrap().parse().unwrap()
+}
+
+/// What the regions of this test are called.
+fn name() -> String {
+    format!("soak-{}", std::process::id())
+}
+
+/// The processes that hold or map a region of this test.
+fn holders() -> Vec<String> {
+    let processes = fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.path());
+    // Not `self`, which is one of the others.
+    let processes = processes.filter(|path| path.to_string_lossy().ends_with(|end: char| end.is_ascii_digit()));
+    let name = format!("heirloom:{}", name());
+    let holds = |process: &std::path::Path| {
+        let descriptors = fs::read_dir(process.join("fd")).into_iter().flatten().flatten();
+        let mut links = descriptors.filter_map(|descriptor| fs::read_link(descriptor.path()).ok());
+        let maps = fs::read_to_string(process.join("maps")).unwrap_or_default();
+        links.any(|link| link.to_string_lossy().contains(&name)) || maps.contains(&name)
+    };
+    processes.filter(|process| holds(process)).map(|process| process.display().to_string()).collect()
+}
+
+fn pid(number: u32) -> Pid {
+    Pid::from_raw(i32::try_from(number).unwrap()).unwrap()
+}
+
+#[test]
+fn g7_memory_is_gone_with_the_last_of_those_that_are_killed() {
+    let mut chance = Chance::new(7);
+    let before = shared_memory();
+    assert_eq!(holders(), Vec::<String>::new());
+    let mut seen = false;
+    for _ in 0..rounds(150, 10_000) {
+        // A process group of its own, for the child that may outlive its parent.
+        let mut command = Command::new(CHILD);
+        std::os::unix::process::CommandExt::process_group(&mut command, 0);
+        let mut parent = command
+            .args(["soak", &name(), &SIZE.to_string()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let wait_for_child = chance.below(3) > 0;
+        let mut line = String::new();
+        if wait_for_child {
+            BufReader::new(parent.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        }
+        // The control: the memory is there, and found, while they live.
+        if wait_for_child && !seen {
+            seen = holders().len() == 2;
+        }
+        let moment = Instant::now() + Duration::from_micros(chance.below(3000) as u64);
+        while Instant::now() < moment {
+            thread::yield_now();
+        }
+        // The parent, the child or both, in either order.
+        let child = line.trim().parse().ok().filter(|_| chance.below(2) == 0);
+        if let Some(child) = child {
+            let _ = kill_process(pid(child), Signal::KILL);
+        }
+        if chance.below(2) == 0 {
+            let _ = kill_process(pid(parent.id()), Signal::KILL);
+        }
+        // Whoever is left.
+        let _ = kill_process_group(pid(parent.id()), Signal::KILL);
+        parent.wait().unwrap();
+    }
+    assert!(seen);
+    let end = Instant::now() + Duration::from_secs(60);
+    // The last of them may still be on its way.
+    while !holders().is_empty() || shared_memory() > before + SIZE / 1024 / 2 {
+        assert!(Instant::now() < end, "{:?} {} {before}", holders(), shared_memory());
+        thread::yield_now();
+    }
+}
+
+#[test]
+fn g7_memory_lives_as_long_as_a_mapping_does() {
+    let region = heirloom::Region::options().name(name()).create(SIZE).unwrap();
+    let view = region.map().unwrap();
+    drop(region);
+    assert_eq!(holders().len(), 1);
+    view.write_at(view.len() - 4, b"here").unwrap();
+    drop(view);
+    assert_eq!(holders(), Vec::<String>::new());
+}

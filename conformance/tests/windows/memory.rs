@@ -1,0 +1,124 @@
+//! Publishing and freezing without seals: refused where somebody else may write.
+
+use heirloom::{ErrorKind, FrozenRegion, ReadOnlyRegion, Region, RegionKind};
+use heirloom_conformance::Owned;
+
+use crate::{child, output};
+
+/// Whatever gives a handle away that allows writing.
+type GiveAway = fn(&Region) -> Box<dyn std::any::Any>;
+
+const WAYS: [(&str, GiveAway); 5] = [
+    ("inherit", |region| {
+        let mut command = child(&["take", "region:a"]);
+        command.inherit("a", region).unwrap();
+        Box::new(command)
+    }),
+    ("export", |region| Box::new(region.export().unwrap())),
+    ("export_inheritable", |region| Box::new(region.export_inheritable().unwrap())),
+    ("as_handle", |region| {
+        use std::os::windows::io::AsHandle;
+        Box::new(region.as_handle().try_clone_to_owned().unwrap())
+    }),
+    ("into a handle", |region| Box::new(Owned::try_from(region.clone()).unwrap())),
+];
+
+#[test]
+fn what_was_handed_out_for_writing_can_be_neither_published_nor_frozen() {
+    for (way, give_away) in WAYS {
+        let region = Region::create(4096).unwrap();
+        region.map().unwrap().write_at(0, b"so far").unwrap();
+        let given = give_away(&region);
+        let refused = region.into_read_only().unwrap_err();
+        assert_eq!(refused.error().kind(), ErrorKind::StillWritable, "{way}");
+        let refused = refused.into_inner().freeze().unwrap_err();
+        assert_eq!(refused.error().kind(), ErrorKind::StillWritable, "{way}");
+        assert!(refused.error().to_string().contains("copy_of"), "{}", refused.error());
+        // Not even once it is gone: somebody may have kept another.
+        drop(given);
+        let refused = refused.into_inner().freeze().unwrap_err();
+        // The way out.
+        assert!(FrozenRegion::copy_of(&refused.into_inner()).unwrap().map().unwrap().starts_with(b"so far"), "{way}");
+    }
+    // The control: what nobody was given.
+    let region = Region::create(4096).unwrap();
+    let (read_only, writer) = region.into_read_only().unwrap();
+    drop(writer);
+    assert!(read_only.freeze().is_ok());
+}
+
+#[test]
+fn what_was_handed_down_read_only_can_still_be_frozen() {
+    let (region, writer) = Region::create(4096).unwrap().into_read_only().unwrap();
+    assert_eq!(output(child(&["take", "read-only:a"]).inherit("a", &region).unwrap()), "ok 4096\n");
+    writer.write_at(0, b"final").unwrap();
+    let refused = region.freeze().unwrap_err();
+    assert_eq!(refused.error().kind(), ErrorKind::StillWritable);
+    drop(writer);
+    let frozen = refused.into_inner().freeze().unwrap();
+    assert_eq!(output(child(&["print-frozen", "a"]).inherit("a", &frozen).unwrap())[..5], *"final");
+}
+
+#[test]
+fn a_child_can_neither_publish_nor_freeze_what_others_may_write() {
+    let region = Region::create(4096).unwrap();
+    let told = output(child(&["freeze", "a"]).inherit("a", &region).unwrap());
+    assert!(told.starts_with("StillWritable: "), "{told}");
+    // The control: it may write.
+    output(child(&["write", "a", "hello"]).inherit("a", &region).unwrap());
+    let mut seen = [0; 5];
+    region.map().unwrap().read_at(0, &mut seen).unwrap();
+    assert_eq!(&seen, b"hello");
+}
+
+#[test]
+fn a_handle_is_taken_for_what_it_allows_and_its_creator_says() {
+    let handle_of = |region: FrozenRegion| Owned::try_from(region).unwrap();
+    let frozen = handle_of(FrozenRegion::from_bytes("frozen").unwrap());
+    // What is frozen is published too, and never writable.
+    let refused = Region::try_from(frozen).unwrap_err();
+    assert_eq!(refused.error().kind(), ErrorKind::Mismatch);
+    let read_only = ReadOnlyRegion::try_from(refused.into_inner()).unwrap();
+    let frozen = FrozenRegion::try_from(Owned::try_from(read_only).unwrap()).unwrap();
+    assert_eq!(&*frozen.map().unwrap(), b"frozen");
+
+    let (read_only, _writer) = Region::create(4096).unwrap().into_read_only().unwrap();
+    let refused = FrozenRegion::try_from(Owned::try_from(read_only).unwrap()).unwrap_err();
+    assert_eq!(refused.error().kind(), ErrorKind::Mismatch);
+
+    let writable = Owned::try_from(Region::create(5).unwrap()).unwrap();
+    let refused = ReadOnlyRegion::try_from(writable).unwrap_err();
+    assert_eq!(refused.error().kind(), ErrorKind::Mismatch);
+    assert_eq!(Region::try_from(refused.into_inner()).unwrap().kind(), RegionKind::Writable);
+}
+
+#[test]
+fn huge_pages_want_a_privilege_and_say_so() {
+    let error = Region::options().huge_pages(true).create(4096).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    match Region::options().huge_pages(true).create(2 << 20) {
+        Err(error) if error.kind() == ErrorKind::Unsupported => {
+            assert!(error.to_string().contains("lock pages in memory"), "{error}");
+        }
+        Err(error) => assert_eq!(error.kind(), ErrorKind::OutOfMemory, "{error}"),
+        Ok(region) => {
+            let view = region.map().unwrap();
+            view.write_at((2 << 20) - 1, b"x").unwrap();
+            drop(view);
+            assert_eq!(region.map_range(64 << 10..(64 << 10) + 4096).unwrap_err().kind(), ErrorKind::Misaligned);
+            assert_eq!(output(child(&["take", "region:a"]).inherit("a", &region).unwrap()), "ok 2097152\n");
+        }
+    }
+}
+
+#[test]
+fn no_file_stands_in_for_memory() {
+    let error = Region::options().unsealed_file_in(".").create(4096).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+}
+
+#[test]
+fn pages_that_may_be_dumped_say_so() {
+    let view = FrozenRegion::from_bytes("secret").unwrap().map().unwrap();
+    assert_eq!(view.no_dump().unwrap_err().kind(), ErrorKind::Unsupported);
+}

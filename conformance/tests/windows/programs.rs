@@ -1,0 +1,110 @@
+//! Starting programs: where they are found, batch files, and what can't be started.
+
+use std::fs;
+use std::path::Path;
+
+use heirloom::{Command, ErrorKind, FrozenRegion};
+use heirloom_conformance::{output, skip, wine};
+
+use crate::{CHILD, child};
+
+#[test]
+fn programs_are_found_as_the_standard_library_finds_them() {
+    let directory = tempfile::tempdir().unwrap();
+    let name = "heirloom-test-program";
+    fs::copy(CHILD, directory.path().join(name).with_extension("exe")).unwrap();
+    let error = Command::new(name).args(["print", "found"]).status().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ProgramNotFound);
+    // In the child's PATH where that was changed, under any spelling of its name; with or without its ending.
+    let path = std::env::join_paths([Path::new(r"C:\nonexistent"), directory.path()]).unwrap();
+    for (key, program) in [("PATH", name.to_owned()), ("Path", name.to_owned()), ("PATH", format!("{name}.exe"))] {
+        assert_eq!(output(Command::new(program).args(["print", "found"]).env(key, &path)), "found\n");
+    }
+    // A path needs no ending either; a relative one counts from the child's directory.
+    let whole = directory.path().join(name);
+    assert_eq!(output(Command::new(whole).args(["print", "found"])), "found\n");
+    let mut command = Command::new(format!(r".\{name}"));
+    assert_eq!(output(command.args(["print", "x"]).current_dir(directory.path())), "x\n");
+    // Never in the working directory.
+    let error = Command::new(name).current_dir(directory.path()).status().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ProgramNotFound);
+}
+
+#[test]
+fn variables_are_the_same_in_upper_and_lower_case() {
+    let mut command = child(&["environment"]);
+    let seen = output(
+        command.env("heirloom_a", "lost").env("HEIRLOOM_A", "kept").env("heirloom_b", "x").env_remove("HEIRLOOM_B"),
+    );
+    let ours: Vec<_> = seen.lines().filter(|line| line.to_lowercase().starts_with("heirloom_")).collect();
+    assert_eq!(ours.len(), 1, "{ours:?}");
+    assert!(ours[0].ends_with("=kept"), "{ours:?}");
+}
+
+#[test]
+fn what_cannot_be_started_is_an_error() {
+    let directory = tempfile::tempdir().unwrap();
+    let garbage = directory.path().join("garbage.exe");
+    fs::write(&garbage, "no program").unwrap();
+    let error = Command::new(&garbage).spawn().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ProgramNotRunnable, "{error}");
+    let error = child(&["print"]).arg0("a\"b").spawn().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
+}
+
+#[test]
+fn a_program_is_called_what_it_is_told() {
+    // What it is, it still is.
+    assert_eq!(output(Command::new(CHILD).arg0("another name").args(["print", "x"])), "x\n");
+}
+
+#[test]
+fn a_batch_file_gets_its_arguments_whole() {
+    let directory = tempfile::tempdir().unwrap();
+    let script = directory.path().join("a script.bat");
+    fs::write(&script, format!("@\"{CHILD}\" arguments %*\r\n")).unwrap();
+    let mut args = vec!["plain", "two words", "", "a&b", "a|b", "a>b", "(a)", "a^b", "back\\slash"];
+    match wine() {
+        Some(version) => skip(format_args!(
+            "%, \" and a last \\ in a batch file's argument, on Wine {version}: its cmd reads them in another way"
+        )),
+        None => args.extend(["%PATH%", "a\"b", "ends\\"]),
+    }
+    let expected: Vec<_> = args.iter().map(|arg| format!("{arg:?}")).collect();
+    let told = output(Command::new(&script).args(&args));
+    assert_eq!(told.lines().collect::<Vec<_>>(), expected);
+    // Also where the path ends with what the system ignores.
+    for ending in ["", ". ", r"\.", "/.", r"\.\."] {
+        let mut script = script.clone().into_os_string();
+        script.push(ending);
+        for refused in ["a\nb", "a\rb"] {
+            let answer = Command::new(&script).arg(refused).spawn();
+            let expected = [ErrorKind::InvalidInput, ErrorKind::ProgramNotFound];
+            assert!(expected.contains(&answer.unwrap_err().kind()), "{script:?}");
+        }
+    }
+}
+
+#[test]
+fn a_batch_file_hands_nothing_on_that_was_not_named_and_names_arrive_through_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let script = directory.path().join("script.cmd");
+    fs::write(&script, format!("@\"{CHILD}\" print-frozen a\r\n")).unwrap();
+    let region = FrozenRegion::from_bytes("through a script").unwrap();
+    // The interpreter passes on all that it inherited.
+    assert_eq!(output(Command::new(&script).inherit("a", &region).unwrap()), "through a script");
+}
+
+#[test]
+fn a_killed_child_has_a_code_and_an_ended_one_is_left_alone() {
+    let mut killed = child(&["cat"]).stdin(heirloom::Stdio::piped()).spawn().unwrap();
+    killed.kill().unwrap();
+    assert_eq!(killed.wait().unwrap().code(), Some(1));
+    let mut ended = child(&["exit", "3"]).spawn().unwrap();
+    // Its handle is signalled when it ends.
+    let handle = std::os::windows::io::AsHandle::as_handle(&ended).try_clone_to_owned();
+    assert!(handle.is_ok());
+    assert_eq!(ended.wait().unwrap().code(), Some(3));
+    ended.kill().unwrap();
+    assert_eq!(ended.wait().unwrap().code(), Some(3));
+}

@@ -1,0 +1,234 @@
+use std::sync::Arc;
+
+use crate::as_region::{AsRegion, Sealed};
+use crate::object::{self, Object};
+use crate::sys::{self, Owned};
+use crate::{
+    ConvertError, Error, ErrorKind, ExportedRegion, FrozenRegion, ReadOnlyRegion, Region, RegionKind, Result, export,
+    inheritance,
+};
+
+/// A region of any kind, which is known at run time.
+///
+/// For programs that don't know in advance what they are given: a launcher, a binding for another language, a debugger.
+/// Match on it, or convert it by `TryFrom`.
+///
+/// ```
+/// use heirloom::{AnyRegion, FrozenRegion};
+///
+/// let exported = FrozenRegion::from_bytes("text")?.export()?;
+/// match AnyRegion::import(exported.as_str())? {
+///     AnyRegion::Frozen(region) => assert_eq!(&*region.map()?, b"text"),
+///     other => println!("expected a frozen region, not a {} one", other.kind()),
+/// }
+/// # Ok::<(), heirloom::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub enum AnyRegion {
+    /// Every holder can write it.
+    Writable(Region),
+    /// Only the mappings from before the conversion can write it.
+    ReadOnly(ReadOnlyRegion),
+    /// Nobody can write it.
+    Frozen(FrozenRegion),
+}
+
+impl AnyRegion {
+    fn new((object, kind): (Arc<Object>, RegionKind)) -> Self {
+        match kind {
+            RegionKind::Writable | RegionKind::Unsealed => Self::Writable(Region(object)),
+            RegionKind::ReadOnly => Self::ReadOnly(ReadOnlyRegion(object)),
+            RegionKind::Frozen => Self::Frozen(FrozenRegion(object)),
+        }
+    }
+
+    /// Takes the region that this process's parent handed down under `name`.
+    ///
+    /// # Errors
+    /// As for [`Region::inherited`], but for [`ErrorKind::WrongKind`].
+    ///
+    /// ```
+    /// use heirloom::{AnyRegion, ErrorKind};
+    ///
+    /// match AnyRegion::inherited("frames") {
+    ///     Ok(region) => println!("{} bytes, {}", region.size(), region.kind()),
+    ///     Err(error) if error.kind() == ErrorKind::NotInherited => println!("started by hand"),
+    ///     Err(error) => return Err(error),
+    /// }
+    /// # Ok::<(), heirloom::Error>(())
+    /// ```
+    pub fn inherited(name: &str) -> Result<Self> {
+        inheritance::take(name, None).map(Self::new)
+    }
+
+    /// Imports the region that an export string names, over a descriptor of its own.
+    ///
+    /// # Errors
+    /// As for [`Region::import`], but for [`ErrorKind::WrongKind`].
+    ///
+    /// ```
+    /// use heirloom::{AnyRegion, Region, RegionKind};
+    ///
+    /// let exported = Region::create(4096)?.export()?;
+    /// assert_eq!(AnyRegion::import(exported.as_str())?.kind(), RegionKind::Writable);
+    /// # Ok::<(), heirloom::Error>(())
+    /// ```
+    pub fn import(string: &str) -> Result<Self> {
+        export::import(string, None).map(Self::new)
+    }
+
+    /// Imports the region that an export string names, and takes over the descriptor that the string names.
+    ///
+    /// # Errors
+    /// As for [`import`](Self::import); the descriptor is then unchanged.
+    ///
+    /// # Safety
+    /// Nothing else in this process owns the descriptor of that number.
+    ///
+    /// ```
+    /// use heirloom::{AnyRegion, Region};
+    ///
+    /// let exported = Region::create(4096)?.export()?;
+    /// let string = exported.to_string();
+    /// std::mem::forget(exported);
+    /// // SAFETY: The forgotten export owns the descriptor no more, and nothing else does.
+    /// let region = unsafe { AnyRegion::import_owned(&string) }?;
+    /// assert_eq!(region.size(), 4096);
+    /// # Ok::<(), heirloom::Error>(())
+    /// ```
+    #[allow(unsafe_code)]
+    pub unsafe fn import_owned(string: &str) -> Result<Self> {
+        // SAFETY: The caller keeps the contract.
+        unsafe { export::import_owned(string, None) }.map(Self::new)
+    }
+
+    /// Returns an export string of the region, over a close-on-exec descriptor: see [`Region::export`].
+    ///
+    /// # Errors
+    /// [`ErrorKind::OutOfDescriptors`].
+    ///
+    /// ```
+    /// let region = heirloom::AnyRegion::from(heirloom::Region::create(4096)?);
+    /// assert!(region.export()?.as_str().contains(":writable:"));
+    /// # Ok::<(), heirloom::Error>(())
+    /// ```
+    pub fn export(&self) -> Result<ExportedRegion> {
+        export::export(self.object(), self.kind())
+    }
+
+    /// Returns an export string of the region, over a descriptor that every child inherits: see
+    /// [`Region::export_inheritable`].
+    ///
+    /// # Errors
+    /// [`ErrorKind::OutOfDescriptors`].
+    ///
+    /// ```
+    /// let region = heirloom::AnyRegion::from(heirloom::Region::create(4096)?);
+    /// assert!(region.export_inheritable()?.as_str().contains(":writable:"));
+    /// # Ok::<(), heirloom::Error>(())
+    /// ```
+    pub fn export_inheritable(&self) -> Result<ExportedRegion> {
+        export::export_inheritable(self.object(), self.kind())
+    }
+
+    /// Returns the region's size in bytes, which never changes.
+    ///
+    /// ```
+    /// let region = heirloom::AnyRegion::from(heirloom::Region::create(4096)?);
+    /// assert_eq!(region.size(), 4096);
+    /// # Ok::<(), heirloom::Error>(())
+    /// ```
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.object().size()
+    }
+
+    /// Returns what the region's holders can do with it.
+    ///
+    /// ```
+    /// use heirloom::{AnyRegion, FrozenRegion, RegionKind};
+    ///
+    /// let region = AnyRegion::from(FrozenRegion::from_bytes("text")?);
+    /// assert_eq!(region.kind(), RegionKind::Frozen);
+    /// # Ok::<(), heirloom::Error>(())
+    /// ```
+    #[must_use]
+    pub fn kind(&self) -> RegionKind {
+        Sealed::kind(self)
+    }
+}
+
+impl Sealed for AnyRegion {
+    fn object(&self) -> &Arc<Object> {
+        match self {
+            Self::Writable(region) => region.object(),
+            Self::ReadOnly(region) => region.object(),
+            Self::Frozen(region) => region.object(),
+        }
+    }
+
+    fn kind(&self) -> RegionKind {
+        match self {
+            Self::Writable(region) => region.kind(),
+            Self::ReadOnly(region) => region.kind(),
+            Self::Frozen(region) => region.kind(),
+        }
+    }
+}
+
+impl AsRegion for AnyRegion {}
+
+macro_rules! conversions {
+    ($($variant:ident($region:ident),)*) => {$(
+        impl From<$region> for AnyRegion {
+            fn from(region: $region) -> Self {
+                Self::$variant(region)
+            }
+        }
+
+        /// The region comes back where it is of another kind: [`ErrorKind::WrongKind`].
+        impl TryFrom<AnyRegion> for $region {
+            type Error = ConvertError<AnyRegion>;
+
+            fn try_from(region: AnyRegion) -> Result<Self, Self::Error> {
+                match region {
+                    AnyRegion::$variant(region) => Ok(region),
+                    other => {
+                        let message = format!("cannot take {} as a {}: it is {}", other.object(), stringify!($region), other.kind());
+                        Err(ConvertError::new(Error::new(ErrorKind::WrongKind, message), other))
+                    }
+                }
+            }
+        }
+    )*};
+}
+
+conversions! {
+    Writable(Region),
+    ReadOnly(ReadOnlyRegion),
+    Frozen(FrozenRegion),
+}
+
+/// Takes a descriptor from elsewhere and asks the kernel for its kind: the first of frozen, read-only and writable whose
+/// seals are there. On failure the descriptor comes back.
+impl TryFrom<Owned> for AnyRegion {
+    type Error = ConvertError<Owned>;
+
+    fn try_from(descriptor: Owned) -> Result<Self, Self::Error> {
+        let kind = sys::status(&descriptor).map_or(RegionKind::Writable, |status| object::kind_of(&status));
+        object::receive(descriptor, kind).map(|object| Self::new((object.into(), kind)))
+    }
+}
+
+/// Gives up the descriptor, or a duplicate of it where other handles need it.
+impl TryFrom<AnyRegion> for Owned {
+    type Error = Error;
+
+    fn try_from(region: AnyRegion) -> Result<Self> {
+        object::give_up(match region {
+            AnyRegion::Writable(region) => region.0,
+            AnyRegion::ReadOnly(region) => region.0,
+            AnyRegion::Frozen(region) => region.0,
+        })
+    }
+}
