@@ -123,44 +123,20 @@
 //! holds there and whose word it rests on.
 
 mod access;
-mod any_region;
-mod as_region;
-mod child;
-mod command;
 mod error;
-mod export;
-mod fill;
-mod frozen;
-mod handing_down;
-mod handle;
-mod inheritance;
-mod kind;
 mod mapping;
-mod name;
-mod object;
-mod options;
 pub mod os;
-mod read_only;
+pub mod process;
 mod region;
-mod stdio;
 mod sys;
-mod variable;
+mod transfer;
 
 pub use access::{ReadOnlyBytes, SharedBytes, SharedU32, SharedU64};
-pub use any_region::AnyRegion;
-pub use as_region::AsRegion;
-pub use child::Child;
-pub use command::Command;
 pub use error::{ConvertError, Error, ErrorKind, Result};
-pub use export::ExportedRegion;
-pub use frozen::{FrozenOptions, FrozenRegion};
-pub use inheritance::{Inherited, InheritedState, claim, inherited};
-pub use kind::RegionKind;
 pub use mapping::{CopyMapping, FrozenCopyMapping, FrozenMapping, Mapping, ReadOnlyMapping};
-pub use options::RegionOptions;
-pub use read_only::ReadOnlyRegion;
-pub use region::Region;
-pub use stdio::Stdio;
+pub use process::{Child, Command, Stdio};
+pub use region::{AnyRegion, AsRegion, FrozenOptions, FrozenRegion, ReadOnlyRegion, Region, RegionKind, RegionOptions};
+pub use transfer::{ExportedRegion, Inherited, InheritedState, claim, inherited};
 
 /// What the fuzzers in `fuzz/` reach into.
 #[cfg(fuzzing)]
@@ -169,7 +145,7 @@ pub mod fuzzing {
     /// The pairs of a value of `HEIRLOOM_REGIONS`, and what is wrong with it.
     #[must_use]
     pub fn variable(value: &str) -> (Vec<(String, String)>, Option<crate::Error>) {
-        let (pairs, error) = crate::variable::parse(value);
+        let (pairs, error) = crate::transfer::parse_variable(value);
         (pairs.into_iter().map(|(name, string)| (name, string.to_string())).collect(), error)
     }
 }

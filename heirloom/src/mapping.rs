@@ -1,4 +1,4 @@
-//! Views of a region in this process's address space.
+//! Mappings: regions in this process's address space.
 
 #![allow(unsafe_code)]
 
@@ -11,24 +11,24 @@ use crate::access::{ReadOnlyBytes, SharedBytes};
 use crate::sys::View;
 use crate::{Error, Result};
 
-/// Pages of this process that show a region; unmapped on drop.
-pub(crate) struct Pages {
+/// What every mapping type wraps; unmapped on drop.
+pub(crate) struct MappingInner {
     bytes: SharedBytes,
-    /// What the kernel mapped, which is `bytes` rounded up to whole pages; `None` where nothing is mapped.
+    /// The mapped pages, which hold `bytes` and the rest of the last page; `None` for an empty region.
     view: Option<View>,
 }
 
-impl Pages {
-    /// The first `len` bytes of a view.
+impl MappingInner {
+    /// Shows the first `len` bytes of a view.
     pub(crate) fn new(view: View, len: usize) -> Self {
-        // SAFETY: A view starts on a page, ends with one behind these bytes, and lives as long as this object.
+        // SAFETY: A view starts and ends on a page boundary, holds at least `len` bytes, and lives as long as this object.
         let bytes = unsafe { SharedBytes::new(view.start(), len) };
         Self { bytes, view: Some(view) }
     }
 
-    /// The view of a region of no bytes, which no kernel maps.
+    /// Returns the mapping of an empty region, which no kernel maps.
     pub(crate) fn empty() -> Self {
-        // SAFETY: There are no bytes.
+        // SAFETY: The pointer is aligned, and there are no bytes to access.
         let bytes = unsafe { SharedBytes::new(NonNull::<u64>::dangling().cast(), 0) };
         Self { bytes, view: None }
     }
@@ -38,23 +38,23 @@ impl Pages {
     }
 
     fn no_dump(&self) -> Result<()> {
-        let kept_out = self.view.as_ref().map_or(Ok(()), View::no_dump);
-        kept_out.map_err(|failure| Error::system("cannot keep a mapping out of core dumps", failure))
+        let excluded = self.view.as_ref().map_or(Ok(()), View::no_dump);
+        excluded.map_err(|failure| Error::system("cannot exclude a mapping from core dumps", failure))
     }
 }
 
-/// What every mapping has, whatever it maps.
+/// Implements what every mapping type has.
 macro_rules! mapping {
     ($mapping:ident) => {
         impl $mapping {
-            /// Keeps these bytes out of core dumps; what holds a secret wants it.
+            /// Excludes this mapping from core dumps, for secrets.
             ///
-            /// It holds for this mapping alone, and for swap it does nothing: see `MADV_DONTDUMP` in
+            /// Other mappings of the region are unaffected, and the bytes can still be swapped out: see `MADV_DONTDUMP` in
             /// [madvise(2)](https://man7.org/linux/man-pages/man2/madvise.2.html).
             ///
             /// # Errors
-            /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) on Windows, which keeps pages out of some dumps only;
-            /// [`ErrorKind::System`](crate::ErrorKind::System): the kernel refused.
+            /// - [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported): on Windows, macOS, OpenBSD and NetBSD.
+            /// - [`ErrorKind::System`](crate::ErrorKind::System): the kernel refused.
             ///
             /// ```
             /// use heirloom::{ErrorKind, FrozenRegion};
@@ -62,7 +62,7 @@ macro_rules! mapping {
             /// let secret = FrozenRegion::from_bytes(b"hunter2")?.map()?;
             /// match secret.no_dump() {
             ///     Err(error) if error.kind() == ErrorKind::Unsupported => eprintln!("{error}"),
-            ///     answer => answer?,
+            ///     result => result?,
             /// }
             /// # Ok::<(), heirloom::Error>(())
             /// ```
@@ -71,7 +71,7 @@ macro_rules! mapping {
             }
         }
 
-        /// Tells where it is and how long, never the bytes.
+        /// Shows address and length, never the bytes.
         impl fmt::Debug for $mapping {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.debug_struct(stringify!($mapping))
@@ -83,9 +83,10 @@ macro_rules! mapping {
     };
 }
 
-/// A view of a [`Region`](crate::Region): reads and writes that every holder sees.
+/// A mapping of a [`Region`](crate::Region): every holder sees its writes.
 ///
-/// What can be done with it is [`SharedBytes`]' page. It outlives its region's handle, and unmaps itself on drop.
+/// It dereferences to [`SharedBytes`], which has the methods. It keeps the memory alive after its region's handle is
+/// dropped, and unmaps on drop.
 ///
 /// ```
 /// let region = heirloom::Region::create(4096)?;
@@ -98,8 +99,8 @@ macro_rules! mapping {
 /// assert_eq!(&word, b"hello");
 /// # Ok::<(), heirloom::Error>(())
 /// ```
-#[must_use = "the view ends when it is dropped"]
-pub struct Mapping(pub(crate) Pages);
+#[must_use = "dropping a mapping unmaps it"]
+pub struct Mapping(pub(crate) MappingInner);
 
 mapping!(Mapping);
 
@@ -111,9 +112,9 @@ impl Deref for Mapping {
     }
 }
 
-/// A view of a [`ReadOnlyRegion`](crate::ReadOnlyRegion): reads of what the publisher may still change.
+/// A mapping of a [`ReadOnlyRegion`](crate::ReadOnlyRegion): it reads bytes that the writer may still change.
 ///
-/// What can be done with it is [`ReadOnlyBytes`]' page.
+/// It dereferences to [`ReadOnlyBytes`], which has the methods.
 ///
 /// ```
 /// let (region, writer) = heirloom::Region::create(4096)?.into_read_only()?;
@@ -122,8 +123,8 @@ impl Deref for Mapping {
 /// assert_eq!(reader.load_u64(8)?, 7);
 /// # Ok::<(), heirloom::Error>(())
 /// ```
-#[must_use = "the view ends when it is dropped"]
-pub struct ReadOnlyMapping(pub(crate) Pages);
+#[must_use = "dropping a mapping unmaps it"]
+pub struct ReadOnlyMapping(pub(crate) MappingInner);
 
 mapping!(ReadOnlyMapping);
 
@@ -135,7 +136,7 @@ impl Deref for ReadOnlyMapping {
     }
 }
 
-/// A view of a [`FrozenRegion`](crate::FrozenRegion): a plain `&[u8]`, since the kernel lets nobody change it.
+/// A mapping of a [`FrozenRegion`](crate::FrozenRegion): a plain `&[u8]`, since the region is sealed against all writing.
 ///
 /// ```
 /// let region = heirloom::FrozenRegion::from_bytes(b"the quick brown fox")?;
@@ -144,15 +145,15 @@ impl Deref for ReadOnlyMapping {
 /// # Ok::<(), heirloom::Error>(())
 /// ```
 ///
-/// Writing through it doesn't compile:
+/// Writing to it doesn't compile:
 /// ```compile_fail,E0594
 /// let region = heirloom::FrozenRegion::from_bytes(b"fixed")?;
 /// let mut text = region.map()?;
 /// text[0] = b'F';
 /// # Ok::<(), heirloom::Error>(())
 /// ```
-#[must_use = "the view ends when it is dropped"]
-pub struct FrozenMapping(pub(crate) Pages);
+#[must_use = "dropping a mapping unmaps it"]
+pub struct FrozenMapping(pub(crate) MappingInner);
 
 mapping!(FrozenMapping);
 
@@ -161,8 +162,8 @@ impl Deref for FrozenMapping {
 
     fn deref(&self) -> &[u8] {
         let bytes = &self.0.bytes;
-        // SAFETY: The region is sealed against writing and against any change of size, which the kernel told when the
-        // handle was made and which is for ever; and the mapping lives as long as the slice.
+        // SAFETY: The region is sealed against writing and resizing: the kernel confirmed it when the handle was made, and
+        // seals can't be removed. The mapping outlives the slice.
         unsafe { slice::from_raw_parts(bytes.as_ptr(), bytes.len()) }
     }
 }
@@ -173,10 +174,10 @@ impl AsRef<[u8]> for FrozenMapping {
     }
 }
 
-/// A copy-on-write view of a region that others may write: what is written here nobody else sees.
+/// A copy-on-write mapping of a region that other processes may write: no other mapping sees its writes.
 ///
-/// A page that was not written here yet still shows the writes of others, so there is no safe slice over it. What can
-/// be done with it is [`SharedBytes`]' page. See `MAP_PRIVATE` in
+/// A page that this mapping has not written yet still shows other writers' changes, so there is no safe slice over it. It
+/// dereferences to [`SharedBytes`], which has the methods. See `MAP_PRIVATE` in
 /// [mmap(2)](https://man7.org/linux/man-pages/man2/mmap.2.html).
 ///
 /// ```
@@ -189,8 +190,8 @@ impl AsRef<[u8]> for FrozenMapping {
 /// assert_eq!(seen, [0; 4]);
 /// # Ok::<(), heirloom::Error>(())
 /// ```
-#[must_use = "the view ends when it is dropped"]
-pub struct CopyMapping(pub(crate) Pages);
+#[must_use = "dropping a mapping unmaps it"]
+pub struct CopyMapping(pub(crate) MappingInner);
 
 mapping!(CopyMapping);
 
@@ -202,8 +203,8 @@ impl Deref for CopyMapping {
     }
 }
 
-/// A copy-on-write view of a [`FrozenRegion`](crate::FrozenRegion): a plain `&mut [u8]`, whose pages are this process's
-/// own from the first write on.
+/// A copy-on-write mapping of a [`FrozenRegion`](crate::FrozenRegion): a plain `&mut [u8]`, whose pages become private on
+/// the first write.
 ///
 /// ```
 /// let region = heirloom::FrozenRegion::from_bytes(b"draft")?;
@@ -213,8 +214,8 @@ impl Deref for CopyMapping {
 /// assert_eq!(&*region.map()?, b"draft");
 /// # Ok::<(), heirloom::Error>(())
 /// ```
-#[must_use = "the view ends when it is dropped"]
-pub struct FrozenCopyMapping(pub(crate) Pages);
+#[must_use = "dropping a mapping unmaps it"]
+pub struct FrozenCopyMapping(pub(crate) MappingInner);
 
 mapping!(FrozenCopyMapping);
 

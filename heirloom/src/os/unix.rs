@@ -5,11 +5,11 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 
 use self::sealed::Sealed;
-use crate::as_region::Sealed as _;
-use crate::handing_down::hand_down;
-use crate::inheritance::claim_quietly;
-use crate::object::Object;
-use crate::variable::{VARIABLE, Variable};
+use crate::region::RegionInner;
+use crate::region::Sealed as _;
+use crate::transfer::claim_quietly;
+use crate::transfer::hand_down;
+use crate::transfer::{VARIABLE, Variable};
 use crate::{
     AnyRegion, AsRegion, Command, Error, ErrorKind, ExportedRegion, FrozenRegion, ReadOnlyRegion, Region, Result,
     Stdio, sys,
@@ -158,7 +158,7 @@ impl InheritExt for std::process::Command {
     }
 }
 
-impl AsFd for Object {
+impl AsFd for RegionInner {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.memory.as_fd()
     }
@@ -178,7 +178,7 @@ impl AsFd for ReadOnlyRegion {
 
 impl AsFd for AnyRegion {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.object().as_fd()
+        self.inner().as_fd()
     }
 }
 

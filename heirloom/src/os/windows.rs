@@ -14,7 +14,7 @@
 
 use std::os::windows::io::{AsHandle, BorrowedHandle, OwnedHandle};
 
-use crate::as_region::Sealed as _;
+use crate::region::Sealed as _;
 use crate::{AnyRegion, Child, ExportedRegion, FrozenRegion, ReadOnlyRegion, Region};
 
 /// Whoever has the handle may pass it on: a region that can still be written can then be neither published nor frozen any
@@ -33,7 +33,7 @@ impl AsHandle for ReadOnlyRegion {
 
 impl AsHandle for AnyRegion {
     fn as_handle(&self) -> BorrowedHandle<'_> {
-        self.object().memory.as_handle()
+        self.inner().memory.as_handle()
     }
 }
 

@@ -22,7 +22,7 @@ pub(crate) const HUGE_PAGE: u64 = 2 << 20;
 pub(crate) const LONGEST_VARIABLE: usize = 128 << 10;
 
 /// Of what offsets of mappings must be multiples, in bytes.
-pub(crate) fn granule() -> u64 {
+pub(crate) fn allocation_granularity() -> u64 {
     rustix::param::page_size() as u64
 }
 

@@ -13,13 +13,13 @@ use rustix::io::Errno;
 pub(crate) use super::bsd::*;
 pub(crate) use super::descriptor::Memory;
 pub(crate) use super::unix::*;
-use super::{Failure, Protection, Result, Seals, Status, Supply};
+use super::{Commit, Failure, Protection, Result, Seals, Status};
 use crate::ErrorKind;
 
 impl Memory {
     /// Makes memory of that size for ever, all zero, that has no name, is close-on-exec and can be sealed.
-    pub(crate) fn create(name: Option<&str>, size: u64, supply: Supply) -> Result<Self> {
-        if supply != Supply::AsTouched {
+    pub(crate) fn create(name: Option<&str>, size: u64, supply: Commit) -> Result<Self> {
+        if supply != Commit::OnTouch {
             return Err(unsupported(SUPPLY));
         }
         let fd = memfd(name)?;
@@ -157,7 +157,7 @@ pub(crate) fn status(fd: impl AsFd) -> Result<Status> {
     Ok(Status {
         identity: identity_of(&stat),
         size: u64::try_from(stat.st_size).unwrap_or(0),
-        granule: granule(),
+        granularity: allocation_granularity(),
         // Of memory the kernel counts no links, and of memory with a name it lets nobody set these seals.
         unnamed: FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile && (stat.st_nlink == 0 || fixed),
         access: access(fd)?,

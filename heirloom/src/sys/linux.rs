@@ -15,7 +15,7 @@ use rustix::process::DumpableBehavior;
 
 pub(crate) use super::descriptor::Memory;
 pub(crate) use super::unix::*;
-use super::{Access, Failure, Identity, Protection, Result, Seals, Status, Supply};
+use super::{Access, Commit, Failure, Identity, Protection, Result, Seals, Status};
 use crate::ErrorKind;
 
 /// How many bytes one huge page holds.
@@ -36,13 +36,13 @@ pub(crate) const LONGEST_VARIABLE: usize = 128 << 10;
 
 impl Memory {
     /// Makes memory of that size for ever, all zero, that has no name, is close-on-exec, can be sealed and can't be executed.
-    pub(crate) fn create(name: Option<&str>, size: u64, supply: Supply) -> Result<Self> {
-        let fd = memfd(name, supply == Supply::HugePages)?;
+    pub(crate) fn create(name: Option<&str>, size: u64, supply: Commit) -> Result<Self> {
+        let fd = memfd(name, supply == Commit::HugePages)?;
         fix_size(fd.as_fd(), size)?;
         match supply {
-            Supply::AsTouched => {}
-            Supply::AtOnce => reserve_memory(fd.as_fd(), size)?,
-            Supply::HugePages => reserve_huge_pages(fd.as_fd(), size)?,
+            Commit::OnTouch => {}
+            Commit::Now => reserve_memory(fd.as_fd(), size)?,
+            Commit::HugePages => reserve_huge_pages(fd.as_fd(), size)?,
         }
         Ok(Self::over(fd))
     }
@@ -207,7 +207,7 @@ fn memfd(name: Option<&str>, huge: bool) -> Result<OwnedFd> {
 }
 
 /// Of what offsets of mappings must be multiples, in bytes: how many an ordinary page holds.
-pub(crate) fn granule() -> u64 {
+pub(crate) fn allocation_granularity() -> u64 {
     rustix::param::page_size() as u64
 }
 
@@ -234,7 +234,7 @@ fn reserve_memory(fd: BorrowedFd<'_>, size: u64) -> Result<()> {
             hint: "that is more than this machine has available now: ask for less, or do without populate",
         });
     }
-    Ok(allocate(fd, size, granule())?)
+    Ok(allocate(fd, size, allocation_granularity())?)
 }
 
 /// Takes all the huge pages now, since a touch without one would end the process.
@@ -251,7 +251,7 @@ fn reserve_huge_pages(fd: BorrowedFd<'_>, size: u64) -> Result<()> {
 
 /// Takes all the space of a file now, since a touch on a full disk would end the process.
 fn reserve_space(fd: BorrowedFd<'_>, size: u64) -> Result<()> {
-    allocate(fd, size, granule()).map_err(|errno| match errno {
+    allocate(fd, size, allocation_granularity()).map_err(|errno| match errno {
         Errno::OPNOTSUPP => Failure {
             kind: ErrorKind::Unsupported,
             os: errno.into(),
@@ -261,14 +261,14 @@ fn reserve_space(fd: BorrowedFd<'_>, size: u64) -> Result<()> {
     })
 }
 
-fn allocate(fd: BorrowedFd<'_>, size: u64, granule: u64) -> rustix::io::Result<()> {
+fn allocate(fd: BorrowedFd<'_>, size: u64, granularity: u64) -> rustix::io::Result<()> {
     let (mut done, mut step) = (0, size);
     while done < size {
         let part = step.min(size - done);
         match fs::fallocate(fd, FallocateFlags::empty(), done, part) {
             Ok(()) => done += part,
             // A signal undoes the whole call, and a timer's signals never end: ask for what fits between two.
-            Err(Errno::INTR) => step = (step / 2).next_multiple_of(granule),
+            Err(Errno::INTR) => step = (step / 2).next_multiple_of(granularity),
             Err(errno) => return Err(errno),
         }
     }
@@ -372,14 +372,14 @@ pub(crate) fn status(fd: impl AsFd) -> Result<Status> {
         Err(Errno::INVAL | Errno::BADF) => SealFlags::SEAL,
         Err(errno) => return Err(errno.into()),
     };
-    let page = granule();
+    let page = allocation_granularity();
     let block = u64::try_from(stat.st_blksize).unwrap_or(page);
     // A block size alone doesn't tell: ordinary memory that the kernel may join into huge pages has one of 2 MiB too.
     let huge = block > page && u64::try_from(fs::fstatfs(fd)?.f_type) == Ok(HUGETLBFS_MAGIC);
     Ok(Status {
         identity: identity_of(&stat),
         size: u64::try_from(stat.st_size).unwrap_or(0),
-        granule: if huge { block } else { page },
+        granularity: if huge { block } else { page },
         unnamed: FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile && stat.st_nlink == 0,
         access: if flags.contains(OFlags::PATH) {
             Access::None

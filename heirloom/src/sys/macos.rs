@@ -22,7 +22,7 @@ use rustix::io::Errno;
 pub(crate) use super::bsd::*;
 use super::last_page::{self, LastPage, Place, Stage};
 pub(crate) use super::unix::*;
-use super::{Access, Failure, Identity, Protection, Result, Seals, Status, Supply, unix};
+use super::{Access, Commit, Failure, Identity, Protection, Result, Seals, Status, unix};
 use crate::ErrorKind;
 use crate::access::SharedBytes;
 
@@ -57,8 +57,8 @@ struct State {
 
 impl Memory {
     /// Makes memory of that size for ever, all zero, that is close-on-exec and whose name is there for a moment.
-    pub(crate) fn create(name: Option<&str>, size: u64, supply: Supply) -> Result<Self> {
-        if supply != Supply::AsTouched {
+    pub(crate) fn create(name: Option<&str>, size: u64, supply: Commit) -> Result<Self> {
+        if supply != Commit::OnTouch {
             return Err(unsupported(SUPPLY));
         }
         let whole = whole(size).ok_or(Errno::FBIG)?;
@@ -185,7 +185,7 @@ impl Memory {
         if len == 0 {
             return Ok(0);
         }
-        let start = offset - offset % granule();
+        let start = offset - offset % allocation_granularity();
         let skipped = usize::try_from(offset - start).unwrap_or(usize::MAX);
         let view = self.map(start, skipped.saturating_add(len), Protection::ReadOnly, false)?;
         // SAFETY: A view starts on a page, and lives as long as these bytes.
@@ -316,7 +316,7 @@ pub(crate) fn status(fd: impl AsFd) -> Result<Status> {
     let mut status = Status {
         identity: identity_of(&stat),
         size: whole_now,
-        granule: granule(),
+        granularity: allocation_granularity(),
         unnamed: file && stat.st_nlink == 0,
         access,
         seals: Seals { size: false, new_writers: false, writing: false },

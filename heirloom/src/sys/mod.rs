@@ -74,11 +74,11 @@ pub(crate) type Result<T> = std::result::Result<T, Failure>;
 
 /// When the kernel takes the memory of a region.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Supply {
+pub(crate) enum Commit {
     /// Page by page, as it is touched.
-    AsTouched,
+    OnTouch,
     /// All now.
-    AtOnce,
+    Now,
     /// All now, in pages of [`HUGE_PAGE`] bytes.
     HugePages,
 }
@@ -91,7 +91,7 @@ pub(crate) struct Status {
     /// Bytes.
     pub(crate) size: u64,
     /// Of what offsets and lengths of mappings must be multiples, in bytes.
-    pub(crate) granule: u64,
+    pub(crate) granularity: u64,
     /// It is memory or a plain file that has no name: no directory, device or pipe, and nobody's document.
     pub(crate) unnamed: bool,
     pub(crate) access: Access,

@@ -11,14 +11,14 @@ use rustix::fs::{self, FileType};
 pub(crate) use super::bsd::*;
 pub(crate) use super::descriptor::Memory;
 pub(crate) use super::unix::*;
-use super::{Protection, Result, Seals, Status, Supply};
+use super::{Commit, Protection, Result, Seals, Status};
 
 const NO_MEMORY: &str = "this system has no memory without a name whose size could be fixed: a region that needs no seals \
                          can be an unnamed file, by RegionOptions::unsealed_file_in";
 const NO_SEALS: &str = "this system has no seals";
 
 impl Memory {
-    pub(crate) fn create(_: Option<&str>, _: u64, _: Supply) -> Result<Self> {
+    pub(crate) fn create(_: Option<&str>, _: u64, _: Commit) -> Result<Self> {
         Err(unsupported(NO_MEMORY))
     }
 
@@ -91,7 +91,7 @@ pub(crate) fn status(fd: impl AsFd) -> Result<Status> {
     Ok(Status {
         identity: identity_of(&stat),
         size: u64::try_from(stat.st_size).unwrap_or(0),
-        granule: granule(),
+        granularity: allocation_granularity(),
         unnamed: FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile && stat.st_nlink == 0,
         access: access(fd)?,
         seals: Seals { size: false, new_writers: false, writing: false },

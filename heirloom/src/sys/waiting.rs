@@ -5,7 +5,7 @@
 use std::fs::File;
 use std::io;
 
-use super::{Memory, Protection, Result, Supply};
+use super::{Commit, Memory, Protection, Result};
 use crate::access::SharedBytes;
 
 /// How many bytes wait in one piece.
@@ -48,7 +48,7 @@ impl Filling {
 
     /// The memory of that many bytes, which nobody can write.
     pub(crate) fn freeze(self, size: u64) -> Result<Memory> {
-        let memory = Memory::create(self.name.as_deref(), size, Supply::AsTouched)?;
+        let memory = Memory::create(self.name.as_deref(), size, Commit::OnTouch)?;
         if size > 0 {
             let len = usize::try_from(size).map_err(|_| io::Error::from(io::ErrorKind::OutOfMemory))?;
             let view = memory.map(0, len, Protection::Shared, false)?;

@@ -7,11 +7,11 @@ pub(crate) const HUGE_PAGE: u64 = 2 << 20;
 const PAGE: u64 = 4 << 10;
 
 /// What a view's offset must be a multiple of, on every Windows.
-const GRANULE: u64 = 64 << 10;
+const GRANULARITY: u64 = 64 << 10;
 
 /// Of what offsets of mappings must be multiples, in bytes.
-pub(crate) const fn granule() -> u64 {
-    GRANULE
+pub(crate) const fn allocation_granularity() -> u64 {
+    GRANULARITY
 }
 
 /// A region's own pages, and one behind them that says what the region is.
@@ -40,8 +40,8 @@ impl Layout {
     }
 
     /// Of what offsets of views must be multiples.
-    pub(super) fn granule(self) -> u64 {
-        GRANULE.max(self.page)
+    pub(super) fn allocation_granularity(self) -> u64 {
+        GRANULARITY.max(self.page)
     }
 
     /// Where the region's own pages end, and the last page begins.

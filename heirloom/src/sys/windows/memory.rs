@@ -16,7 +16,7 @@ use super::{HUGE_PAGE, View, number_of, set_close_on_exec};
 use crate::ErrorKind;
 use crate::access::SharedBytes;
 use crate::sys::last_page::{LastPage, Place, Stage};
-use crate::sys::{Failure, Identity, Protection, Result, Status, Supply};
+use crate::sys::{Commit, Failure, Identity, Protection, Result, Status};
 
 /// A section, and who may write it.
 pub(crate) struct Memory {
@@ -41,8 +41,8 @@ struct State {
 
 impl Memory {
     /// Makes memory of that size for ever, all zero, that has no name, and that nobody inherits.
-    pub(crate) fn create(name: Option<&str>, size: u64, supply: Supply) -> Result<Self> {
-        let layout = Layout::of_region(size, supply == Supply::HugePages);
+    pub(crate) fn create(name: Option<&str>, size: u64, supply: Commit) -> Result<Self> {
+        let layout = Layout::of_region(size, supply == Commit::HugePages);
         let handle = section::create(layout)?;
         let identity = Identity { device: chance(), inode: chance() };
         let name = name.unwrap_or_default().to_owned();
@@ -67,7 +67,7 @@ impl Memory {
 
     /// What somebody else made, and was found to be memory.
     pub(crate) fn received(handle: OwnedHandle, status: &Status) -> Self {
-        let layout = Layout::of_region(status.size, status.granule == HUGE_PAGE);
+        let layout = Layout::of_region(status.size, status.granularity == HUGE_PAGE);
         let (size, identity) = (status.size, status.identity);
         let state = State::shared(handle, Stage::of(status.seals));
         Self { state: state.into(), writers: Arc::default(), layout, size, identity }
@@ -178,7 +178,7 @@ impl Memory {
         if len == 0 {
             return Ok(0);
         }
-        let start = offset - offset % self.layout.granule();
+        let start = offset - offset % self.layout.allocation_granularity();
         let skipped = usize::try_from(offset - start).unwrap_or(usize::MAX);
         let view = self.map(start, skipped.saturating_add(len), Protection::ReadOnly, false)?;
         // SAFETY: A view starts on a page, shows as much as was asked for, and outlives these bytes.

@@ -25,7 +25,7 @@ use windows_sys::Win32::System::SystemInformation::{GlobalMemoryStatusEx, MEMORY
 
 pub(crate) use self::environment::{EnvKey, variables};
 pub(crate) use self::launch::{Process, SpawnOptions, gather, kill, spawn, wait};
-pub(crate) use self::layout::{HUGE_PAGE, granule};
+pub(crate) use self::layout::{HUGE_PAGE, allocation_granularity};
 pub(crate) use self::memory::Memory;
 pub(crate) use self::section::status;
 pub(crate) use self::view::View;

@@ -221,7 +221,7 @@ pub(crate) fn status(handle: impl AsHandle) -> Result<Status> {
     let mut status = Status {
         identity: Identity { device: 0, inode: 0 },
         size: 0,
-        granule: super::granule(),
+        granularity: super::allocation_granularity(),
         unnamed: false,
         access: access(handle),
         seals: Seals { size: false, new_writers: false, writing: false },
@@ -236,7 +236,7 @@ pub(crate) fn status(handle: impl AsHandle) -> Result<Status> {
     };
     status.identity = page.identity;
     status.size = page.size;
-    status.granule = layout.granule();
+    status.granularity = layout.allocation_granularity();
     status.unnamed = true;
     // A section's size never changes. Of the rest there is its creator's word, which who only reads it can't change.
     status.seals = page.seals(status.access);
@@ -246,7 +246,7 @@ pub(crate) fn status(handle: impl AsHandle) -> Result<Status> {
 /// The page behind a region's own.
 pub(super) fn last_page(section: BorrowedHandle<'_>, layout: Layout, protection: Protection) -> Result<Place> {
     // A view begins on a granule, which is more than a page.
-    let start = layout.end() - layout.end() % layout.granule();
+    let start = layout.end() - layout.end() % layout.allocation_granularity();
     let len = |from: u64, to: u64| usize::try_from(to - from).unwrap_or(usize::MAX);
     let view = View::new(section, layout, start, len(start, layout.whole), protection)?;
     // SAFETY: The view shows all to the section's end, of which the last page is the end.

@@ -1,4 +1,4 @@
-//! The environment variable that carries inherited regions: `name=export-string`, joined by commas, see
+//! The environment variable that carries inherited regions: `name=export-string` pairs joined by commas, specified in
 //! `docs/format.md`.
 
 use std::collections::BTreeSet;
@@ -6,29 +6,30 @@ use std::fmt::Write;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
-use crate::export::ExportString;
-use crate::{Error, ErrorKind, Result, name, sys};
+use super::export_string::ExportString;
+use crate::region::check_name;
+use crate::{Error, ErrorKind, Result, sys};
 
 pub(crate) const VARIABLE: &str = "HEIRLOOM_REGIONS";
 
-/// What its value may hold, in bytes.
+/// The longest value, in bytes.
 const LONGEST: usize = sys::LONGEST_VARIABLE - VARIABLE.len() - "=\0".len();
 
-/// What stands as it is in an encoded name, besides letters and digits.
+/// The characters that an encoded name keeps besides letters and digits.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// The variable's value while a command is put together.
+/// The value of the variable under construction.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Variable {
     text: String,
-    /// Encoded, as they stand in the text.
+    /// The names in their encoded form.
     names: BTreeSet<String>,
     numbers: BTreeSet<i32>,
 }
 
 impl Variable {
-    /// Goes on from a value that `push` made.
-    #[allow(dead_code)] // For what Unix alone can do to the standard library's command.
+    /// Continues a value that `push` made.
+    #[allow(dead_code)] // Only Unix extends the standard library's command.
     pub(crate) fn resume(value: &str) -> Self {
         let listed = parse(value).0;
         Self {
@@ -46,18 +47,21 @@ impl Variable {
         self.text.is_empty()
     }
 
-    /// Whether a descriptor of that number is listed.
+    /// Returns whether the variable lists a descriptor number.
     pub(crate) fn lists(&self, number: i32) -> bool {
         self.numbers.contains(&number)
     }
 
-    /// Adds a pair, or changes nothing.
+    /// Adds a pair; on failure the value is unchanged.
     pub(crate) fn push(&mut self, name: &str, string: ExportString) -> Result<()> {
-        name::check(name)?;
+        check_name(name)?;
         let encoded = encode(name);
-        let refused = |kind, why: &str| Err(Error::new(kind, format!("cannot hand down a region as {name:?}: {why}")));
+        let tried = || format!("cannot pass a region to a child as {name:?}");
         if self.names.contains(&encoded) {
-            return refused(ErrorKind::NameInUse, "another region has that name on this command");
+            return Err(Error::new(
+                ErrorKind::NameInUse,
+                format!("{}: the command has a region of that name", tried()),
+            ));
         }
         let before = self.text.len();
         if before > 0 {
@@ -67,10 +71,8 @@ impl Variable {
         if self.text.len() > LONGEST {
             self.text.truncate(before);
             let most = sys::LONGEST_VARIABLE;
-            let why = format!(
-                "with it, {VARIABLE} would pass the {most} bytes that the system takes; use shorter names or fewer regions"
-            );
-            return refused(ErrorKind::TooMany, &why);
+            let message = format!("{}: {VARIABLE} would exceed the system's limit of {most} bytes", tried());
+            return Err(Error::advised(ErrorKind::TooMany, message, "use shorter names or fewer regions"));
         }
         self.names.insert(encoded);
         self.numbers.insert(string.number);
@@ -84,12 +86,12 @@ fn encode(name: &str) -> String {
 
 fn decode(encoded: &str) -> Option<String> {
     let name = percent_decode_str(encoded).decode_utf8().ok()?;
-    // One spelling for each name, so that two that look different are.
+    // Each name has exactly one encoding, so two different encodings are two different names.
     let mut rest = Some(encoded);
     for part in utf8_percent_encode(&name, ENCODED) {
         rest = rest.and_then(|rest| rest.strip_prefix(part));
     }
-    (name::check(&name).is_ok() && rest == Some("")).then(|| name.into_owned())
+    (check_name(&name).is_ok() && rest == Some("")).then(|| name.into_owned())
 }
 
 fn pairs(value: &str) -> impl Iterator<Item = (&str, Option<&str>)> {
@@ -100,23 +102,21 @@ fn pairs(value: &str) -> impl Iterator<Item = (&str, Option<&str>)> {
     })
 }
 
-/// All pairs of a value that are well-formed, and an error if any is not.
+/// Returns the well-formed pairs of a value, and the error of the first malformed one.
 pub(crate) fn parse(value: &str) -> (Vec<(String, ExportString)>, Option<Error>) {
-    // Not hashed: a child would begin by asking the system for a random key.
+    // Not a hash set, which would ask the system for a random key at the start of every child.
     let (mut good, mut seen) = (Vec::new(), BTreeSet::new());
     let mut bad = None;
     for (encoded, string) in pairs(value) {
         let parsed = decode(encoded).zip(string.and_then(|string| string.parse().ok()));
         match parsed {
-            // Each name has one encoding.
             Some(pair) if seen.insert(encoded) => good.push(pair),
             _ => {
                 let shown: String = encoded.chars().take(128).collect();
-                let message = format!(
-                    "cannot read {VARIABLE}: the pair of {shown:?} is cut short, not well-formed, or there twice; unset \
-                     the variable if it is not meant for this program"
-                );
-                bad.get_or_insert_with(|| Error::new(ErrorKind::Malformed, message));
+                let message =
+                    format!("cannot read {VARIABLE}: the entry {shown:?} is malformed, truncated or repeated");
+                let advice = "unset the variable if it is not meant for this program";
+                bad.get_or_insert_with(|| Error::advised(ErrorKind::Malformed, message, advice));
             }
         }
     }
@@ -128,7 +128,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::RegionKind;
+    use crate::region::RegionKind;
     use crate::sys::Identity;
 
     fn string(number: i32) -> ExportString {
@@ -230,7 +230,7 @@ mod tests {
             let names: BTreeSet<_> = read.iter().map(|(name, _)| name).collect();
             prop_assert_eq!(names.len(), read.len());
             for (name, string) in &read {
-                prop_assert!(name::check(name).is_ok(), "{:?}", name);
+                prop_assert!(check_name(name).is_ok(), "{:?}", name);
                 let pair = format!("{}={string}", encode(name));
                 prop_assert!(written.contains(&pair), "{:?} is not in {:?}", pair, written);
             }

@@ -3,26 +3,26 @@ use std::str::FromStr;
 
 use crate::{Error, ErrorKind, Result};
 
-/// What a holder of a region may do with it.
+/// What a holder of a region can do with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum RegionKind {
-    /// Every holder writes: [`Region`](crate::Region).
+    /// Every holder can write: [`Region`](crate::Region).
     Writable,
-    /// Every holder writes, in an unnamed file that the kernel can't seal, so that any holder can also change its
-    /// size: [`Region`](crate::Region) from
+    /// Every holder can write and change the size, since the kernel can't seal the file that holds the bytes:
+    /// [`Region`](crate::Region) from
     /// [`RegionOptions::unsealed_file_in`](crate::RegionOptions::unsealed_file_in).
     Unsealed,
-    /// Only mappings from before write: [`ReadOnlyRegion`](crate::ReadOnlyRegion).
+    /// Only mappings from before the conversion can write: [`ReadOnlyRegion`](crate::ReadOnlyRegion).
     ReadOnly,
-    /// Nobody writes, ever: [`FrozenRegion`](crate::FrozenRegion).
+    /// Nobody can write: [`FrozenRegion`](crate::FrozenRegion).
     Frozen,
 }
 
 impl RegionKind {
     const ALL: [Self; 4] = [Self::Writable, Self::Unsealed, Self::ReadOnly, Self::Frozen];
 
-    /// The word for it in an export string.
+    /// Returns the kind's word in an export string.
     ///
     /// ```
     /// assert_eq!(heirloom::RegionKind::Frozen.as_str(), "frozen");
@@ -37,7 +37,7 @@ impl RegionKind {
         }
     }
 
-    /// The type that takes it.
+    /// Returns the name of the type for regions of this kind.
     pub(crate) const fn type_name(self) -> &'static str {
         match self {
             Self::Writable | Self::Unsealed => "Region",
@@ -47,7 +47,7 @@ impl RegionKind {
     }
 }
 
-/// Parses what [`as_str`](RegionKind::as_str) returns.
+/// Parses a word that [`as_str`](RegionKind::as_str) returns; another one is [`ErrorKind::Malformed`].
 ///
 /// ```
 /// use heirloom::{ErrorKind, RegionKind};

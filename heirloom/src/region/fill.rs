@@ -1,31 +1,31 @@
-//! How bytes get into a region that is not frozen yet.
+//! Fills memory that is frozen afterwards.
 
 use std::fs::File;
 use std::io::{self, Read};
 
-use crate::object::Object;
+use super::inner::RegionInner;
 use crate::sys::{self, Failure, Filling, Memory};
 use crate::{Error, ErrorKind, Result};
 
-/// How much passes through a buffer at once, in bytes: it stays in the processor's cache.
+/// The size of the copy buffer in bytes; it fits the processor's cache.
 const BUFFER: usize = 128 << 10;
 
-/// What is filled without a look whether memory is there, in bytes.
+/// The bytes to fill before the first check for available memory.
 const FIRST: u64 = 16 << 20;
 
-/// What is filled between two looks at the least, in bytes: much more than one costs.
+/// The fewest bytes to fill between two checks: enough that a check costs little beside them.
 const STEP: u64 = 64 << 20;
 
-/// What is filled between two looks where there is more: that part of what is available.
+/// The divisor of the available memory that gives the bytes to fill between two checks, if that is more than `STEP`.
 const PART: u64 = 16;
 
-/// Memory that grows by what is written to it.
+/// Memory that grows as it is written.
 pub(crate) struct Filler {
     memory: Filling,
     size: u64,
-    /// How large this process may make it.
+    /// The largest size that this process may make, in bytes.
     limit: u64,
-    /// Up to which size memory was found to be there.
+    /// The size up to which memory was available at the last check.
     assured: u64,
 }
 
@@ -39,7 +39,7 @@ impl Filler {
     }
 
     pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        // Past the limit the kernel doesn't only refuse: it ends the process.
+        // The kernel kills a process that exceeds its limit.
         if bytes.len() as u64 > self.room() {
             return Err(self.too_large());
         }
@@ -54,7 +54,7 @@ impl Filler {
         Ok(())
     }
 
-    /// Takes all that is left in `reader`, through a buffer.
+    /// Copies the rest of `reader` through a buffer.
     pub(crate) fn read_from(&mut self, reader: &mut impl Read) -> Result<()> {
         let mut buffer = vec![0; BUFFER];
         loop {
@@ -67,47 +67,47 @@ impl Filler {
         }
     }
 
-    /// Takes all that a region holds, whose other holders may do to it meanwhile what they can.
-    pub(crate) fn copy_from(&mut self, object: &Object) -> Result<()> {
+    /// Copies a region that other holders may change at the same time.
+    pub(crate) fn copy_from(&mut self, region: &RegionInner) -> Result<()> {
         let mut buffer = vec![0; BUFFER];
-        // By reading, not through a mapping: where somebody cuts it, that is an error and no signal.
-        while self.size < object.size() {
-            match object.memory.read_at(self.size, &mut buffer) {
+        // Reading returns an error if a holder truncates an unsealed region; a mapping would raise SIGBUS.
+        while self.size < region.size() {
+            match region.memory.read_at(self.size, &mut buffer) {
                 Ok(0) => {
-                    let message =
-                        format!("cannot copy {object}: a holder made it shorter than {} bytes", self.size + 1);
+                    let message = format!("cannot copy {region}: another holder truncated it to {} bytes", self.size);
                     return Err(Error::new(ErrorKind::Mismatch, message));
                 }
                 Ok(read) => self.write(&buffer[..read])?,
-                Err(failure) => return Err(object.failed("copy", failure)),
+                Err(failure) => return Err(region.failed("copy", failure)),
             }
         }
         Ok(())
     }
 
-    /// Takes all that is left in `file`, inside the kernel where it can.
-    pub(crate) fn take_from(&mut self, file: &File) -> Result<()> {
+    /// Copies the rest of `file`, inside the kernel if it can.
+    pub(crate) fn copy_file(&mut self, file: &File) -> Result<()> {
         while self.room() > 0 {
             let part = self.room().min(self.assured()?);
             match self.memory.transfer(file, part) {
                 Ok(0) => return Ok(()),
                 Ok(moved) => self.size += moved,
-                // It can't be done with such a file; or it can't be read at all, which reading will tell.
+                // The kernel can't do it with this file. If the file can't be read at all, reading returns the error.
                 Err(_) => break,
             }
         }
         self.read_from(&mut &*file)
     }
 
-    /// How many bytes can be filled before it must be looked again whether memory is left: the kernel would not refuse
-    /// them, but end some process for them.
+    /// Returns how many bytes can be filled before the next check for available memory.
+    ///
+    /// The kernel doesn't refuse a fill that exceeds memory: it kills a process.
     fn assured(&mut self) -> Result<u64> {
         if self.size == self.assured {
-            // The half, since others want some meanwhile.
+            // Half of it, since other processes allocate too.
             let available = sys::available_memory() / 2;
             if available < FIRST {
                 let message =
-                    format!("cannot fill a frozen region beyond {} bytes: too little memory is left", self.size);
+                    format!("cannot fill a frozen region beyond {} bytes: too little memory is available", self.size);
                 return Err(Error::new(ErrorKind::OutOfMemory, message));
             }
             self.assured += available.min(STEP.max(available / PART));

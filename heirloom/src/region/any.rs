@@ -1,17 +1,16 @@
 use std::sync::Arc;
 
-use crate::as_region::{AsRegion, Sealed};
-use crate::object::{self, Object};
+use super::as_region::{AsRegion, Sealed};
+use super::inner::{RegionInner, kind_of};
 use crate::sys::{self, Owned};
 use crate::{
-    ConvertError, Error, ErrorKind, ExportedRegion, FrozenRegion, ReadOnlyRegion, Region, RegionKind, Result, export,
-    inheritance,
+    ConvertError, Error, ErrorKind, ExportedRegion, FrozenRegion, ReadOnlyRegion, Region, RegionKind, Result, transfer,
 };
 
-/// A region of any kind, which is known at run time.
+/// A region whose kind is known at run time.
 ///
-/// For programs that don't know in advance what they are given: a launcher, a binding for another language, a debugger.
-/// Match on it, or convert it by `TryFrom`.
+/// It is for programs that don't know the kind in advance: a launcher, a binding for another language, a debugger. Match
+/// on it, or convert it by `TryFrom`.
 ///
 /// ```
 /// use heirloom::{AnyRegion, FrozenRegion};
@@ -34,11 +33,11 @@ pub enum AnyRegion {
 }
 
 impl AnyRegion {
-    fn new((object, kind): (Arc<Object>, RegionKind)) -> Self {
+    fn new((inner, kind): (Arc<RegionInner>, RegionKind)) -> Self {
         match kind {
-            RegionKind::Writable | RegionKind::Unsealed => Self::Writable(Region(object)),
-            RegionKind::ReadOnly => Self::ReadOnly(ReadOnlyRegion(object)),
-            RegionKind::Frozen => Self::Frozen(FrozenRegion(object)),
+            RegionKind::Writable | RegionKind::Unsealed => Self::Writable(Region(inner)),
+            RegionKind::ReadOnly => Self::ReadOnly(ReadOnlyRegion(inner)),
+            RegionKind::Frozen => Self::Frozen(FrozenRegion(inner)),
         }
     }
 
@@ -58,7 +57,7 @@ impl AnyRegion {
     /// # Ok::<(), heirloom::Error>(())
     /// ```
     pub fn inherited(name: &str) -> Result<Self> {
-        inheritance::take(name, None).map(Self::new)
+        transfer::take(name, None).map(Self::new)
     }
 
     /// Imports the region that an export string names, over a descriptor of its own.
@@ -74,7 +73,7 @@ impl AnyRegion {
     /// # Ok::<(), heirloom::Error>(())
     /// ```
     pub fn import(string: &str) -> Result<Self> {
-        export::import(string, None).map(Self::new)
+        transfer::import(string, None).map(Self::new)
     }
 
     /// Imports the region that an export string names, and takes over the descriptor that the string names.
@@ -99,7 +98,7 @@ impl AnyRegion {
     #[allow(unsafe_code)]
     pub unsafe fn import_owned(string: &str) -> Result<Self> {
         // SAFETY: The caller keeps the contract.
-        unsafe { export::import_owned(string, None) }.map(Self::new)
+        unsafe { transfer::import_owned(string, None) }.map(Self::new)
     }
 
     /// Returns an export string of the region, over a close-on-exec descriptor: see [`Region::export`].
@@ -113,7 +112,7 @@ impl AnyRegion {
     /// # Ok::<(), heirloom::Error>(())
     /// ```
     pub fn export(&self) -> Result<ExportedRegion> {
-        export::export(self.object(), self.kind())
+        transfer::export(self.inner(), self.kind())
     }
 
     /// Returns an export string of the region, over a descriptor that every child inherits: see
@@ -128,7 +127,7 @@ impl AnyRegion {
     /// # Ok::<(), heirloom::Error>(())
     /// ```
     pub fn export_inheritable(&self) -> Result<ExportedRegion> {
-        export::export_inheritable(self.object(), self.kind())
+        transfer::export_inheritable(self.inner(), self.kind())
     }
 
     /// Returns the region's size in bytes, which never changes.
@@ -140,7 +139,7 @@ impl AnyRegion {
     /// ```
     #[must_use]
     pub fn size(&self) -> u64 {
-        self.object().size()
+        self.inner().size()
     }
 
     /// Returns what the region's holders can do with it.
@@ -159,11 +158,11 @@ impl AnyRegion {
 }
 
 impl Sealed for AnyRegion {
-    fn object(&self) -> &Arc<Object> {
+    fn inner(&self) -> &Arc<RegionInner> {
         match self {
-            Self::Writable(region) => region.object(),
-            Self::ReadOnly(region) => region.object(),
-            Self::Frozen(region) => region.object(),
+            Self::Writable(region) => region.inner(),
+            Self::ReadOnly(region) => region.inner(),
+            Self::Frozen(region) => region.inner(),
         }
     }
 
@@ -194,7 +193,7 @@ macro_rules! conversions {
                 match region {
                     AnyRegion::$variant(region) => Ok(region),
                     other => {
-                        let message = format!("cannot take {} as a {}: it is {}", other.object(), stringify!($region), other.kind());
+                        let message = format!("cannot take {} as a {}: it is {}", other.inner(), stringify!($region), other.kind());
                         Err(ConvertError::new(Error::new(ErrorKind::WrongKind, message), other))
                     }
                 }
@@ -215,20 +214,21 @@ impl TryFrom<Owned> for AnyRegion {
     type Error = ConvertError<Owned>;
 
     fn try_from(descriptor: Owned) -> Result<Self, Self::Error> {
-        let kind = sys::status(&descriptor).map_or(RegionKind::Writable, |status| object::kind_of(&status));
-        object::receive(descriptor, kind).map(|object| Self::new((object.into(), kind)))
+        let kind = sys::status(&descriptor).map_or(RegionKind::Writable, |status| kind_of(&status));
+        transfer::receive(descriptor, kind).map(|inner| Self::new((inner.into(), kind)))
     }
 }
 
-/// Gives up the descriptor, or a duplicate of it where other handles need it.
+/// Returns the descriptor if this is the only handle, and a duplicate otherwise.
 impl TryFrom<AnyRegion> for Owned {
     type Error = Error;
 
     fn try_from(region: AnyRegion) -> Result<Self> {
-        object::give_up(match region {
+        match region {
             AnyRegion::Writable(region) => region.0,
             AnyRegion::ReadOnly(region) => region.0,
             AnyRegion::Frozen(region) => region.0,
-        })
+        }
+        .into_descriptor()
     }
 }

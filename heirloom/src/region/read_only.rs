@@ -1,12 +1,12 @@
 use std::sync::Arc;
 
-use crate::handle::handle;
-use crate::object::{self, Object};
+use super::common::handle;
+use super::inner::{RegionInner, validate};
 use crate::{ConvertError, Error, ErrorKind, FrozenRegion, Region, RegionKind, Result};
 
-/// Memory that only the mappings from before its publishing write; from [`Region::into_read_only`].
+/// Anonymous memory that only mappings from before its conversion can write; from [`Region::into_read_only`].
 ///
-/// A holder reads what the publisher goes on writing: a copy may mix old and new bytes, and an atomic load is one whole.
+/// A holder reads memory that the writer keeps changing: a copy may mix old and new bytes, an atomic load is never torn.
 ///
 /// ```
 /// use heirloom::{Command, Region};
@@ -18,23 +18,24 @@ use crate::{ConvertError, Error, ErrorKind, FrozenRegion, Region, RegionKind, Re
 /// # Ok::<(), heirloom::Error>(())
 /// ```
 ///
-/// It can't be mapped for writing, nor written:
+/// Its mappings have no way to write:
 /// ```compile_fail,E0599
 /// let (region, _writer) = heirloom::Region::create(4096)?.into_read_only()?;
 /// region.map()?.write_at(0, b"no")?;
 /// # Ok::<(), heirloom::Error>(())
 /// ```
 #[derive(Clone)]
-pub struct ReadOnlyRegion(pub(crate) Arc<Object>);
+pub struct ReadOnlyRegion(pub(crate) Arc<RegionInner>);
 
 handle!(ReadOnlyRegion, ReadOnly, ReadOnlyMapping by ReadOnly, CopyMapping, "Region::create(4096)?.into_read_only()?.0");
 
 impl ReadOnlyRegion {
-    /// Ends all writing, the publisher's too.
+    /// Seals the region against all writing, the writer's included.
     ///
     /// # Errors
-    /// The region comes back with them: [`ErrorKind::StillWritable`] while the publisher's mapping lives, and
-    /// [`ErrorKind::Sealed`] where a holder forbade further seals.
+    /// The region comes back by [`ConvertError::into_inner`].
+    /// - [`ErrorKind::StillWritable`]: the writer's mapping is still alive.
+    /// - [`ErrorKind::Sealed`]: a holder forbade further seals.
     ///
     /// ```
     /// let (region, writer) = heirloom::Region::create(4096)?.into_read_only()?;
@@ -51,10 +52,10 @@ impl ReadOnlyRegion {
         }
     }
 
-    /// Always [`RegionKind::ReadOnly`].
+    /// Returns [`RegionKind::ReadOnly`].
     ///
     /// ```
-    /// use heirloom::{RegionKind, Region};
+    /// use heirloom::{Region, RegionKind};
     /// assert_eq!(Region::create(4096)?.into_read_only()?.0.kind(), RegionKind::ReadOnly);
     /// # Ok::<(), heirloom::Error>(())
     /// ```
@@ -64,19 +65,19 @@ impl ReadOnlyRegion {
     }
 }
 
-/// For a region that somebody else published, or froze: the kernel is asked, and the region comes back where nobody did.
+/// Recognises a region that another holder made read-only or froze: asks the kernel for its seals, and returns the region
+/// with [`ErrorKind::WrongKind`] if they are missing.
 impl TryFrom<Region> for ReadOnlyRegion {
     type Error = ConvertError<Region>;
 
     fn try_from(region: Region) -> Result<Self, ConvertError<Region>> {
-        let refused = match region.0.status() {
-            Ok(status) if object::flaw(&status, RegionKind::ReadOnly).is_none() => return Ok(Self(region.0)),
-            Ok(_) => Error::new(
-                ErrorKind::WrongKind,
-                format!("cannot take {} for a published one: nobody published it", region.0),
-            ),
+        let error = match region.0.status() {
+            Ok(status) => match validate(&status, RegionKind::ReadOnly) {
+                Ok(()) => return Ok(Self(region.0)),
+                Err(why) => Error::new(ErrorKind::WrongKind, format!("cannot take {} as read-only: {why}", region.0)),
+            },
             Err(error) => error,
         };
-        Err(ConvertError::new(refused, region))
+        Err(ConvertError::new(error, region))
     }
 }

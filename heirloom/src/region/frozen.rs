@@ -2,17 +2,20 @@ use std::fs::File;
 use std::io::Read;
 use std::sync::Arc;
 
-use crate::fill::Filler;
-use crate::handle::handle;
-use crate::object::Object;
+use super::common::handle;
+use super::fill::Filler;
+use super::inner::RegionInner;
+use super::name::check_name;
 use crate::sys::{self, Filling};
-use crate::{AsRegion, Error, RegionKind, Result, inheritance, name};
+use crate::transfer::claim_quietly;
+use crate::{AsRegion, Error, RegionKind, Result};
 
-/// Memory that nobody can change, ever: the kernel refuses every write, by every holder.
+/// Anonymous memory that is sealed against all writing, by every holder, for ever.
 ///
-/// So its mapping is a plain `&[u8]`, also in a child that doesn't trust its parent: a handle is only made after the
-/// kernel has said that the seals are there. From [`Region::freeze`](crate::Region::freeze), or straight from bytes, a
-/// reader or a file. One of no bytes is fine.
+/// Its mapping is a plain `&[u8]`. That is sound in a child that doesn't trust its parent, too: a handle exists only after
+/// the kernel has confirmed the seals. (Windows and macOS have no seals: there it relies on the creating process.)
+///
+/// It is made by [`Region::freeze`](crate::Region::freeze), or directly from bytes, a reader or a file. It may be empty.
 ///
 /// ```
 /// use heirloom::{Command, FrozenRegion};
@@ -23,7 +26,7 @@ use crate::{AsRegion, Error, RegionKind, Result, inheritance, name};
 /// # Ok::<(), heirloom::Error>(())
 /// ```
 #[derive(Clone)]
-pub struct FrozenRegion(pub(crate) Arc<Object>);
+pub struct FrozenRegion(pub(crate) Arc<RegionInner>);
 
 handle!(FrozenRegion, Frozen, FrozenMapping by ReadOnly, FrozenCopyMapping, "FrozenRegion::from_bytes([0; 4096])?");
 
@@ -42,7 +45,7 @@ impl FrozenRegion {
         Self::options().from_bytes(bytes)
     }
 
-    /// Freezes all that `reader` gives until its end.
+    /// Freezes everything that `reader` returns until its end.
     ///
     /// # Errors
     /// As for [`FrozenOptions::from_reader`].
@@ -56,7 +59,7 @@ impl FrozenRegion {
         Self::options().from_reader(reader)
     }
 
-    /// Freezes what `file` holds from its current position to its end.
+    /// Freezes the contents of `file` from its current position to its end.
     ///
     /// # Errors
     /// As for [`FrozenOptions::from_file`].
@@ -71,16 +74,16 @@ impl FrozenRegion {
         Self::options().from_file(file)
     }
 
-    /// Freezes a copy of what a region holds now, which works whatever its holders do to it.
+    /// Freezes a copy of the current contents of a region, which no holder of that region can prevent.
     ///
-    /// Of a region that others write meanwhile, the copy may mix old and new bytes.
+    /// If another process writes at the same time, the copy may mix old and new bytes.
     ///
     /// # Errors
     /// As for [`FrozenOptions::from_bytes`].
     ///
     /// ```
     /// let region = heirloom::Region::create(4096)?;
-    /// let view = region.map()?; // keeps `region` from being frozen itself
+    /// let view = region.map()?; // `region` itself can't be frozen while this lives
     /// view.write_at(0, b"now")?;
     /// let frozen = heirloom::FrozenRegion::copy_of(&region)?;
     /// view.write_at(0, b"new")?;
@@ -91,7 +94,7 @@ impl FrozenRegion {
         Self::options().copy_of(region)
     }
 
-    /// The choices there are, all at their defaults.
+    /// Returns the options for a new frozen region, all at their defaults.
     ///
     /// ```
     /// let region = heirloom::FrozenRegion::options().name("key").from_bytes("hunter2")?;
@@ -101,10 +104,10 @@ impl FrozenRegion {
         FrozenOptions::default()
     }
 
-    /// Another handle of it, whose child is to map it copy-on-write.
+    /// Returns another handle, which asks the child that inherits it to map it copy-on-write.
     ///
-    /// That is for a child in C: its `PR_MemMap` then gives it bytes of its own to write (`PR_PROT_WRITECOPY`), from these
-    /// on. A child in Rust maps as it likes, and finds the wish by [`is_copy_on_write`](Self::is_copy_on_write).
+    /// In a child in C, `PR_MemMap` then makes a private writable mapping (`PR_PROT_WRITECOPY`). A child in Rust chooses
+    /// for itself, and reads the request by [`is_copy_on_write`](Self::is_copy_on_write).
     ///
     /// # Errors
     /// [`ErrorKind::OutOfDescriptors`](crate::ErrorKind::OutOfDescriptors).
@@ -112,18 +115,18 @@ impl FrozenRegion {
     /// ```
     /// use heirloom::{Command, FrozenRegion};
     ///
-    /// let template = FrozenRegion::from_bytes(b"what every worker begins with")?.copy_on_write()?;
+    /// let template = FrozenRegion::from_bytes(b"initial state")?.copy_on_write()?;
     /// let mut command = Command::new("worker");
     /// command.inherit("state", &template)?;
     /// # Ok::<(), heirloom::Error>(())
     /// ```
     pub fn copy_on_write(&self) -> Result<Self> {
-        let mut object = self.0.another()?;
-        object.copy_on_write = true;
-        Ok(Self(object.into()))
+        let mut inner = self.0.duplicate()?;
+        inner.copy_on_write = true;
+        Ok(Self(inner.into()))
     }
 
-    /// Whether it was handed down to be mapped copy-on-write, as [`map_copy`](Self::map_copy) does.
+    /// Returns whether the exporting process asked for a copy-on-write mapping, as [`map_copy`](Self::map_copy) makes.
     ///
     /// ```
     /// use heirloom::FrozenRegion;
@@ -138,7 +141,7 @@ impl FrozenRegion {
         self.0.copy_on_write
     }
 
-    /// Always [`RegionKind::Frozen`].
+    /// Returns [`RegionKind::Frozen`].
     ///
     /// ```
     /// use heirloom::{FrozenRegion, RegionKind};
@@ -151,7 +154,7 @@ impl FrozenRegion {
     }
 }
 
-/// How a [`FrozenRegion`] is to be made; from [`FrozenRegion::options`].
+/// Options for a new [`FrozenRegion`]; from [`FrozenRegion::options`].
 ///
 /// ```
 /// use heirloom::FrozenRegion;
@@ -166,11 +169,11 @@ pub struct FrozenOptions {
     name: Option<String>,
 }
 
-#[allow(clippy::wrong_self_convention)] // They make a region from bytes, not options.
+#[allow(clippy::wrong_self_convention)] // `from_bytes` and its kin make a region, not options.
 impl FrozenOptions {
-    /// A name for whoever debugs: the kernel shows it as `/memfd:heirloom:NAME`. Nothing can be opened by it.
+    /// Sets a name for debugging, which Linux shows as `/memfd:heirloom:NAME`. Nothing can be opened by it.
     ///
-    /// At most 240 bytes, not empty, without NUL.
+    /// It has 1 to 240 bytes and no NUL.
     ///
     /// ```
     /// let region = heirloom::FrozenRegion::options().name("key").from_bytes("hunter2")?;
@@ -186,10 +189,10 @@ impl FrozenOptions {
     ///
     /// # Errors
     /// - [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput): a bad name.
-    /// - [`ErrorKind::TooLarge`](crate::ErrorKind::TooLarge): more than this process's limit (`ulimit -f`).
+    /// - [`ErrorKind::TooLarge`](crate::ErrorKind::TooLarge): the size exceeds this process's limit (`ulimit -f`).
     /// - [`ErrorKind::OutOfMemory`](crate::ErrorKind::OutOfMemory),
     ///   [`ErrorKind::OutOfDescriptors`](crate::ErrorKind::OutOfDescriptors).
-    /// - [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported): this system or sandbox has no sealed memory.
+    /// - [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported): this system or sandbox has no memory that can be sealed.
     ///
     /// ```
     /// let region = heirloom::FrozenRegion::options().from_bytes([1, 2, 3])?;
@@ -200,10 +203,10 @@ impl FrozenOptions {
         self.fill(|filler| filler.write(bytes.as_ref()))
     }
 
-    /// Freezes all that `reader` gives until its end.
+    /// Freezes everything that `reader` returns until its end.
     ///
     /// # Errors
-    /// As for `from_bytes`, and what the reader answers.
+    /// As for `from_bytes`, and the reader's own errors.
     ///
     /// ```
     /// let input: &[u8] = b"from anywhere";
@@ -215,13 +218,13 @@ impl FrozenOptions {
         self.fill(|filler| filler.read_from(&mut reader))
     }
 
-    /// Freezes what `file` holds from its current position to its end, and leaves it there.
+    /// Freezes the contents of `file` from its current position to its end, and leaves the position there.
     ///
-    /// The kernel copies it, from the file's pages to the region's, without a buffer in between. A pipe, a terminal or a
-    /// device will do for a file.
+    /// The kernel copies from the file's pages to the region's without a buffer in between. The file may be a pipe, a
+    /// terminal or a device.
     ///
     /// # Errors
-    /// As for `from_bytes`, and what reading the file answers.
+    /// As for `from_bytes`, and the errors of reading the file.
     ///
     /// ```
     /// let file = std::fs::File::open("Cargo.toml")?;
@@ -230,10 +233,10 @@ impl FrozenOptions {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn from_file(&self, file: &File) -> Result<FrozenRegion> {
-        self.fill(|filler| filler.take_from(file))
+        self.fill(|filler| filler.copy_file(file))
     }
 
-    /// Freezes a copy of what a region holds now.
+    /// Freezes a copy of the current contents of a region.
     ///
     /// # Errors
     /// As for `from_bytes`.
@@ -245,18 +248,18 @@ impl FrozenOptions {
     /// # Ok::<(), heirloom::Error>(())
     /// ```
     pub fn copy_of(&self, region: &(impl AsRegion + ?Sized)) -> Result<FrozenRegion> {
-        self.fill(|filler| filler.copy_from(region.object()))
+        self.fill(|filler| filler.copy_from(region.inner()))
     }
 
     fn fill(&self, fill: impl FnOnce(&mut Filler) -> Result<()>) -> Result<FrozenRegion> {
         if let Some(name) = &self.name {
-            name::check(name)?;
+            check_name(name)?;
         }
-        inheritance::claim_quietly();
+        claim_quietly();
         let failed = |failure| Error::system("cannot create a frozen region", failure);
         let mut filler = Filler::new(Filling::new(self.name.as_deref()).map_err(failed)?);
         fill(&mut filler)?;
         let (memory, size) = filler.freeze().map_err(failed)?;
-        Ok(FrozenRegion(Arc::new(Object::created(memory, size, sys::granule()))))
+        Ok(FrozenRegion(Arc::new(RegionInner::created(memory, size, sys::allocation_granularity()))))
     }
 }

@@ -1,13 +1,13 @@
 use std::sync::Arc;
 
-use crate::handle::handle;
-use crate::object::Object;
+use super::common::handle;
+use super::inner::RegionInner;
 use crate::{ConvertError, FrozenRegion, Mapping, ReadOnlyRegion, RegionKind, RegionOptions, Result};
 
-/// Memory without a name that every holder may write.
+/// Anonymous memory that every holder can read and write.
 ///
-/// Its size is fixed from birth: no holder can shrink it under another. Clones are handles to the same region, over the
-/// same descriptor; the memory lives until the last handle, mapping or child that holds it is gone.
+/// Its size is fixed at creation: no holder can shrink it under another. Clones are handles of the same region over the
+/// same descriptor. The memory is freed when the last handle, mapping or child that holds it is gone.
 ///
 /// ```
 /// use heirloom::{Command, Region};
@@ -19,7 +19,7 @@ use crate::{ConvertError, FrozenRegion, Mapping, ReadOnlyRegion, RegionKind, Reg
 /// # Ok::<(), heirloom::Error>(())
 /// ```
 ///
-/// Once frozen it is gone:
+/// Freezing consumes the handle:
 /// ```compile_fail,E0382
 /// let region = heirloom::Region::create(4096)?;
 /// let frozen = region.freeze()?;
@@ -27,18 +27,20 @@ use crate::{ConvertError, FrozenRegion, Mapping, ReadOnlyRegion, RegionKind, Reg
 /// # Ok::<(), heirloom::Error>(())
 /// ```
 #[derive(Clone)]
-pub struct Region(pub(crate) Arc<Object>);
+pub struct Region(pub(crate) Arc<RegionInner>);
 
 handle!(Region, Writable, Mapping by Shared, CopyMapping, "Region::create(4096)?");
 
 impl Region {
-    /// Makes a region of `size` bytes, all zero; close-on-exec, so that only children get it that are given it.
+    /// Creates a region of `size` bytes, zeroed and close-on-exec.
+    ///
+    /// The memory is used page by page as it is touched.
     ///
     /// # Errors
     /// As for [`RegionOptions::create`].
     ///
     /// ```
-    /// let region = heirloom::Region::create(1 << 30)?; // no memory is used before it is touched
+    /// let region = heirloom::Region::create(1 << 30)?;
     /// # assert_eq!(region.size(), 1 << 30);
     /// # Ok::<(), heirloom::Error>(())
     /// ```
@@ -46,7 +48,7 @@ impl Region {
         Self::options().create(size)
     }
 
-    /// The choices there are, all at their defaults.
+    /// Returns the options for a new region, all at their defaults.
     ///
     /// ```
     /// let region = heirloom::Region::options().name("frames").create(4096)?;
@@ -56,22 +58,22 @@ impl Region {
         RegionOptions::default()
     }
 
-    /// Ends the making of writers: from now on nobody, in any process, can make a new writable mapping or write by any
-    /// other call.
+    /// Seals the region against new writers: from now on no process can map it for writing or write to it by another call.
     ///
-    /// Returns the region for the readers, and the mapping through which this process goes on writing. Keep that: once it
-    /// is dropped, nobody can ever write again. Other mappings from before stay writable too.
+    /// Returns the read-only region and the mapping through which this process keeps writing. Dropping that mapping is
+    /// final: nobody can write then. Other mappings that existed before the call stay writable.
     ///
-    /// Published before it is handed down, a region has one writer: the holder of that mapping. What else was mapped
-    /// before, even for reading only, or pinned, can still write: see `SECURITY.md`, and `F_SEAL_FUTURE_WRITE` in
+    /// A region that is converted before any child inherits it has one writer, the holder of the returned mapping. After
+    /// that, an older mapping or a pinned page can still write, even through a mapping that was made for reading: see
+    /// `SECURITY.md`, and `F_SEAL_FUTURE_WRITE` in
     /// [F_ADD_SEALS(2const)](https://man7.org/linux/man-pages/man2/F_ADD_SEALS.2const.html).
     ///
     /// # Errors
-    /// The region comes back with them.
-    /// - [`ErrorKind::Sealed`](crate::ErrorKind::Sealed): it was published or frozen before, or a holder forbade further
-    ///   seals.
-    /// - [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported): its backing, or a kernel before 5.1, has no such seal.
-    /// - [`ErrorKind::StillWritable`](crate::ErrorKind::StillWritable): on Windows, other processes may hold it for writing.
+    /// The region comes back by [`ConvertError::into_inner`].
+    /// - [`ErrorKind::Sealed`](crate::ErrorKind::Sealed): it is read-only or frozen already, or a holder forbade further seals.
+    /// - [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported): its backing or the kernel (Linux before 5.1) has no such seal.
+    /// - [`ErrorKind::StillWritable`](crate::ErrorKind::StillWritable): on Windows and macOS, another process may hold it for
+    ///   writing.
     /// - [`ErrorKind::OutOfMemory`](crate::ErrorKind::OutOfMemory): the address space is full.
     ///
     /// ```
@@ -90,16 +92,16 @@ impl Region {
         }
     }
 
-    /// Ends all writing: from now on nobody, in any process, can change a byte, for as long as the region lives.
+    /// Seals the region against all writing: from now on no process can change a byte, for as long as the region lives.
     ///
-    /// Another holder may have done it already: that is a success.
+    /// Succeeds if another holder froze it already.
     ///
     /// # Errors
-    /// The region comes back with them.
-    /// - [`ErrorKind::StillWritable`](crate::ErrorKind::StillWritable): some process has it mapped for writing, this one
-    ///   included, or has a page of it pinned; on Windows, also where another process may hold it for writing at all.
-    /// - [`ErrorKind::Sealed`](crate::ErrorKind::Sealed): a holder forbade further seals, as any holder of a writable
-    ///   region can. [`FrozenRegion::copy_of`] is the way out of both.
+    /// The region comes back by [`ConvertError::into_inner`].
+    /// - [`ErrorKind::StillWritable`](crate::ErrorKind::StillWritable): a process, possibly this one, maps it for writing or has a
+    ///   page of it pinned. On Windows and macOS, also if another process may hold it for writing.
+    /// - [`ErrorKind::Sealed`](crate::ErrorKind::Sealed): a holder forbade further seals, as any holder of a writable region
+    ///   can. [`FrozenRegion::copy_of`] makes a frozen copy in both cases.
     /// - [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported): its backing can't be sealed.
     ///
     /// ```
@@ -116,10 +118,10 @@ impl Region {
         }
     }
 
-    /// [`RegionKind::Writable`], or [`RegionKind::Unsealed`] where it is a file in a directory.
+    /// Returns [`RegionKind::Writable`], or [`RegionKind::Unsealed`] for a file in a directory.
     ///
     /// ```
-    /// use heirloom::{RegionKind, Region};
+    /// use heirloom::{Region, RegionKind};
     /// assert_eq!(Region::create(4096)?.kind(), RegionKind::Writable);
     /// # Ok::<(), heirloom::Error>(())
     /// ```

@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Output};
 use std::sync::Arc;
 
-use crate::handing_down::hand_down;
-use crate::inheritance::claim_quietly;
-use crate::object::Object;
-use crate::stdio::{Direction, Ends};
+use super::stdio::{Direction, Ends};
+use crate::region::RegionInner;
 use crate::sys::{self, EnvKey, Launch, SpawnOptions};
-use crate::variable::{VARIABLE, Variable};
+use crate::transfer::claim_quietly;
+use crate::transfer::hand_down;
+use crate::transfer::{VARIABLE, Variable};
 use crate::{AsRegion, Child, Error, Result, Stdio};
 
 /// A program to start, and the regions that it inherits.
@@ -62,7 +62,7 @@ pub struct Command {
     pub(crate) options: SpawnOptions,
     standard: [Option<Stdio>; 3],
     variable: Variable,
-    regions: Vec<Arc<Object>>,
+    regions: Vec<Arc<RegionInner>>,
 }
 
 impl Command {

@@ -1,0 +1,25 @@
+//! Regions: the handles of each kind, how they are made, and the state behind them.
+
+mod any;
+mod as_region;
+mod common;
+mod fill;
+mod frozen;
+mod inner;
+mod kind;
+mod name;
+mod options;
+mod read_only;
+mod writable;
+
+pub use any::AnyRegion;
+pub use as_region::AsRegion;
+#[allow(unused_imports)] // For the traits in `os`.
+pub(crate) use as_region::Sealed;
+pub use frozen::{FrozenOptions, FrozenRegion};
+pub(crate) use inner::{RegionInner, validate};
+pub use kind::RegionKind;
+pub(crate) use name::check_name;
+pub use options::RegionOptions;
+pub use read_only::ReadOnlyRegion;
+pub use writable::Region;

@@ -1,0 +1,153 @@
+//! Claims everything that this process inherited by name, the child's side of inheritance.
+
+#![allow(unsafe_code)]
+
+use std::collections::BTreeMap;
+use std::env;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use super::export_string::ExportString;
+use super::exported::is_exported;
+use super::validate::Mismatch;
+use super::variable::{self, VARIABLE};
+use crate::region::RegionInner;
+use crate::{Error, ErrorKind, Result, sys};
+
+/// Everything that this process inherited.
+struct Inheritance {
+    entries: Mutex<BTreeMap<String, Entry>>,
+    /// The error of a malformed variable.
+    malformed: Option<Error>,
+}
+
+/// One region of the variable.
+pub(super) struct Entry {
+    pub(super) string: ExportString,
+    pub(super) state: State,
+}
+
+pub(super) enum State {
+    Available(Arc<RegionInner>),
+    Taken,
+    Missing(Error),
+}
+
+static INHERITANCE: OnceLock<Inheritance> = OnceLock::new();
+
+/// Claims every region that this process inherited: validates its descriptor, sets close-on-exec and takes ownership.
+///
+/// Call it on the first line of `main`. The calls of this library that need a claim make it themselves, but a child that
+/// another part of the program starts before that inherits every region.
+///
+/// # Errors
+/// [`ErrorKind::Malformed`]: `HEIRLOOM_REGIONS` is malformed. Valid entries are still claimed. A missing descriptor is an
+/// error of the call that asks for its name, not of this one.
+///
+/// ```
+/// fn main() -> Result<(), heirloom::Error> {
+///     heirloom::claim()?;
+///     // ...
+///     Ok(())
+/// }
+/// ```
+pub fn claim() -> Result<()> {
+    claimed().map(drop)
+}
+
+/// Claims and ignores a malformed variable, which is an error only for a call that asks for a name.
+///
+/// Every call that brings a region into this process or starts a child calls it first, so that no other region can have
+/// the number of an unclaimed one.
+pub(crate) fn claim_quietly() {
+    let _ = claimed();
+}
+
+fn claimed() -> Result<&'static Inheritance> {
+    let inheritance = INHERITANCE.get_or_init(Inheritance::claim);
+    match &inheritance.malformed {
+        None => Ok(inheritance),
+        Some(error) => Err(error.clone()),
+    }
+}
+
+/// Returns the claimed regions by name.
+pub(super) fn entries() -> Result<MutexGuard<'static, BTreeMap<String, Entry>>> {
+    Ok(claimed()?.entries.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+impl Inheritance {
+    fn claim() -> Self {
+        let (pairs, malformed) = match env::var(VARIABLE) {
+            // A setuid program must not trust its caller's environment.
+            _ if sys::is_privileged() => (Vec::new(), None),
+            Ok(value) => variable::parse(&value),
+            Err(env::VarError::NotPresent) => (Vec::new(), None),
+            Err(env::VarError::NotUnicode(_)) => {
+                let error = Error::new(ErrorKind::Malformed, format!("cannot read {VARIABLE}: it is not UTF-8"));
+                (Vec::new(), Some(error))
+            }
+        };
+        let mut listed: BTreeMap<_, u32> = BTreeMap::new();
+        for (_, string) in &pairs {
+            *listed.entry(string.number).or_default() += 1;
+        }
+        let entries = pairs.into_iter().map(|(name, string)| {
+            let state = match claim_one(&name, string, listed[&string.number] == 1) {
+                Ok(region) => State::Available(Arc::new(region)),
+                Err(error) => State::Missing(error),
+            };
+            (name, Entry { string, state })
+        });
+        Self { entries: Mutex::new(entries.collect()), malformed }
+    }
+}
+
+/// Claims one region of the variable.
+pub(super) fn claim_one(name: &str, string: ExportString, listed_once: bool) -> Result<RegionInner> {
+    let number = string.number;
+    let tried = || format!("cannot inherit the region {name:?}");
+    let refused = |why: &str| {
+        let message = format!("{}: {VARIABLE} lists descriptor {number}, {why}", tried());
+        Err(Error::new(ErrorKind::Mismatch, message))
+    };
+    if sys::is_standard(number) {
+        return refused("which is a standard stream");
+    }
+    if !listed_once {
+        return refused("more than once");
+    }
+    // A close-on-exec descriptor was not inherited by exec: another copy of this library, say, claimed it. On a second
+    // attempt, an export of this process may have the number.
+    let owned =
+        sys::look_at(number, |descriptor| sys::is_close_on_exec(descriptor)).unwrap_or(false) || is_exported(number);
+    let claimed = if owned {
+        string.duplicate()
+    } else {
+        string.reserve().map(|status| {
+            // SAFETY: `status` is from `reserve`. The descriptor was inherited under the number that the variable names
+            // and is exactly that region. An owner would have set close-on-exec. Every call of this library that brings a
+            // region in claims first, so no handle of its own has the number; on a second attempt neither, since the
+            // descriptor stayed open in between.
+            unsafe { string.take_over(&status) }
+        })
+    };
+    claimed.map_err(|mismatch| match mismatch {
+        Mismatch::Closed if sys::parent_passes(number, string.identity) => Error::advised(
+            ErrorKind::Mismatch,
+            format!("{}: its descriptor {number} is closed, but open in the parent process", tried()),
+            "a launcher in between probably closed it: configure the launcher to pass it (pass_fds in Python's subprocess)",
+        ),
+        Mismatch::Closed | Mismatch::OtherFile => {
+            let state = if matches!(mismatch, Mismatch::Closed) { "is closed" } else { "is a different file" };
+            Error::advised(
+                ErrorKind::Mismatch,
+                format!("{}: its descriptor {number} {state}", tried()),
+                format!(
+                    "{VARIABLE} is probably left over from an ancestor: the parent must name the region on the command \
+                     that starts this program"
+                ),
+            )
+        }
+        other => string.refused(&tried(), other),
+    })
+}

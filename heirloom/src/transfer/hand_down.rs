@@ -1,0 +1,29 @@
+//! Names a region on a command, the parent's side of inheritance.
+
+use std::sync::Arc;
+
+use super::claim::claim_quietly;
+use super::export_string::ExportString;
+use super::variable::Variable;
+use crate::region::{AsRegion, RegionInner};
+use crate::{Error, Result, sys};
+
+/// Adds a region to the variable, and returns the region whose descriptor the child must inherit under its number.
+pub(crate) fn hand_down(
+    variable: &mut Variable,
+    name: &str,
+    region: &(impl AsRegion + ?Sized),
+) -> Result<Arc<RegionInner>> {
+    claim_quietly();
+    let mut inner = Arc::clone(region.inner());
+    let number = inner.memory.number();
+    // A child claims a number only if it is listed once and is not one of its standard streams.
+    if sys::is_standard(number) || variable.lists(number) {
+        inner = Arc::new(inner.duplicate()?);
+    }
+    let string = ExportString::new(&inner.memory, &inner, region.kind())
+        .map_err(|failure| Error::system(format_args!("cannot pass {inner} to a child"), failure))?;
+    variable.push(name, string)?;
+    inner.memory.hand_out();
+    Ok(inner)
+}

@@ -1,0 +1,71 @@
+//! Imports regions: from an export string, and from a descriptor that arrived by other means.
+
+#![allow(unsafe_code)]
+
+use std::sync::Arc;
+
+use super::claim::claim_quietly;
+use super::export_string::ExportString;
+use super::exported::is_exported;
+use crate::region::{RegionInner, RegionKind, validate};
+use crate::sys::{self, Owned};
+use crate::{ConvertError, Error, ErrorKind, Result};
+
+/// Imports a region over a duplicate of the descriptor; `wanted` is the type to accept, `None` accepts any.
+pub(crate) fn import(string: &str, wanted: Option<&str>) -> Result<(Arc<RegionInner>, RegionKind)> {
+    claim_quietly();
+    let named = parse(string, wanted)?;
+    let refused = |mismatch| named.refused(&format!("cannot import the region {string:?}"), mismatch);
+    let region = named.duplicate().map_err(refused)?;
+    // Standard streams are for this process's children as well, so they stay inheritable.
+    if !is_exported(named.number) && !sys::is_standard(named.number) {
+        named.set_close_on_exec().map_err(refused)?;
+    }
+    Ok((Arc::new(region), named.kind))
+}
+
+/// Imports a region over the descriptor itself.
+///
+/// # Safety
+/// Nothing else in this process owns the descriptor that the string names.
+pub(crate) unsafe fn import_owned(string: &str, wanted: Option<&str>) -> Result<(Arc<RegionInner>, RegionKind)> {
+    let named = parse(string, wanted)?;
+    let refused = |mismatch| named.refused(&format!("cannot import the region {string:?}"), mismatch);
+    // Reserve before the claim, which duplicates close-on-exec descriptors instead of taking them over.
+    let status = named.reserve().map_err(refused)?;
+    claim_quietly();
+    // SAFETY: `status` is from `reserve`; the caller guarantees the rest.
+    Ok((Arc::new(unsafe { named.take_over(&status) }), named.kind))
+}
+
+fn parse(string: &str, wanted: Option<&str>) -> Result<ExportString> {
+    let named: ExportString = string.parse()?;
+    let has = named.kind.type_name();
+    let Some(wanted) = wanted.filter(|wanted| *wanted != has) else { return Ok(named) };
+    let message = format!("cannot import {string:?} as a {wanted}: it is {}", named.kind);
+    Err(Error::advised(ErrorKind::WrongKind, message, format!("use {has}::import")))
+}
+
+/// Makes a region from a descriptor that arrived by other means, or returns the descriptor.
+pub(crate) fn receive(descriptor: Owned, kind: RegionKind) -> Result<RegionInner, ConvertError<Owned>> {
+    let tried = "cannot take a descriptor as a region";
+    let error = match sys::status(&descriptor) {
+        Err(failure) => Error::system(tried, failure),
+        Ok(status) => match validate(&status, kind) {
+            Err(why) => Error::new(ErrorKind::Mismatch, format!("{tried}: {why}")),
+            Ok(()) if kind == RegionKind::Writable && status.seals.new_writers => {
+                let message = format!("{tried}: it is read-only or frozen");
+                Error::advised(ErrorKind::WrongKind, message, "use ReadOnlyRegion or FrozenRegion")
+            }
+            Ok(()) => match sys::set_close_on_exec(&descriptor, true) {
+                Ok(()) => {
+                    // Only now: a claim duplicates a close-on-exec descriptor and leaves it to its owner.
+                    claim_quietly();
+                    return Ok(RegionInner::received(descriptor, kind, &status));
+                }
+                Err(error) => Error::system(tried, error.into()),
+            },
+        },
+    };
+    Err(ConvertError::new(error, descriptor))
+}

@@ -1,0 +1,25 @@
+//! Passes regions to other processes: by name on a command (inheritance), by export string, or by descriptor.
+//!
+//! Inheritance is the export string with the transport included: the variable `HEIRLOOM_REGIONS` carries pairs of a name
+//! and an export string. `docs/format.md` specifies both.
+
+mod claim;
+mod export_string;
+mod exported;
+mod hand_down;
+mod import;
+mod inherited;
+mod validate;
+mod variable;
+
+pub use claim::claim;
+pub(crate) use claim::claim_quietly;
+pub use exported::ExportedRegion;
+pub(crate) use exported::{export, export_inheritable};
+pub(crate) use hand_down::hand_down;
+pub(crate) use import::{import, import_owned, receive};
+pub(crate) use inherited::take;
+pub use inherited::{Inherited, InheritedState, inherited};
+#[cfg(fuzzing)]
+pub(crate) use variable::parse as parse_variable;
+pub(crate) use variable::{VARIABLE, Variable};
