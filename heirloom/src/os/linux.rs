@@ -1,15 +1,15 @@
-//! What only Linux has.
+//! Extensions for Linux and Android.
 
 use std::os::fd::OwnedFd;
 
 use super::unix::sealed::Sealed;
 use crate::{Child, Error, Result, sys};
 
-/// Shuts this process to other processes of the same user: they can no longer trace it, read its memory, or reach its
-/// descriptors by `/proc/PID/fd` or `pidfd_getfd`.
+/// Makes this process undumpable: other processes of the same user can then no longer trace it, read its memory, or open
+/// its descriptors by `/proc/PID/fd` or `pidfd_getfd`.
 ///
-/// That is the one door that no region can close by itself, see `SECURITY.md`. Each holder must shut its own, after
-/// every `exec` again. Nor does the process leave core dumps any more. See `PR_SET_DUMPABLE` in
+/// No region can close that way by itself: see `SECURITY.md`. Each holder must call this, and again after every `exec`.
+/// The process leaves no core dumps either. See `PR_SET_DUMPABLE` in
 /// [PR_SET_DUMPABLE(2const)](https://man7.org/linux/man-pages/man2/PR_SET_DUMPABLE.2const.html).
 ///
 /// # Errors
@@ -20,10 +20,10 @@ use crate::{Child, Error, Result, sys};
 /// # Ok::<(), heirloom::Error>(())
 /// ```
 pub fn set_undumpable() -> Result<()> {
-    sys::set_undumpable().map_err(|failure| Error::system("cannot set_undumpable this process", failure))
+    sys::set_undumpable().map_err(|failure| Error::system("cannot make this process undumpable", failure))
 }
 
-/// What only Linux knows of a child.
+/// Extends [`Child`] by what Linux offers.
 ///
 /// ```
 /// use heirloom::Command;
@@ -36,11 +36,13 @@ pub fn set_undumpable() -> Result<()> {
 /// # Ok::<(), heirloom::Error>(())
 /// ```
 pub trait ChildExt: Sealed {
-    /// A descriptor that becomes readable when it ends, for an event loop or an async runtime: a pidfd, see
-    /// [pidfd_open(2)](https://man7.org/linux/man-pages/man2/pidfd_open.2.html). A new one with each call.
+    /// Opens a pidfd: a descriptor that becomes readable when the child ends, for an event loop or an async runtime.
+    ///
+    /// Each call opens a new one. See [pidfd_open(2)](https://man7.org/linux/man-pages/man2/pidfd_open.2.html).
     ///
     /// # Errors
-    /// - [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput): it was waited for already, so nobody knows whose its number is now.
+    /// - [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput): the child was waited for already, so its process id may belong
+    ///   to another process.
     /// - [`ErrorKind::OutOfDescriptors`](crate::ErrorKind::OutOfDescriptors), and
     ///   [`ErrorKind::System`](crate::ErrorKind::System) on kernels before 5.3.
     ///
@@ -58,8 +60,8 @@ pub trait ChildExt: Sealed {
 
 impl ChildExt for Child {
     fn pidfd(&self) -> Result<OwnedFd> {
-        self.waitable("open a descriptor of")?;
+        self.check_waitable("open a pidfd of")?;
         let opened = sys::process_descriptor(&self.process);
-        opened.map_err(|failure| self.failed("open a descriptor of", failure))
+        opened.map_err(|failure| self.failed("open a pidfd of", failure))
     }
 }

@@ -1,4 +1,4 @@
-//! What only some systems have.
+//! Extensions that only some systems have.
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub mod linux;

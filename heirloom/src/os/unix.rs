@@ -1,4 +1,4 @@
-//! What every Unix has, and others don't: descriptors, `fork` and `exec`, process groups and signals.
+//! Extensions for Unix: descriptors, `fork` and `exec`, process groups and signals.
 
 use std::net::TcpStream;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -15,7 +15,7 @@ use crate::{
     Stdio, sys,
 };
 
-/// Nobody else's types have the traits for Unix.
+/// Keeps other crates from implementing the traits.
 pub(super) mod sealed {
     pub trait Sealed {}
 
@@ -24,7 +24,7 @@ pub(super) mod sealed {
     impl Sealed for std::process::Command {}
 }
 
-/// What only Unix knows of starting programs.
+/// Extends [`Command`] by what Unix offers.
 ///
 /// ```
 /// use heirloom::Command;
@@ -35,7 +35,7 @@ pub(super) mod sealed {
 /// # Ok::<(), heirloom::Error>(())
 /// ```
 pub trait CommandExt: Sealed {
-    /// The process group that the child joins; 0 is a new one of its own.
+    /// Sets the process group that the child joins; 0 makes a new one.
     ///
     /// ```
     /// use heirloom::os::unix::CommandExt;
@@ -47,27 +47,28 @@ pub trait CommandExt: Sealed {
     /// ```
     fn process_group(&mut self, group: i32) -> &mut Self;
 
-    /// Whether the child starts with the signals blocked that this thread blocks, and those ignored that this process
-    /// ignores. Without it no signal is blocked, and SIGPIPE, which Rust programs ignore, is at its default.
+    /// Sets whether the child keeps the blocked signals of this thread and the ignored signals of this process.
+    ///
+    /// By default no signal is blocked, and SIGPIPE, which Rust programs ignore, has its default action.
     ///
     /// ```
     /// use heirloom::os::unix::CommandExt;
     ///
-    /// // As nohup(1) would have it.
+    /// // A child of a program under nohup(1) then ignores SIGHUP.
     /// let status = heirloom::Command::new("true").keep_signals(true).status()?;
     /// assert!(status.success());
     /// # Ok::<(), heirloom::Error>(())
     /// ```
     fn keep_signals(&mut self, keep: bool) -> &mut Self;
 
-    /// Becomes the program: this process goes on as it, with its number. Returns only where that failed.
+    /// Replaces this process by the program, which keeps the process id. Returns only on failure.
     ///
-    /// The regions are made inheritable in this process just before: a child that another thread starts at that moment
-    /// gets them too, so call it while there is no other thread. After a failure the working directory, the process group
-    /// and the standard streams may be the new ones already; regions and signals are as before.
+    /// The regions become inheritable in this process just before: a child that another thread starts at that moment
+    /// inherits them, so call it while there is only one thread. After a failure, the working directory, the process group
+    /// and the standard streams may have changed; regions and signals are restored.
     ///
     /// # Errors
-    /// As for [`spawn`](Command::spawn), and [`ErrorKind::InvalidInput`] for a piped stream, which would have no other end.
+    /// As for [`spawn`](Command::spawn), and [`ErrorKind::InvalidInput`] for a piped stream, which would have no reader or writer.
     ///
     /// ```no_run
     /// use heirloom::os::unix::CommandExt;
@@ -95,23 +96,22 @@ impl CommandExt for Command {
         claim_quietly();
         match self.open(&[Stdio::inherit(), Stdio::inherit(), Stdio::inherit()]) {
             Ok(ends) if ends.iter().any(|ends| ends.ours.is_some()) => {
-                let message = format!("cannot become {:?}: a piped stream would have no other end", self.program);
-                Error::new(ErrorKind::InvalidInput, message)
+                let message = format!("cannot execute {:?}: a piped stream would have no other end", self.program);
+                Error::advised(ErrorKind::InvalidInput, message, "redirect to a file, or use spawn")
             }
             Ok(ends) => {
                 let failure = self.launch(&ends, sys::exec);
-                Error::system(format_args!("cannot become {:?}", self.program), failure)
+                Error::system(format_args!("cannot execute {:?}", self.program), failure)
             }
             Err(error) => error,
         }
     }
 }
 
-/// Hands regions down through [`std::process::Command`], and so through what is built on it, such as tokio's (by its
-/// `as_std_mut`).
+/// Extends [`std::process::Command`], and commands built on it such as tokio's (by `as_std_mut`), to pass regions.
 ///
-/// The price, beside [`heirloom::Command`](crate::Command): the standard library then starts the program by `fork`, whose
-/// cost grows with the memory that this process uses; `docs/benchmarks.md` shows how much.
+/// The standard library then forks, which costs more the more memory this process uses; `docs/benchmarks.md` has figures.
+/// [`heirloom::Command`](crate::Command) doesn't fork.
 ///
 /// ```
 /// use heirloom::Region;
@@ -123,13 +123,13 @@ impl CommandExt for Command {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait InheritExt: Sealed {
-    /// Hands `region` down to what this command starts, under `name`.
+    /// Passes `region` to the child under `name`.
     ///
-    /// The names travel in the command's environment: `env_clear` afterwards loses them, and the child then can't find
-    /// what it inherits. Nobody else's child gets the region. The handle may be dropped before the spawn.
+    /// The names travel in the command's environment: a later `env_clear` removes them, and the child can't find its
+    /// regions. No other child inherits the region. The handle can be dropped before the spawn.
     ///
-    /// With the standard library's `exec`, which becomes the program, a failure leaves the region open to every child of
-    /// this process: [`CommandExt::exec`] doesn't.
+    /// If the standard library's `exec` fails, the region stays inheritable by every child of this process. With
+    /// [`CommandExt::exec`] it doesn't.
     ///
     /// # Errors
     /// As for [`Command::inherit`](crate::Command::inherit).
@@ -151,9 +151,9 @@ impl InheritExt for std::process::Command {
         let listed = self.get_envs().find(|(key, _)| *key == VARIABLE);
         let listed = listed.and_then(|(_, value)| value?.to_str());
         let mut variable = listed.map_or_else(Variable::default, Variable::resume);
-        let object = hand_down(&mut variable, name, region)?;
+        let region = hand_down(&mut variable, name, region)?;
         self.env(VARIABLE, variable.as_str());
-        sys::pass_with_std(self, object);
+        sys::pass_with_std(self, region);
         Ok(self)
     }
 }
@@ -188,7 +188,7 @@ impl AsFd for FrozenRegion {
     }
 }
 
-/// The descriptor that the child is to inherit, under its number.
+/// Borrows the descriptor that the child must inherit under the same number.
 impl AsFd for ExportedRegion {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.memory.as_fd()

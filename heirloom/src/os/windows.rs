@@ -1,4 +1,4 @@
-//! What only Windows has: handles, in and out of regions.
+//! Extensions for Windows: handles in and out of regions.
 //!
 //! ```
 //! use std::os::windows::io::{AsHandle, OwnedHandle};
@@ -17,8 +17,7 @@ use std::os::windows::io::{AsHandle, BorrowedHandle, OwnedHandle};
 use crate::region::Sealed as _;
 use crate::{AnyRegion, Child, ExportedRegion, FrozenRegion, ReadOnlyRegion, Region};
 
-/// Whoever has the handle may pass it on: a region that can still be written can then be neither published nor frozen any
-/// more.
+/// Borrows the handle. Its user may duplicate it, so a writable region can no longer be made read-only or frozen.
 impl AsHandle for Region {
     fn as_handle(&self) -> BorrowedHandle<'_> {
         self.0.memory.as_handle()
@@ -43,21 +42,21 @@ impl AsHandle for FrozenRegion {
     }
 }
 
-/// The handle that the child is to inherit, under its number.
+/// Borrows the handle that the child must inherit under the same number.
 impl AsHandle for ExportedRegion {
     fn as_handle(&self) -> BorrowedHandle<'_> {
         self.memory.as_handle()
     }
 }
 
-/// The process's handle, which is signalled when it ends.
+/// Borrows the process handle, which is signalled when the process ends.
 impl AsHandle for Child {
     fn as_handle(&self) -> BorrowedHandle<'_> {
         self.process.as_handle()
     }
 }
 
-/// The process's handle alone; its streams are closed, where they were piped and not taken.
+/// Returns the process handle. Piped streams that were not taken are closed.
 impl From<Child> for OwnedHandle {
     fn from(child: Child) -> Self {
         child.process.into()

@@ -3,9 +3,9 @@ use std::process::{ChildStderr, ChildStdin, ChildStdout, ExitStatus, Output};
 use crate::sys::{self, Failure, Owned, Process};
 use crate::{Error, ErrorKind, Result};
 
-/// A process that [`Command::spawn`](crate::Command::spawn) started.
+/// A running or ended child process; from [`Command::spawn`](crate::Command::spawn).
 ///
-/// As with the standard library's, dropping it neither ends the process nor waits for it.
+/// As with [`std::process::Child`], dropping it neither kills the process nor waits for it.
 ///
 /// ```
 /// let mut child = heirloom::Command::new("sleep").arg("1000").spawn()?;
@@ -15,23 +15,23 @@ use crate::{Error, ErrorKind, Result};
 /// ```
 #[derive(Debug)]
 pub struct Child {
-    /// The writing end of its standard input, if that is piped.
+    /// The write end of a piped standard input.
     pub stdin: Option<ChildStdin>,
-    /// The reading end of its standard output, if that is piped.
+    /// The read end of a piped standard output.
     pub stdout: Option<ChildStdout>,
-    /// The reading end of its standard error, if that is piped.
+    /// The read end of a piped standard error.
     pub stderr: Option<ChildStderr>,
     pub(crate) process: Process,
     state: State,
 }
 
-/// What became of it. Once it was waited for, its number may be another process's.
+/// Whether the process can be waited for. After a wait, the system may reuse its id.
 #[derive(Clone, Copy, Debug)]
 enum State {
-    /// It runs, or nobody waited for it yet.
+    /// It runs, or has ended and was not waited for.
     Waitable,
     Ended(ExitStatus),
-    /// Somebody else waited for it.
+    /// Other code of this process waited for it.
     Lost,
 }
 
@@ -46,7 +46,7 @@ impl Child {
         }
     }
 
-    /// Its process number.
+    /// Returns the process id.
     ///
     /// ```
     /// let mut child = heirloom::Command::new("true").spawn()?;
@@ -59,10 +59,11 @@ impl Child {
         self.process.id()
     }
 
-    /// Closes its standard input, waits until it ends, and tells how it did; asked again, tells the same.
+    /// Closes the piped standard input, waits for the process to end, and returns its exit status. Later calls return the
+    /// same status.
     ///
     /// # Errors
-    /// [`ErrorKind::System`]: somebody else waited for it.
+    /// [`ErrorKind::System`]: other code of this process waited for it.
     ///
     /// ```
     /// let mut child = heirloom::Command::new("false").spawn()?;
@@ -72,16 +73,16 @@ impl Child {
     pub fn wait(&mut self) -> Result<ExitStatus> {
         drop(self.stdin.take());
         loop {
-            if let Some(status) = self.wait_or_look(true)? {
+            if let Some(status) = self.wait_with(true)? {
                 return Ok(status);
             }
         }
     }
 
-    /// How it ended, if it did.
+    /// Returns the exit status if the process has ended, without waiting.
     ///
     /// # Errors
-    /// [`ErrorKind::System`]: somebody else waited for it.
+    /// [`ErrorKind::System`]: other code of this process waited for it.
     ///
     /// ```
     /// let mut child = heirloom::Command::new("sleep").arg("1000").spawn()?;
@@ -91,14 +92,14 @@ impl Child {
     /// # Ok::<(), heirloom::Error>(())
     /// ```
     pub fn try_wait(&mut self) -> Result<Option<ExitStatus>> {
-        self.wait_or_look(false)
+        self.wait_with(false)
     }
 
-    fn wait_or_look(&mut self, block: bool) -> Result<Option<ExitStatus>> {
+    fn wait_with(&mut self, block: bool) -> Result<Option<ExitStatus>> {
         if let State::Ended(status) = self.state {
             return Ok(Some(status));
         }
-        self.waitable("wait for")?;
+        self.check_waitable("wait for")?;
         let waited = sys::wait(&self.process, block);
         match &waited {
             Ok(Some(status)) => self.state = State::Ended(*status),
@@ -108,20 +109,22 @@ impl Child {
         waited.map_err(|failure| self.failed("wait for", failure))
     }
 
-    /// Whether its number is still its own.
-    pub(crate) fn waitable(&self, tried: &str) -> Result<()> {
+    /// Checks that the process id is still this child's.
+    pub(crate) fn check_waitable(&self, tried: &str) -> Result<()> {
         let (kind, why) = match self.state {
             State::Waitable => return Ok(()),
             State::Ended(_) => (ErrorKind::InvalidInput, "it was waited for already"),
-            State::Lost => (ErrorKind::System, "somebody else waited for it, and its number may be another process's"),
+            State::Lost => (ErrorKind::System, "other code waited for it, so its process id may belong to another process"),
         };
         Err(Error::new(kind, format!("cannot {tried} process {}: {why}", self.id())))
     }
 
-    /// Ends it at once (SIGKILL; on Windows with code 1). It must still be waited for. One that was waited for already is left alone.
+    /// Kills the process: by SIGKILL, on Windows with exit code 1. It must still be waited for.
+    ///
+    /// It does nothing after a successful wait.
     ///
     /// # Errors
-    /// [`ErrorKind::System`]: it runs as another user by now, or somebody else waited for it.
+    /// [`ErrorKind::System`]: the process has changed its user, or other code of this process waited for it.
     ///
     /// ```
     /// let mut child = heirloom::Command::new("sleep").arg("1000").spawn()?;
@@ -133,14 +136,14 @@ impl Child {
         if let State::Ended(_) = self.state {
             return Ok(());
         }
-        self.waitable("kill")?;
+        self.check_waitable("kill")?;
         sys::kill(&self.process).map_err(|failure| self.failed("kill", failure))
     }
 
-    /// Waits until it ends, and gathers what it writes to its piped standard output and error meanwhile.
+    /// Waits for the process to end, and returns its exit status and what it wrote to its piped streams.
     ///
     /// # Errors
-    /// As for `wait`, and what reading the pipes answers.
+    /// As for `wait`, and the errors of reading the pipes.
     ///
     /// ```
     /// use heirloom::{Command, Stdio};
@@ -152,7 +155,7 @@ impl Child {
     pub fn wait_with_output(mut self) -> Result<Output> {
         drop(self.stdin.take());
         let gathered = sys::gather([self.stdout.take().map(Owned::from), self.stderr.take().map(Owned::from)]);
-        // Also after a failure: nobody else could wait for it any more.
+        // Wait after a failure too: this value is consumed, so no later call could.
         let status = self.wait()?;
         let [stdout, stderr] = gathered.map_err(|error| self.failed("read the output of", error.into()))?;
         Ok(Output { status, stdout, stderr })

@@ -13,31 +13,32 @@ use crate::transfer::hand_down;
 use crate::transfer::{VARIABLE, Variable};
 use crate::{AsRegion, Child, Error, Result, Stdio};
 
-/// A program to start, and the regions that it inherits.
+/// Builds and starts a process that inherits regions.
 ///
-/// Its names and habits are those of [`std::process::Command`], with [`inherit`](Self::inherit) besides. It starts the
-/// program by `posix_spawn`, so a spawn costs the same however much memory this process uses. No descriptor that the
-/// program opened is closed in the child; this process's own regions never arrive there unless they are named here.
+/// It has the methods of [`std::process::Command`], and [`inherit`](Self::inherit). It starts programs by `posix_spawn`, so the
+/// cost of a spawn doesn't depend on how much memory this process uses. The child inherits the regions that are named here
+/// and no others. Descriptors of the program that are inheritable stay so: it closes none.
 ///
-/// On Windows it starts the program by `CreateProcess` with a list: the named regions and the standard streams are all that
-/// the child inherits. For the length of that call their handles are inheritable, and what another thread starts then by
-/// other means, which list nothing, gets them too. A batch file gets its arguments in quotes; one with the end of a line is
-/// refused, and so is a name of the program's own with a quote.
+/// On Windows it calls `CreateProcess` with a handle list: the child inherits the named regions and the standard streams and
+/// nothing else. During that call their handles are inheritable, so a process that another thread starts without a handle
+/// list inherits them too. Arguments of a batch file are quoted; an argument with a line break, and a program name with a
+/// quote, are errors.
 ///
-/// What needs code between `fork` and `exec` can't be had from it: another user id, limits, a `pre_exec`. A child can do
-/// such things to itself first thing in its `main`, which is the place for a sandbox anyway:
+/// It runs no code between `fork` and `exec`, so it can't change the user id, set limits or run a `pre_exec` closure. A
+/// child can do that to itself at the start of `main`, which is the right place for a sandbox:
 ///
 /// ```no_run
 /// fn main() -> Result<(), heirloom::Error> {
 ///     heirloom::claim()?;
 ///     let input = heirloom::FrozenRegion::inherited("input")?.map()?;
-///     // setrlimit, seccomp, setuid ...: from here on this process can do no more than it needs
+///     // setrlimit, seccomp, setuid: drop every right that the rest does not need
 ///     println!("{} bytes", input.len());
 ///     Ok(())
 /// }
 /// ```
 ///
-/// Or use [`InheritExt`](crate::os::unix::InheritExt) on the standard library's, at the price of a `fork`.
+/// Alternatively, [`InheritExt`](crate::os::unix::InheritExt) adds `inherit` to the standard library's command, which then
+/// forks.
 ///
 /// ```
 /// use heirloom::{Command, FrozenRegion};
@@ -52,11 +53,11 @@ use crate::{AsRegion, Child, Error, Result, Stdio};
 /// ```
 pub struct Command {
     pub(crate) program: OsString,
-    /// The program's name first.
+    /// The first is the program's name.
     args: Vec<OsString>,
-    /// Whether the child's environment starts empty.
+    /// The child's environment starts empty.
     cleared: bool,
-    /// What is set, or removed, on top of what it starts with.
+    /// The variables that are set (`Some`) or removed (`None`).
     changes: BTreeMap<EnvKey, Option<OsString>>,
     directory: Option<PathBuf>,
     pub(crate) options: SpawnOptions,
@@ -66,8 +67,9 @@ pub struct Command {
 }
 
 impl Command {
-    /// To start `program`, which is looked up in the PATH unless it has a slash: in the child's PATH where that was
-    /// changed by [`env`](Self::env) and kin.
+    /// Creates a command for `program`.
+    ///
+    /// A program without a slash is looked up in `PATH`: the child's, if [`env`](Self::env) and the like changed it.
     ///
     /// ```
     /// let status = heirloom::Command::new("true").status()?;
@@ -89,16 +91,16 @@ impl Command {
         }
     }
 
-    /// Hands `region` down to what this command starts, under `name`.
+    /// Passes `region` to the child under `name`.
     ///
-    /// Any UTF-8 name of 1 to 240 bytes without NUL will do. The handle may be dropped before the spawn.
+    /// The name is UTF-8 of 1 to 240 bytes without NUL. The handle can be dropped before the spawn.
     ///
     /// # Errors
-    /// - [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput): a bad name;
-    ///   [`ErrorKind::NameInUse`](crate::ErrorKind::NameInUse): a name that this command has already.
-    /// - [`ErrorKind::TooMany`](crate::ErrorKind::TooMany): the names and strings no longer fit what one environment variable
-    ///   takes: 128 KiB on Linux, which is some 2000 regions.
-    /// - [`ErrorKind::OutOfDescriptors`](crate::ErrorKind::OutOfDescriptors): a second name for one region takes a second
+    /// - [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput): a bad name.
+    /// - [`ErrorKind::NameInUse`](crate::ErrorKind::NameInUse): this command has a region of that name.
+    /// - [`ErrorKind::TooMany`](crate::ErrorKind::TooMany): the names and strings exceed the size of an environment variable, on
+    ///   Linux 128 KiB or about 2000 regions.
+    /// - [`ErrorKind::OutOfDescriptors`](crate::ErrorKind::OutOfDescriptors): a second name for one region needs a second
     ///   descriptor.
     ///
     /// ```
@@ -111,12 +113,12 @@ impl Command {
     /// # Ok::<(), heirloom::Error>(())
     /// ```
     pub fn inherit(&mut self, name: &str, region: &(impl AsRegion + ?Sized)) -> Result<&mut Self> {
-        let object = hand_down(&mut self.variable, name, region)?;
-        self.regions.push(object);
+        let region = hand_down(&mut self.variable, name, region)?;
+        self.regions.push(region);
         Ok(self)
     }
 
-    /// One more argument.
+    /// Adds an argument.
     ///
     /// ```
     /// let output = heirloom::Command::new("echo").arg("one").arg("two").output()?;
@@ -128,7 +130,7 @@ impl Command {
         self
     }
 
-    /// More arguments.
+    /// Adds arguments.
     ///
     /// ```
     /// let output = heirloom::Command::new("echo").args(["one", "two"]).output()?;
@@ -140,7 +142,7 @@ impl Command {
         self
     }
 
-    /// What the program is told as its own name, in place of the one it is started by.
+    /// Sets the name that the program sees as its own (`argv[0]`).
     ///
     /// ```
     /// let output = heirloom::Command::new("sh").arg0("shell").args(["-c", "echo $0"]).output()?;
@@ -154,7 +156,7 @@ impl Command {
 
     /// Sets a variable of the child's environment.
     ///
-    /// `HEIRLOOM_REGIONS` is set, or removed, by every spawn.
+    /// A value for `HEIRLOOM_REGIONS` is ignored: every spawn sets or removes that variable.
     ///
     /// ```
     /// let output = heirloom::Command::new("sh").args(["-c", "echo $A"]).env("A", "one").output()?;
@@ -192,7 +194,7 @@ impl Command {
         self
     }
 
-    /// Empties the child's environment of all but the names of regions, whichever is called first.
+    /// Clears the child's environment. The names of regions stay, also if `inherit` came first.
     ///
     /// ```
     /// let output = heirloom::Command::new("sh").args(["-c", "echo ${HOME-none}"]).env_clear().output()?;
@@ -205,7 +207,7 @@ impl Command {
         self
     }
 
-    /// The child's working directory. A relative path of the program counts from there.
+    /// Sets the child's working directory. A relative path of the program is relative to it.
     ///
     /// ```
     /// let output = heirloom::Command::new("pwd").current_dir("/").output()?;
@@ -217,7 +219,7 @@ impl Command {
         self
     }
 
-    /// The child's standard input; without it this process's own, but nothing for [`output`](Self::output).
+    /// Sets the child's standard input. The default is this process's own, and empty for [`output`](Self::output).
     ///
     /// ```
     /// use heirloom::{Command, Stdio};
@@ -231,7 +233,7 @@ impl Command {
         self
     }
 
-    /// The child's standard output; without it this process's own, but a pipe for [`output`](Self::output).
+    /// Sets the child's standard output. The default is this process's own, and a pipe for [`output`](Self::output).
     ///
     /// ```
     /// use heirloom::{Command, Stdio};
@@ -245,7 +247,7 @@ impl Command {
         self
     }
 
-    /// The child's standard error; without it this process's own, but a pipe for [`output`](Self::output).
+    /// Sets the child's standard error. The default is this process's own, and a pipe for [`output`](Self::output).
     ///
     /// ```
     /// use heirloom::{Command, Stdio};
@@ -259,18 +261,19 @@ impl Command {
         self
     }
 
-    /// Starts it.
+    /// Starts the program.
     ///
-    /// Everything that this process inherited itself is claimed first, so that the child gets only what was named here.
+    /// It first claims the regions that this process inherited itself, so that the child doesn't inherit them.
     ///
     /// # Errors
-    /// - [`ErrorKind::ProgramNotFound`](crate::ErrorKind::ProgramNotFound),
-    ///   [`ErrorKind::ProgramNotRunnable`](crate::ErrorKind::ProgramNotRunnable) (also with arguments too long): nothing was
-    ///   started.
+    /// On failure no process was started.
+    /// - [`ErrorKind::ProgramNotFound`](crate::ErrorKind::ProgramNotFound): the program doesn't exist.
+    /// - [`ErrorKind::ProgramNotRunnable`](crate::ErrorKind::ProgramNotRunnable): the program can't be executed, or the arguments
+    ///   are too long.
     /// - [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput): a NUL byte in an argument, a variable or the directory.
-    /// - [`ErrorKind::OutOfDescriptors`](crate::ErrorKind::OutOfDescriptors): for the pipes.
-    /// - [`ErrorKind::System`](crate::ErrorKind::System): too many processes, a directory that isn't there, a process group of
-    ///   another session.
+    /// - [`ErrorKind::OutOfDescriptors`](crate::ErrorKind::OutOfDescriptors): no descriptors are left for the pipes.
+    /// - [`ErrorKind::System`](crate::ErrorKind::System): too many processes, a missing directory, or a process group of another
+    ///   session.
     ///
     /// ```
     /// let mut child = heirloom::Command::new("true").spawn()?;
@@ -281,7 +284,7 @@ impl Command {
         self.spawn_with(&[Stdio::inherit(), Stdio::inherit(), Stdio::inherit()])
     }
 
-    /// Starts it, waits, and tells how it ended.
+    /// Starts the program, waits for it, and returns its exit status.
     ///
     /// # Errors
     /// As for [`spawn`](Self::spawn).
@@ -294,7 +297,7 @@ impl Command {
         self.spawn()?.wait()
     }
 
-    /// Starts it without input, waits, and tells how it ended and what it wrote.
+    /// Starts the program with empty input, waits for it, and returns its exit status and output.
     ///
     /// # Errors
     /// As for [`spawn`](Self::spawn).
@@ -331,7 +334,7 @@ impl Command {
 
     pub(crate) fn launch<T>(&self, ends: &[Ends; 3], start: impl FnOnce(&Launch<'_>) -> T) -> T {
         let environment = self.environment();
-        let pass: Vec<_> = self.regions.iter().map(|object| &object.memory).collect();
+        let pass: Vec<_> = self.regions.iter().map(|region| &region.memory).collect();
         start(&Launch {
             program: &self.program,
             args: &self.args,
@@ -355,7 +358,7 @@ impl Command {
     }
 }
 
-/// Tells what will be started with what, but no value of the environment.
+/// Shows program, arguments and regions, but no environment variables.
 impl fmt::Debug for Command {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Command")

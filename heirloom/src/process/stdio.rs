@@ -3,9 +3,9 @@ use std::process::{ChildStderr, ChildStdin, ChildStdout};
 
 use crate::sys::{self, Owned};
 
-/// What becomes the standard input, output or error of a child that [`Command`](crate::Command) starts.
+/// The standard input, output or error of a child of [`Command`](crate::Command).
 ///
-/// The standard library's own `Stdio` can't be looked into, so this stands in for it, with the same names.
+/// It mirrors [`std::process::Stdio`], which `Command` can't use because its contents are private.
 ///
 /// ```
 /// use heirloom::{Command, Stdio};
@@ -27,24 +27,24 @@ enum Choice {
     Descriptor(Owned),
 }
 
-/// Which way a stream goes.
+/// The direction of a stream.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Direction {
     IntoChild,
     OutOfChild,
 }
 
-/// What a spawn needs for one stream.
+/// The descriptors of one stream.
 #[derive(Default)]
 pub(crate) struct Ends {
-    /// What becomes the child's; `None` is this process's own.
+    /// The child's end; `None` inherits this process's own stream.
     pub(crate) theirs: Option<Owned>,
     /// This process's end of a pipe.
     pub(crate) ours: Option<Owned>,
 }
 
 impl Stdio {
-    /// This process's own.
+    /// Inherits this process's own stream.
     ///
     /// ```
     /// use heirloom::{Command, Stdio};
@@ -58,7 +58,7 @@ impl Stdio {
         Self(Choice::Inherit)
     }
 
-    /// Nothing: reads end at once, writes vanish.
+    /// Opens the null device: reads return end of file, writes are discarded.
     ///
     /// ```
     /// use heirloom::{Command, Stdio};
@@ -71,7 +71,7 @@ impl Stdio {
         Self(Choice::Null)
     }
 
-    /// A new pipe, whose other end is in the [`Child`](crate::Child).
+    /// Opens a pipe, whose other end is in the [`Child`](crate::Child).
     ///
     /// ```
     /// use heirloom::{Command, Stdio};
@@ -104,7 +104,7 @@ impl Stdio {
     }
 }
 
-/// What owns a descriptor becomes a child's stream.
+/// Converts owners of a descriptor into a child's stream.
 macro_rules! from_owner {
     ($($owner:ty),*) => {$(
         impl From<$owner> for Stdio {
