@@ -1,4 +1,4 @@
-//! What can go wrong, and how it is told.
+//! Errors: their classes, and what they say.
 
 use std::borrow::Cow;
 use std::fmt::{self, Display};
@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use crate::sys::Failure;
 
-/// What a call of this library answers.
+/// A `Result` that defaults to [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Why a call failed: what was tried, on what, the system's own reason, and what to do about it.
+/// Why a call failed: what was tried, on what, the system's reason, and what to do about it.
 ///
 /// ```
 /// use heirloom::{ErrorKind, Region};
@@ -26,54 +26,53 @@ struct Inner {
     kind: ErrorKind,
     /// What was tried, on what, and why it failed.
     message: String,
-    /// What to do about it; empty where there is nothing to say, or the message says it.
+    /// What to do about it, or empty.
     advice: Cow<'static, str>,
     system: Option<io::Error>,
 }
 
-/// The class of an [`Error`], for a program that acts on it.
+/// The class of an [`Error`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// An argument that no system could serve: a size of 0, a name with NUL, a NUL in a program's argument.
+    /// An argument is invalid: a size of 0, an empty range, a NUL byte in a name or a program's argument.
     InvalidInput,
-    /// A size beyond what any address space, or this process's limit on file sizes, holds.
+    /// A size exceeds the address space, or this process's limit on file sizes.
     TooLarge,
-    /// An offset or a length that passes the end.
+    /// An offset or a length exceeds the region or mapping.
     OutOfBounds,
-    /// An offset that is not a multiple of what the call needs.
+    /// An offset is not a multiple of the required alignment.
     Misaligned,
-    /// A name that is already in use on this command.
+    /// The command already has a region of this name.
     NameInUse,
-    /// More names than one environment variable can carry.
+    /// The names and export strings exceed the size of an environment variable.
     TooMany,
-    /// No region of that name was handed down to this process.
+    /// The parent passed no region of this name to this process.
     NotInherited,
-    /// The inherited region was already taken by an earlier call.
+    /// An earlier call took the inherited region.
     AlreadyTaken,
-    /// The region is of another kind than the one asked for.
+    /// The region is not of the kind that the call asks for.
     WrongKind,
-    /// An export string, or the variable that carries them, is not well-formed.
+    /// An export string, the variable `HEIRLOOM_REGIONS`, or the word for a kind is malformed.
     Malformed,
-    /// The descriptor is not the region that the string describes: it is closed, another file, of another size, or
-    /// lacks a seal.
+    /// The descriptor is not the region that the export string describes: it is closed, a different file, has another
+    /// size, or lacks a seal.
     Mismatch,
-    /// Something can still write, so the region can't be frozen now; on Windows nor published, where other processes may hold
-    /// it for writing.
+    /// A process can still write, so the region can't be frozen, or on Windows and macOS made read-only.
     StillWritable,
-    /// The region was published or frozen, by this process or another, and the kernel now refuses the call.
+    /// The region is sealed: a holder made it read-only or froze it, and the kernel refuses the call.
     Sealed,
-    /// This system, this sandbox or this backing can't do it.
+    /// This system, sandbox or backing can't do it.
     Unsupported,
     /// Memory, huge pages, disk space or address space ran out.
     OutOfMemory,
-    /// This process, or the system, can open no more descriptors.
+    /// This process or the system can open no more descriptors.
     OutOfDescriptors,
     /// The program doesn't exist.
     ProgramNotFound,
-    /// The program exists and can't be run.
+    /// The program exists but can't be executed.
     ProgramNotRunnable,
-    /// Any other refusal of the system; [`Error::raw_os_error`] has its code.
+    /// Any other error of the system; [`Error::raw_os_error`] has its code.
     System,
 }
 
@@ -97,7 +96,7 @@ impl Display for ErrorKind {
             Self::Malformed => "malformed text",
             Self::Mismatch => "descriptor does not match",
             Self::StillWritable => "still writable",
-            Self::Sealed => "sealed against this",
+            Self::Sealed => "sealed",
             Self::Unsupported => "unsupported",
             Self::OutOfMemory => "out of memory",
             Self::OutOfDescriptors => "out of descriptors",
@@ -109,7 +108,7 @@ impl Display for ErrorKind {
 }
 
 impl Error {
-    /// An error that this library found by itself.
+    /// Makes an error that this library detected itself.
     pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self::advised(kind, message, "")
     }
@@ -118,14 +117,14 @@ impl Error {
         Self(Arc::new(Inner { kind, message: message.into(), advice: advice.into(), system: None }))
     }
 
-    /// An error that the system reported while `tried` was done.
+    /// Makes an error that the system reported.
     pub(crate) fn system(tried: impl Display, failure: Failure) -> Self {
         let Failure { kind, os, hint } = failure;
         let message = format!("{tried}: {os}");
         Self(Arc::new(Inner { kind, message, advice: hint.into(), system: Some(os) }))
     }
 
-    /// The class of this error.
+    /// Returns the class of this error.
     ///
     /// ```
     /// use heirloom::{ErrorKind, Region};
@@ -137,8 +136,9 @@ impl Error {
         self.0.kind
     }
 
-    /// What was tried, on what, and why it failed, without the advice that the whole message ends with: for a program that
-    /// gives advice of its own, because its users don't write Rust.
+    /// Returns what was tried, on what, and why it failed, without [`advice`](Self::advice).
+    ///
+    /// It is for programs whose users don't write Rust, and that give advice of their own.
     ///
     /// ```
     /// use heirloom::Region;
@@ -147,7 +147,7 @@ impl Error {
     /// let _view = region.map()?;
     /// let failed = region.freeze().unwrap_err();
     /// let error = failed.error();
-    /// assert!(error.to_string().ends_with("or take FrozenRegion::copy_of"));
+    /// assert!(error.to_string().contains("FrozenRegion::copy_of"));
     /// assert!(!error.message().contains("FrozenRegion"));
     /// # Ok::<(), heirloom::Error>(())
     /// ```
@@ -156,7 +156,7 @@ impl Error {
         &self.0.message
     }
 
-    /// What to do about it, where there is something to say; the whole message ends with it.
+    /// Returns what to do about it, in Rust's terms. `Display` appends it to the message.
     ///
     /// ```
     /// let error = heirloom::Command::new("/nonexistent/program").status().unwrap_err();
@@ -167,7 +167,7 @@ impl Error {
         Some(&*self.0.advice).filter(|advice| !advice.is_empty())
     }
 
-    /// The system's own code (`errno`), where the system refused.
+    /// Returns the system's code (`errno`), if the system reported the error.
     ///
     /// ```
     /// let error = heirloom::Command::new("/nonexistent/program").status().unwrap_err();
@@ -202,8 +202,8 @@ impl std::error::Error for Error {
     }
 }
 
-/// Keeps the system's code, where there is one, so that `raw_os_error` is the same; the message is then the system's own.
-/// Otherwise the error is the new one's inner error.
+/// Keeps the system's code, so `raw_os_error` stays the same and the message becomes the system's. An error without a code
+/// becomes the inner error.
 ///
 /// ```
 /// let error = heirloom::Command::new("/nonexistent/program").status().unwrap_err();

@@ -15,7 +15,7 @@ macro_rules! one {
     };
 }
 
-/// Moves the first and the last item of `$size` bytes, which meet or overlap in between.
+/// Moves the first and the last item of `$size` bytes, which together cover the length.
 macro_rules! both_ends {
     ($load:literal, $store:literal, $size:literal, $from:ident, $to:ident, $len:ident) => {{
         let last = $len - $size;
@@ -25,10 +25,10 @@ macro_rules! both_ends {
 }
 
 /// # Safety
-/// `len` bytes can be read at `from` and written at `to`, and one of the two is this process's own.
+/// `len` bytes can be read at `from` and written at `to`, and one of the two is private memory.
 #[inline]
 pub(super) unsafe fn copy(from: *const u8, to: *mut u8, len: usize) {
-    // SAFETY: Each branch touches only the `len` bytes at both sides, which the caller vouches for.
+    // SAFETY: Each branch accesses only the `len` bytes of each side, which the caller guarantees.
     unsafe {
         match len {
             0 => {}
@@ -61,15 +61,15 @@ pub(super) unsafe fn copy(from: *const u8, to: *mut u8, len: usize) {
 
 macro_rules! number {
     ($number:ident, $register:literal) => {
-        /// Each function's `# Safety`: the address is aligned to the number's size and can be read, and written by those
-        /// that write.
+        /// Each function's `# Safety`: the address is aligned to the number's size and the memory is readable, and writable for
+        /// the functions that write.
         pub(super) mod $number {
             use std::arch::asm;
 
             #[inline]
             pub(in super::super) unsafe fn load(at: *const $number) -> $number {
                 let value;
-                // SAFETY: By the caller.
+                // SAFETY: The caller keeps the contract above.
                 unsafe {
                     asm!(
                         concat!("ldar {value:", $register, "}, [{at}]"),
@@ -82,7 +82,7 @@ macro_rules! number {
 
             #[inline]
             pub(in super::super) unsafe fn store(at: *mut $number, value: $number) {
-                // SAFETY: By the caller.
+                // SAFETY: The caller keeps the contract above.
                 unsafe {
                     asm!(
                         concat!("stlr {value:", $register, "}, [{at}]"),
@@ -95,7 +95,7 @@ macro_rules! number {
             #[inline]
             pub(in super::super) unsafe fn swap(at: *mut $number, value: $number) -> $number {
                 let before;
-                // SAFETY: By the caller.
+                // SAFETY: The caller keeps the contract above.
                 unsafe {
                     asm!(
                         "2:",
@@ -116,7 +116,7 @@ macro_rules! number {
                 new: $number,
             ) -> Result<$number, $number> {
                 let before: $number;
-                // SAFETY: By the caller.
+                // SAFETY: The caller keeps the contract above.
                 unsafe {
                     asm!(
                         "2:",
@@ -137,7 +137,7 @@ macro_rules! number {
             #[inline]
             pub(in super::super) unsafe fn fetch_add(at: *mut $number, value: $number) -> $number {
                 let before;
-                // SAFETY: By the caller.
+                // SAFETY: The caller keeps the contract above.
                 unsafe {
                     asm!(
                         "2:",

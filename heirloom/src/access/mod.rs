@@ -1,29 +1,26 @@
-//! Reading and writing memory that other processes write.
+//! Reads and writes memory that other processes write at the same time.
 //!
 //! # Memory model
-//! Rust calls it undefined when two threads use the same bytes at once, one of them writing, unless both use atomics of
-//! the same size. Another process keeps no such rule, and a caller in this one may well copy eight bytes where another
-//! thread adds to a 32-bit counter. So no safe call here is an access in Rust's sense:
+//! In Rust, two concurrent accesses to the same bytes, one of them a write, are undefined behaviour unless both are atomics
+//! of the same size. Other processes don't keep that rule, and safe callers in this process may copy eight bytes while
+//! another thread increments a 32-bit counter among them. So no safe call here is an access in Rust's memory model:
 //!
-//! - On x86-64 and aarch64 each is a piece of inline assembly. What happens when two of them meet is the processor's
-//!   word, and the processor leaves nothing undefined: each aligned load or store of up to 8 bytes is one whole, each
-//!   byte has one order of writes that everybody agrees on.
-//! - Elsewhere each is made of atomics of one single size, 8 bytes, on aligned words; what is smaller is cut out of the
-//!   word, and put into it by compare and exchange.
+//! - On x86-64 and aarch64 each access is inline assembly. The processor defines what concurrent accesses do: an aligned
+//!   load or store of up to 8 bytes is never torn, and all observers agree on the order of the writes to a byte.
+//! - On other processors each access consists of atomics of 8 bytes on aligned words. Smaller values are extracted from
+//!   the word, and inserted by compare-and-exchange.
 //!
-//! What a caller gets from that, in this process and across processes:
+//! Both in this process and across processes:
 //!
-//! | call | one whole | order |
+//! | call | atomic | order |
 //! | --- | --- | --- |
 //! | `load`, `load_u32`, `load_u64` | yes | acquire |
 //! | `store` | yes | release |
 //! | `swap`, `compare_exchange`, `update`, `fetch_…` | yes | sequentially consistent |
-//! | `read_at`, `write_at`, values | no: a copy may mix bytes from before and after another's write | none |
+//! | `read_at`, `write_at`, typed values | no: a copy may mix bytes from before and after a concurrent write | none |
 //!
-//! Copies order nothing by themselves, and the fences of [`std::sync::atomic`] order them as they order atomics: see the
-//! sequence lock in `examples/sequence_lock.rs`.
-//!
-//! A value that another process may write at any time is only data: check it after it was copied out, never before.
+//! Copies order nothing by themselves; the fences of [`std::sync::atomic`] order them as they order atomics. The example
+//! `sequence_lock` shows it.
 
 #![allow(unsafe_code)]
 
@@ -47,30 +44,29 @@ mod arch;
 #[path = "portable.rs"]
 mod arch;
 
-/// The fallback beside the assembly, for the tests that compare the two.
+/// The fallback, for the tests that compare the assembly with it.
 #[cfg(test)]
-#[allow(clippy::duplicate_mod)] // Where it is what this machine uses, it is there twice.
+#[allow(clippy::duplicate_mod)] // On a machine that uses the fallback, the module is there twice.
 mod portable;
 
 #[cfg(test)]
 mod tests;
 
-/// Bytes that other processes may write at any time, and this one only reads.
+/// Bytes that other processes may write at any time and that this one reads.
 ///
-/// A [`ReadOnlyMapping`](crate::ReadOnlyMapping) shows its region as these. Offsets count from the mapping's start, in
-/// bytes.
+/// A [`ReadOnlyMapping`](crate::ReadOnlyMapping) dereferences to it. Offsets are in bytes from the mapping's start.
 pub struct ReadOnlyBytes {
     start: NonNull<u8>,
     len: usize,
 }
 
-// SAFETY: The bytes belong to no thread, and every safe call is sound beside any other, see the memory model.
+// SAFETY: No thread owns the bytes, and every safe call is sound concurrently with any other: see the memory model.
 unsafe impl Send for ReadOnlyBytes {}
 // SAFETY: As above.
 unsafe impl Sync for ReadOnlyBytes {}
 
 impl ReadOnlyBytes {
-    /// How many bytes there are.
+    /// Returns the length in bytes.
     ///
     /// ```
     /// assert_eq!(heirloom::Region::create(5000)?.map()?.len(), 5000);
@@ -81,7 +77,7 @@ impl ReadOnlyBytes {
         self.len
     }
 
-    /// Whether there are none.
+    /// Returns whether the length is 0.
     ///
     /// ```
     /// assert!(!heirloom::Region::create(1)?.map()?.is_empty());
@@ -92,7 +88,7 @@ impl ReadOnlyBytes {
         self.len == 0
     }
 
-    /// The first byte's address, for code that knows how to read what others write.
+    /// Returns the address of the first byte, for code that reads concurrently written memory itself.
     ///
     /// ```
     /// let region = heirloom::Region::create(4096)?;
@@ -106,12 +102,12 @@ impl ReadOnlyBytes {
         self.start.as_ptr()
     }
 
-    /// Copies the bytes from `offset` on into `into`, all of it.
+    /// Copies bytes from `offset` into the whole of `into`.
     ///
-    /// Bytes that somebody writes meanwhile may arrive old or new, each for itself.
+    /// Each byte that another process writes at the same time may be old or new.
     ///
     /// # Errors
-    /// [`ErrorKind::OutOfBounds`]: it would pass the end; `into` is unchanged.
+    /// [`ErrorKind::OutOfBounds`]: the range exceeds the mapping; `into` is unchanged.
     ///
     /// ```
     /// let view = heirloom::Region::create(4096)?.map()?;
@@ -124,15 +120,16 @@ impl ReadOnlyBytes {
     #[inline]
     pub fn read_at(&self, offset: usize, into: &mut [u8]) -> Result<()> {
         let from = self.at(offset, into.len(), 1)?;
-        // SAFETY: `at` checked the shared side, and `into` is a whole slice of this process's own.
+        // SAFETY: `at` checked the shared side, and `into` is a slice of private memory.
         unsafe { arch::copy_out(from, into.as_mut_ptr(), into.len()) };
         Ok(())
     }
 
-    /// Loads the 32-bit number at `offset`, in this machine's byte order, as one whole; acquire.
+    /// Loads the 32-bit number at `offset` atomically, with acquire ordering, in native byte order.
     ///
     /// # Errors
-    /// [`ErrorKind::OutOfBounds`], [`ErrorKind::Misaligned`]: `offset` must be a multiple of 4.
+    /// - [`ErrorKind::OutOfBounds`]: the number exceeds the mapping.
+    /// - [`ErrorKind::Misaligned`]: `offset` is not a multiple of 4.
     ///
     /// ```
     /// let (region, writer) = heirloom::Region::create(4096)?.into_read_only()?;
@@ -147,10 +144,11 @@ impl ReadOnlyBytes {
         Ok(unsafe { arch::u32::load(at.cast()) })
     }
 
-    /// Loads the 64-bit number at `offset`, in this machine's byte order, as one whole; acquire.
+    /// Loads the 64-bit number at `offset` atomically, with acquire ordering, in native byte order.
     ///
     /// # Errors
-    /// [`ErrorKind::OutOfBounds`], [`ErrorKind::Misaligned`]: `offset` must be a multiple of 8.
+    /// - [`ErrorKind::OutOfBounds`]: the number exceeds the mapping.
+    /// - [`ErrorKind::Misaligned`]: `offset` is not a multiple of 8.
     ///
     /// ```
     /// let (region, writer) = heirloom::Region::create(4096)?.into_read_only()?;
@@ -165,10 +163,10 @@ impl ReadOnlyBytes {
         Ok(unsafe { arch::u64::load(at.cast()) })
     }
 
-    /// The bytes as a slice, for a caller who knows that nobody writes.
+    /// Returns the bytes as a slice.
     ///
     /// # Safety
-    /// Nobody, in this process or another, writes any of these bytes while the slice lives.
+    /// No thread of any process writes any of the bytes while the slice lives.
     ///
     /// ```
     /// let view = heirloom::Region::create(4096)?.map()?;
@@ -179,14 +177,14 @@ impl ReadOnlyBytes {
     /// ```
     #[must_use]
     pub unsafe fn as_slice(&self) -> &[u8] {
-        // SAFETY: The bytes live as long as `self`; that nobody writes is the caller's word.
+        // SAFETY: The bytes live as long as `self`, and the caller guarantees that nothing writes them.
         unsafe { slice::from_raw_parts(self.as_ptr(), self.len) }
     }
 
-    /// Copies a value of a plain type out from `offset` on, which need not be aligned.
+    /// Copies a typed value from `offset`, which needs no alignment.
     ///
     /// # Errors
-    /// [`ErrorKind::OutOfBounds`]: it would pass the end.
+    /// [`ErrorKind::OutOfBounds`]: the value exceeds the mapping.
     ///
     /// ```
     /// let view = heirloom::Region::create(4096)?.map()?;
@@ -199,14 +197,14 @@ impl ReadOnlyBytes {
     pub fn read_value<T: zerocopy::FromBytes>(&self, offset: usize) -> Result<T> {
         let from = self.at(offset, size_of::<T>(), 1)?;
         let mut value = std::mem::MaybeUninit::<T>::uninit();
-        // SAFETY: `at` checked the shared side; the value is as large, and any bytes make a `T`, as its trait says.
+        // SAFETY: `at` checked the shared side, the value has the same size, and `FromBytes` makes any bytes a valid `T`.
         unsafe {
             arch::copy_out(from, value.as_mut_ptr().cast(), size_of::<T>());
             Ok(value.assume_init())
         }
     }
 
-    /// The address of `len` bytes at `offset`, if they are all there and aligned.
+    /// Returns the address of `len` bytes at `offset`, after checking bounds and alignment.
     #[inline]
     fn at(&self, offset: usize, len: usize, align: usize) -> Result<*mut u8> {
         if offset.checked_add(len).is_none_or(|end| end > self.len) {
@@ -215,14 +213,14 @@ impl ReadOnlyBytes {
         if offset % align != 0 {
             return Err(misaligned(offset, align));
         }
-        // SAFETY: `offset` was checked to lie inside, or at the end for no bytes.
+        // SAFETY: The check above found `offset` inside the mapping, or at its end.
         Ok(unsafe { self.start.as_ptr().add(offset) })
     }
 
     #[cold]
     fn outside(&self, offset: usize, len: usize) -> Error {
         let message = format!(
-            "cannot reach {len} bytes at offset {offset} of a mapping of {} bytes: that passes its end",
+            "cannot access {len} bytes at offset {offset} of a mapping of {} bytes: the range exceeds it",
             self.len
         );
         Error::new(ErrorKind::OutOfBounds, message)
@@ -231,15 +229,15 @@ impl ReadOnlyBytes {
 
 #[cold]
 fn misaligned(offset: usize, align: usize) -> Error {
-    let message = format!("cannot reach a number at offset {offset}: it must be a multiple of {align}");
+    let message = format!("cannot access a number at offset {offset}: the offset must be a multiple of {align}");
     Error::new(ErrorKind::Misaligned, message)
 }
 
 /// Bytes that this process and others may write at any time.
 ///
-/// A [`Mapping`](crate::Mapping) shows its region as these. Reading is as with [`ReadOnlyBytes`]. Every safe call may
-/// meet any other at the same bytes, in this process or another: the [memory model](crate#memory-model) says what comes
-/// of it.
+/// A [`Mapping`](crate::Mapping) dereferences to it, and it dereferences to [`ReadOnlyBytes`], which has the methods that read.
+/// Every safe call is sound concurrently with any other, in this process or another: see the
+/// [memory model](crate#memory-model).
 pub struct SharedBytes(ReadOnlyBytes);
 
 impl std::ops::Deref for SharedBytes {
@@ -253,9 +251,9 @@ impl std::ops::Deref for SharedBytes {
 
 impl SharedBytes {
     /// # Safety
-    /// `start` is a multiple of 8. From there to the next multiple of 8 at or after `len` bytes there is memory for as
-    /// long as this object lives, and Rust's own loads and stores don't use it meanwhile. Only readable memory will do
-    /// for an object that is lent out as [`ReadOnlyBytes`] alone.
+    /// `start` is a multiple of 8. The memory from there to the next multiple of 8 at or after `len` bytes is mapped for as
+    /// long as this object lives, and ordinary loads and stores of Rust don't access it. It may be mapped for reading only if
+    /// the object is used as [`ReadOnlyBytes`] alone.
     pub(crate) const unsafe fn new(start: NonNull<u8>, len: usize) -> Self {
         Self(ReadOnlyBytes { start, len })
     }
@@ -264,7 +262,7 @@ impl SharedBytes {
         self.0.start
     }
 
-    /// The first byte's address, for code that knows how to share memory with others.
+    /// Returns the address of the first byte, for code that accesses shared memory itself.
     ///
     /// ```
     /// let view = heirloom::Region::create(4096)?.map()?;
@@ -278,12 +276,12 @@ impl SharedBytes {
         self.0.start.as_ptr()
     }
 
-    /// Copies `from` to the bytes from `offset` on.
+    /// Copies the whole of `from` to `offset`.
     ///
-    /// Somebody who reads meanwhile may see each byte old or new.
+    /// A concurrent reader may see each byte old or new.
     ///
     /// # Errors
-    /// [`ErrorKind::OutOfBounds`]: it would pass the end; nothing was written.
+    /// [`ErrorKind::OutOfBounds`]: the range exceeds the mapping; nothing was written.
     ///
     /// ```
     /// let view = heirloom::Region::create(4096)?.map()?;
@@ -294,15 +292,16 @@ impl SharedBytes {
     #[inline]
     pub fn write_at(&self, offset: usize, from: &[u8]) -> Result<()> {
         let to = self.at(offset, from.len(), 1)?;
-        // SAFETY: `at` checked the shared side, and `from` is a whole slice of this process's own.
+        // SAFETY: `at` checked the shared side, and `from` is a slice of private memory.
         unsafe { arch::copy_in(from.as_ptr(), to, from.len()) };
         Ok(())
     }
 
-    /// The 32-bit number at `offset`, to be used by several processes at once.
+    /// Returns the 32-bit atomic number at `offset`.
     ///
     /// # Errors
-    /// [`ErrorKind::OutOfBounds`], [`ErrorKind::Misaligned`]: `offset` must be a multiple of 4.
+    /// - [`ErrorKind::OutOfBounds`]: the number exceeds the mapping.
+    /// - [`ErrorKind::Misaligned`]: `offset` is not a multiple of 4.
     ///
     /// ```
     /// let view = heirloom::Region::create(4096)?.map()?;
@@ -317,10 +316,11 @@ impl SharedBytes {
         Ok(SharedU32(at.cast(), std::marker::PhantomData))
     }
 
-    /// The 64-bit number at `offset`, to be used by several processes at once.
+    /// Returns the 64-bit atomic number at `offset`.
     ///
     /// # Errors
-    /// [`ErrorKind::OutOfBounds`], [`ErrorKind::Misaligned`]: `offset` must be a multiple of 8.
+    /// - [`ErrorKind::OutOfBounds`]: the number exceeds the mapping.
+    /// - [`ErrorKind::Misaligned`]: `offset` is not a multiple of 8.
     ///
     /// ```
     /// let view = heirloom::Region::create(4096)?.map()?;
@@ -335,10 +335,10 @@ impl SharedBytes {
         Ok(SharedU64(at.cast(), std::marker::PhantomData))
     }
 
-    /// The bytes as a slice to write, for a caller who knows that nobody else uses them.
+    /// Returns the bytes as a mutable slice.
     ///
     /// # Safety
-    /// Nobody else, in this process or another, reads or writes any of these bytes while the slice lives.
+    /// Nothing else, in any thread of any process, reads or writes any of the bytes while the slice lives.
     ///
     /// ```
     /// let view = heirloom::Region::create(4096)?.map()?;
@@ -347,16 +347,16 @@ impl SharedBytes {
     /// # Ok::<(), heirloom::Error>(())
     /// ```
     #[must_use]
-    #[allow(clippy::mut_from_ref)] // The bytes are shared by their nature; that this slice isn't is the caller's word.
+    #[allow(clippy::mut_from_ref)] // The bytes are shared; the caller guarantees exclusive access.
     pub unsafe fn as_mut_slice(&self) -> &mut [u8] {
-        // SAFETY: The bytes live as long as `self`; that nobody else uses them is the caller's word.
+        // SAFETY: The bytes live as long as `self`, and the caller guarantees exclusive access.
         unsafe { slice::from_raw_parts_mut(self.as_mut_ptr(), self.len()) }
     }
 
-    /// Copies a value of a plain type to the bytes from `offset` on, which need not be aligned.
+    /// Copies a typed value to `offset`, which needs no alignment.
     ///
     /// # Errors
-    /// [`ErrorKind::OutOfBounds`]: it would pass the end; nothing was written.
+    /// [`ErrorKind::OutOfBounds`]: the value exceeds the mapping; nothing was written.
     ///
     /// ```
     /// let view = heirloom::Region::create(4096)?.map()?;
@@ -375,28 +375,28 @@ impl SharedBytes {
     }
 }
 
-/// Tells where it is and how long, never the bytes.
+/// Shows address and length, never the bytes.
 impl fmt::Debug for ReadOnlyBytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ReadOnlyBytes").field("address", &self.start).field("len", &self.len).finish()
     }
 }
 
-/// Tells where it is and how long, never the bytes.
+/// Shows address and length, never the bytes.
 impl fmt::Debug for SharedBytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SharedBytes").field("address", &self.start()).field("len", &self.len()).finish()
     }
 }
 
-/// The two sizes of number differ in nothing but their size.
+/// Defines an atomic number; the two sizes have the same methods.
 macro_rules! shared_number {
     ($shared:ident, $number:ident, $getter:ident, $bits:literal) => {
-        #[doc = concat!("A ", $bits, "-bit number that several processes use at once.")]
+        #[doc = concat!("A ", $bits, "-bit atomic number that processes share.")]
         ///
-        /// Each operation is one whole for everybody, whatever else is done to the same bytes. `load` is acquire and
-        /// `store` release: who loads what another stored sees all that the other wrote before. The others are
-        /// sequentially consistent.
+        /// Each operation is atomic, whatever other threads and processes do to the same bytes. `load` acquires and `store`
+        /// releases: a load that returns a stored value also sees everything written before the store. The other
+        /// operations are sequentially consistent.
         ///
         /// ```
         /// # let view = heirloom::Region::create(4096)?.map()?;
@@ -408,13 +408,13 @@ macro_rules! shared_number {
         #[derive(Clone, Copy)]
         pub struct $shared<'a>(*mut $number, std::marker::PhantomData<&'a SharedBytes>);
 
-        // SAFETY: Every call is sound beside any other, see the memory model.
+        // SAFETY: Every call is sound concurrently with any other: see the memory model.
         unsafe impl Send for $shared<'_> {}
         // SAFETY: As above.
         unsafe impl Sync for $shared<'_> {}
 
         impl $shared<'_> {
-            /// The value; acquire.
+            /// Loads the value, with acquire ordering.
             ///
             /// ```
             /// # let view = heirloom::Region::create(4096)?.map()?;
@@ -429,7 +429,7 @@ macro_rules! shared_number {
                 unsafe { arch::$number::load(self.0) }
             }
 
-            /// Sets the value; release.
+            /// Stores a value, with release ordering.
             ///
             /// ```
             /// # let view = heirloom::Region::create(4096)?.map()?;
@@ -444,7 +444,7 @@ macro_rules! shared_number {
                 unsafe { arch::$number::store(self.0, value) };
             }
 
-            /// Sets the value and gives the one before.
+            /// Stores a value and returns the previous one.
             ///
             /// ```
             /// # let view = heirloom::Region::create(4096)?.map()?;
@@ -459,10 +459,10 @@ macro_rules! shared_number {
                 unsafe { arch::$number::swap(self.0, value) }
             }
 
-            /// Sets the value to `new` if it is `current`, and gives the one before: as `Ok` if it was set.
+            /// Stores `new` if the value is `current`, and returns the previous value.
             ///
             /// # Errors
-            /// The value, which is not `current`.
+            /// Returns the value if it is not `current`.
             ///
             /// ```
             /// # let view = heirloom::Region::create(4096)?.map()?;
@@ -477,7 +477,7 @@ macro_rules! shared_number {
                 unsafe { arch::$number::compare_exchange(self.0, current, new) }
             }
 
-            /// Adds, wrapping around, and gives the value before.
+            /// Adds with wrapping, and returns the previous value.
             ///
             /// ```
             /// # let view = heirloom::Region::create(4096)?.map()?;
@@ -492,7 +492,7 @@ macro_rules! shared_number {
                 unsafe { arch::$number::fetch_add(self.0, value) }
             }
 
-            /// Subtracts, wrapping around, and gives the value before.
+            /// Subtracts with wrapping, and returns the previous value.
             ///
             /// ```
             /// # let view = heirloom::Region::create(4096)?.map()?;
@@ -507,8 +507,8 @@ macro_rules! shared_number {
                 self.fetch_add(value.wrapping_neg())
             }
 
-            /// Sets the value to what `update` makes of it, and gives the one before; `update` may be called again
-            /// where somebody else was faster.
+            /// Stores the result of `update`, and returns the previous value. `update` is called again if the value changed
+            /// in between.
             ///
             /// ```
             /// # let view = heirloom::Region::create(4096)?.map()?;
@@ -529,7 +529,7 @@ macro_rules! shared_number {
                 }
             }
 
-            /// Keeps the bits that are also in `value`, and gives the value before.
+            /// Stores the bitwise "and" with `value`, and returns the previous value.
             ///
             /// ```
             /// # let view = heirloom::Region::create(4096)?.map()?;
@@ -544,7 +544,7 @@ macro_rules! shared_number {
                 self.update(|before| before & value)
             }
 
-            /// Sets the bits that are in `value`, and gives the value before.
+            /// Stores the bitwise "or" with `value`, and returns the previous value.
             ///
             /// ```
             /// # let view = heirloom::Region::create(4096)?.map()?;
@@ -559,7 +559,7 @@ macro_rules! shared_number {
                 self.update(|before| before | value)
             }
 
-            /// Flips the bits that are in `value`, and gives the value before.
+            /// Stores the bitwise "xor" with `value`, and returns the previous value.
             ///
             /// ```
             /// # let view = heirloom::Region::create(4096)?.map()?;
@@ -574,7 +574,7 @@ macro_rules! shared_number {
                 self.update(|before| before ^ value)
             }
 
-            /// Sets the larger of the two, and gives the value before.
+            /// Stores the maximum with `value`, and returns the previous value.
             ///
             /// ```
             /// # let view = heirloom::Region::create(4096)?.map()?;
@@ -589,7 +589,7 @@ macro_rules! shared_number {
                 self.update(|before| before.max(value))
             }
 
-            /// Sets the smaller of the two, and gives the value before.
+            /// Stores the minimum with `value`, and returns the previous value.
             ///
             /// ```
             /// # let view = heirloom::Region::create(4096)?.map()?;
@@ -605,7 +605,7 @@ macro_rules! shared_number {
             }
         }
 
-        /// Tells where it is, never the value.
+        /// Shows the address, never the value.
         impl fmt::Debug for $shared<'_> {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.debug_tuple(stringify!($shared)).field(&self.0).finish()

@@ -1,6 +1,6 @@
-//! Any processor: every access is to an aligned 8-byte word, by atomics of that one size.
+//! The fallback for other processors: every access is an atomic access to an aligned word of 8 bytes.
 //!
-//! A word may reach past the last byte, where the page, or what stands in for it in a test, goes on.
+//! A word may extend past the last byte, where the page, or a test's buffer, goes on.
 
 use std::ptr;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
@@ -8,26 +8,26 @@ use std::sync::atomic::{AtomicU64, fence};
 
 const WORD: usize = size_of::<u64>();
 
-/// The word that holds the byte at `address`, and where in the word that byte is.
+/// Returns the word that holds the byte at `address`, and the byte's position in the word.
 unsafe fn word<'a>(address: *const u8) -> (&'a AtomicU64, usize) {
     let offset = address.addr() % WORD;
-    // SAFETY: The memory starts and ends on a multiple of 8, so the word lies within, and is only ever used by this.
+    // SAFETY: The memory starts and ends on a multiple of 8, so the word lies within it, and only this module accesses it.
     let word = unsafe { AtomicU64::from_ptr(address.sub(offset).cast_mut().cast()) };
     (word, offset)
 }
 
-/// Only relaxed loads may be made from memory that is mapped for reading.
+/// Loads relaxed and then fences: Rust allows only relaxed loads from read-only memory.
 fn load_acquire(word: &AtomicU64) -> u64 {
     let value = word.load(Relaxed);
     fence(Acquire);
     value
 }
 
-/// Goes through `len` bytes from `address` on, word by word: `each(word, where in it, from which byte, how many)`.
+/// Calls `each(word, position in the word, bytes done, bytes in this word)` for every word of `len` bytes at `address`.
 unsafe fn words(address: *const u8, len: usize, mut each: impl FnMut(&AtomicU64, usize, usize, usize)) {
     let mut done = 0;
     while done < len {
-        // SAFETY: The byte is one of the caller's.
+        // SAFETY: The byte is within the caller's range.
         let (word, offset) = unsafe { word(address.add(done)) };
         let part = (WORD - offset).min(len - done);
         each(word, offset, done, part);
@@ -36,9 +36,9 @@ unsafe fn words(address: *const u8, len: usize, mut each: impl FnMut(&AtomicU64,
 }
 
 /// # Safety
-/// `len` bytes can be read at `from` and written at `to`, which is this process's own.
+/// `len` bytes can be read at `from` and written at `to`, which is private memory.
 pub(super) unsafe fn copy_out(from: *const u8, to: *mut u8, len: usize) {
-    // SAFETY: By the caller; `done + part` never passes `len`.
+    // SAFETY: The caller keeps the contract above, and `done + part` never exceeds `len`.
     unsafe {
         words(from, len, |word, offset, done, part| {
             let bytes = word.load(Relaxed).to_ne_bytes();
@@ -48,9 +48,9 @@ pub(super) unsafe fn copy_out(from: *const u8, to: *mut u8, len: usize) {
 }
 
 /// # Safety
-/// `len` bytes can be read at `from`, which is this process's own, and written at `to`.
+/// `len` bytes can be read at `from`, which is private memory, and written at `to`.
 pub(super) unsafe fn copy_in(from: *const u8, to: *mut u8, len: usize) {
-    // SAFETY: By the caller; `done + part` never passes `len`.
+    // SAFETY: The caller keeps the contract above, and `done + part` never exceeds `len`.
     unsafe {
         words(to, len, |word, offset, done, part| {
             let put = |before: u64| {
@@ -61,44 +61,44 @@ pub(super) unsafe fn copy_in(from: *const u8, to: *mut u8, len: usize) {
             if part == WORD {
                 word.store(put(0), Relaxed);
             } else {
-                // The other bytes are somebody else's: they must be what they are when this lands.
+                // The other bytes of the word belong to other writers, so retry until they are unchanged.
                 let _ = word.fetch_update(Relaxed, Relaxed, |before| Some(put(before)));
             }
         });
     }
 }
 
-/// Each function's `# Safety`: the address is aligned to 8 bytes and can be read, and written by those that write.
+/// Each function's `# Safety`: the address is aligned to 8 bytes and readable, and writable for the functions that write.
 pub(super) mod u64 {
     use super::{Release, SeqCst, load_acquire, word};
 
     pub(in super::super) unsafe fn load(at: *const u64) -> u64 {
-        // SAFETY: By the caller.
+        // SAFETY: The caller keeps the contract above.
         load_acquire(unsafe { word(at.cast()) }.0)
     }
 
     pub(in super::super) unsafe fn store(at: *mut u64, value: u64) {
-        // SAFETY: By the caller.
+        // SAFETY: The caller keeps the contract above.
         unsafe { word(at.cast()) }.0.store(value, Release);
     }
 
     pub(in super::super) unsafe fn swap(at: *mut u64, value: u64) -> u64 {
-        // SAFETY: By the caller.
+        // SAFETY: The caller keeps the contract above.
         unsafe { word(at.cast()) }.0.swap(value, SeqCst)
     }
 
     pub(in super::super) unsafe fn compare_exchange(at: *mut u64, current: u64, new: u64) -> Result<u64, u64> {
-        // SAFETY: By the caller.
+        // SAFETY: The caller keeps the contract above.
         unsafe { word(at.cast()) }.0.compare_exchange(current, new, SeqCst, SeqCst)
     }
 
     pub(in super::super) unsafe fn fetch_add(at: *mut u64, value: u64) -> u64 {
-        // SAFETY: By the caller.
+        // SAFETY: The caller keeps the contract above.
         unsafe { word(at.cast()) }.0.fetch_add(value, SeqCst)
     }
 }
 
-/// Each function's `# Safety`: the address is aligned to 4 bytes and can be read, and written by those that write.
+/// Each function's `# Safety`: the address is aligned to 4 bytes and readable, and writable for the functions that write.
 pub(super) mod u32 {
     use super::{SeqCst, load_acquire, word};
 
@@ -116,38 +116,38 @@ pub(super) mod u32 {
         u64::from_ne_bytes(bytes)
     }
 
-    /// Sets what `update` makes of the value, unless that is nothing; gives the value before.
+    /// Stores the result of `update`, unless it is `None`, and returns the previous value.
     unsafe fn update(at: *mut u32, mut update: impl FnMut(u32) -> Option<u32>) -> Result<u32, u32> {
-        // SAFETY: By the caller.
+        // SAFETY: The caller keeps the contract above.
         let (word, offset) = unsafe { word(at.cast()) };
         let done = word.fetch_update(SeqCst, SeqCst, |before| Some(put(before, offset, update(get(before, offset))?)));
         done.map(|before| get(before, offset)).map_err(|now| get(now, offset))
     }
 
     pub(in super::super) unsafe fn load(at: *const u32) -> u32 {
-        // SAFETY: By the caller.
+        // SAFETY: The caller keeps the contract above.
         let (word, offset) = unsafe { word(at.cast()) };
         get(load_acquire(word), offset)
     }
 
     pub(in super::super) unsafe fn store(at: *mut u32, value: u32) {
-        // SAFETY: By the caller.
+        // SAFETY: The caller keeps the contract above.
         unsafe { swap(at, value) };
     }
 
     pub(in super::super) unsafe fn swap(at: *mut u32, value: u32) -> u32 {
-        // SAFETY: By the caller.
+        // SAFETY: The caller keeps the contract above.
         let (Ok(before) | Err(before)) = unsafe { update(at, |_| Some(value)) };
         before
     }
 
     pub(in super::super) unsafe fn compare_exchange(at: *mut u32, current: u32, new: u32) -> Result<u32, u32> {
-        // SAFETY: By the caller.
+        // SAFETY: The caller keeps the contract above.
         unsafe { update(at, |before| (before == current).then_some(new)) }
     }
 
     pub(in super::super) unsafe fn fetch_add(at: *mut u32, value: u32) -> u32 {
-        // SAFETY: By the caller.
+        // SAFETY: The caller keeps the contract above.
         let (Ok(before) | Err(before)) = unsafe { update(at, |before| Some(before.wrapping_add(value))) };
         before
     }

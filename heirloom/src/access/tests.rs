@@ -1,15 +1,15 @@
-#![allow(clippy::cast_possible_truncation)] // The low byte is the pattern.
+#![allow(clippy::cast_possible_truncation)] // The patterns use the low byte.
 
-mod beside_the_fallback;
 #[cfg(heirloom_portable)]
 mod controls;
+mod fallback;
 mod threads;
 
 use std::thread;
 
 use super::*;
 
-/// Memory of this process that stands in for shared memory: whole words, since a page ends with one.
+/// Private memory in place of a mapping: whole words, since a page ends with one.
 struct Heap {
     words: Vec<u64>,
 }
@@ -19,24 +19,24 @@ impl Heap {
         Self { words: vec![0; words] }
     }
 
-    /// As few words as `bytes` fill, so that a sanitizer sees what goes past them.
+    /// Holds exactly `bytes`, rounded up to words, so that a sanitizer sees an access behind them.
     fn of(bytes: &[u8]) -> Self {
         let mut heap = Self::new(bytes.len().div_ceil(8));
         heap.share(bytes.len()).write_at(0, bytes).unwrap();
         heap
     }
 
-    /// The first `len` bytes as shared ones.
+    /// Returns the first `len` bytes as shared bytes.
     fn share(&mut self, len: usize) -> SharedBytes {
         assert!(len <= self.words.len() * 8);
         let start = NonNull::new(self.words.as_mut_ptr().cast()).unwrap();
-        // SAFETY: The words are aligned, and each test keeps them until it is done with what this returns.
+        // SAFETY: The words are aligned, and each test keeps them alive while it uses the result.
         unsafe { SharedBytes::new(start, len) }
     }
 }
 
 #[test]
-fn copies_of_every_length_and_offset_arrive_whole_and_touch_nothing_else() {
+fn copies_at_every_length_and_offset() {
     let mut heap = Heap::new(100);
     let shared = heap.share(800);
     let pattern: Vec<u8> = (0..800_u32).map(|at| (at % 251 + 1) as u8).collect();
@@ -57,7 +57,7 @@ fn copies_of_every_length_and_offset_arrive_whole_and_touch_nothing_else() {
 }
 
 #[test]
-fn what_passes_the_end_is_refused_and_changes_nothing() {
+fn out_of_bounds_copies_change_nothing() {
     let mut heap = Heap::new(2);
     let shared = heap.share(13);
     for (offset, len) in [(0, 14), (13, 1), (14, 0), (usize::MAX, 1), (usize::MAX, 2), (1, usize::MAX >> 1)] {
@@ -74,7 +74,7 @@ fn what_passes_the_end_is_refused_and_changes_nothing() {
 }
 
 #[test]
-fn numbers_are_refused_outside_and_between_their_multiples() {
+fn numbers_out_of_bounds_or_misaligned_are_errors() {
     let mut heap = Heap::new(2);
     let shared = heap.share(15);
     assert_eq!(shared.load_u64(8).unwrap_err().kind(), ErrorKind::OutOfBounds);
@@ -86,7 +86,7 @@ fn numbers_are_refused_outside_and_between_their_multiples() {
     assert!(shared.atomic_u64(0).is_ok() && shared.atomic_u32(8).is_ok());
 }
 
-/// The same steps for both sizes, beside the standard library's atomics as the reference.
+/// Compares both sizes with the standard library's atomics.
 macro_rules! like_the_standard_library {
     ($test:ident, $number:ident, $atomic:ident, $shared:ident) => {
         #[test]
@@ -128,7 +128,7 @@ like_the_standard_library!(numbers_of_32_bits_count_as_the_standard_librarys, u3
 like_the_standard_library!(numbers_of_64_bits_count_as_the_standard_librarys, u64, AtomicU64, atomic_u64);
 
 #[test]
-fn two_halves_of_a_word_can_be_counted_by_two_threads_while_a_third_copies() {
+fn counters_in_one_word_survive_concurrent_copies() {
     const ROUNDS: u32 = if cfg!(miri) { 100 } else { 100_000 };
     let mut heap = Heap::new(2);
     let shared = heap.share(16);
@@ -146,7 +146,7 @@ fn two_halves_of_a_word_can_be_counted_by_two_threads_while_a_third_copies() {
             shared.write_at(8, &round.to_ne_bytes()).unwrap();
             shared.read_at(0, &mut [0; 16]).unwrap();
         }
-        // A sanitizer sees these, and not what the scope itself waits by.
+        // A sanitizer sees these joins, and not how the scope itself waits.
         for thread in counting {
             thread.join().unwrap();
         }
@@ -155,7 +155,7 @@ fn two_halves_of_a_word_can_be_counted_by_two_threads_while_a_third_copies() {
 }
 
 #[test]
-fn what_a_store_released_an_acquiring_load_sees() {
+fn acquire_load_sees_writes_before_release_store() {
     const ROUNDS: u64 = if cfg!(miri) { 50 } else { 100_000 };
     let mut heap = Heap::new(20);
     let shared = heap.share(160);

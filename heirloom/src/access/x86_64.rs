@@ -1,8 +1,8 @@
-//! x86-64. Aligned loads and stores are whole and already acquire and release; a locked instruction is a full fence.
+//! x86-64: aligned loads and stores are atomic and have acquire and release ordering; a locked instruction is a full fence.
 
 use std::arch::asm;
 
-/// From here on the processor's own string copy is the fastest, in bytes.
+/// The length in bytes from which the processor's string copy is fastest.
 const STRING: usize = 2048;
 
 pub(super) use {copy as copy_in, copy as copy_out};
@@ -18,7 +18,7 @@ macro_rules! one {
     };
 }
 
-/// Moves the first and the last item of `$size` bytes, which meet or overlap in between.
+/// Moves the first and the last item of `$size` bytes, which together cover the length.
 macro_rules! both_ends {
     ($class:ident, $load:literal, $store:literal, $size:literal, $from:ident, $to:ident, $len:ident) => {{
         let last = $len - $size;
@@ -28,11 +28,11 @@ macro_rules! both_ends {
 }
 
 /// # Safety
-/// `len` bytes can be read at `from` and written at `to`, and one of the two is this process's own.
+/// `len` bytes can be read at `from` and written at `to`, and one of the two is private memory.
 #[inline]
 pub(super) unsafe fn copy(from: *const u8, to: *mut u8, len: usize) {
-    // SAFETY: Each branch touches only the `len` bytes at both sides, which the caller vouches for. SSE2 is part of
-    // x86-64, and the direction flag is clear wherever Rust code runs.
+    // SAFETY: Each branch accesses only the `len` bytes of each side, which the caller guarantees. SSE2 is part of x86-64,
+    // and the direction flag is clear in Rust code.
     unsafe {
         match len {
             0 => {}
@@ -99,15 +99,15 @@ pub(super) unsafe fn copy(from: *const u8, to: *mut u8, len: usize) {
 
 macro_rules! number {
     ($number:ident, $size:literal, $register:literal) => {
-        /// Each function's `# Safety`: the address is aligned to the number's size and can be read, and written by those
-        /// that write.
+        /// Each function's `# Safety`: the address is aligned to the number's size and the memory is readable, and writable for
+        /// the functions that write.
         pub(super) mod $number {
             use std::arch::asm;
 
             #[inline]
             pub(in super::super) unsafe fn load(at: *const $number) -> $number {
                 let value;
-                // SAFETY: By the caller.
+                // SAFETY: The caller keeps the contract above.
                 unsafe {
                     asm!(
                         concat!("mov {value", $register, "}, ", $size, " ptr [{at}]"),
@@ -120,7 +120,7 @@ macro_rules! number {
 
             #[inline]
             pub(in super::super) unsafe fn store(at: *mut $number, value: $number) {
-                // SAFETY: By the caller.
+                // SAFETY: The caller keeps the contract above.
                 unsafe {
                     asm!(
                         concat!("mov ", $size, " ptr [{at}], {value", $register, "}"),
@@ -133,7 +133,7 @@ macro_rules! number {
             #[inline]
             pub(in super::super) unsafe fn swap(at: *mut $number, value: $number) -> $number {
                 let before;
-                // SAFETY: By the caller.
+                // SAFETY: The caller keeps the contract above.
                 unsafe {
                     asm!(
                         concat!("xchg ", $size, " ptr [{at}], {value", $register, "}"),
@@ -151,7 +151,7 @@ macro_rules! number {
                 new: $number,
             ) -> Result<$number, $number> {
                 let before: $number;
-                // SAFETY: By the caller.
+                // SAFETY: The caller keeps the contract above.
                 unsafe {
                     asm!(
                         concat!("lock cmpxchg ", $size, " ptr [{at}], {new", $register, "}"),
@@ -165,7 +165,7 @@ macro_rules! number {
             #[inline]
             pub(in super::super) unsafe fn fetch_add(at: *mut $number, value: $number) -> $number {
                 let before;
-                // SAFETY: By the caller.
+                // SAFETY: The caller keeps the contract above.
                 unsafe {
                     asm!(
                         concat!("lock xadd ", $size, " ptr [{at}], {value", $register, "}"),

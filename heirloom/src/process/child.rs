@@ -114,7 +114,9 @@ impl Child {
         let (kind, why) = match self.state {
             State::Waitable => return Ok(()),
             State::Ended(_) => (ErrorKind::InvalidInput, "it was waited for already"),
-            State::Lost => (ErrorKind::System, "other code waited for it, so its process id may belong to another process"),
+            State::Lost => {
+                (ErrorKind::System, "other code waited for it, so its process id may belong to another process")
+            }
         };
         Err(Error::new(kind, format!("cannot {tried} process {}: {why}", self.id())))
     }

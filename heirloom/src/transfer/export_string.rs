@@ -93,7 +93,7 @@ mod tests {
     };
 
     #[test]
-    fn a_string_survives_the_way_there_and_back() {
+    fn strings_round_trip() {
         for kind in [RegionKind::Writable, RegionKind::Unsealed, RegionKind::ReadOnly, RegionKind::Frozen] {
             let string = ExportString { kind, ..LARGEST };
             assert_eq!(string.to_string().parse::<ExportString>().unwrap(), string);
@@ -103,12 +103,12 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_string_fits_128_bytes_with_its_nul() {
+    fn longest_string_fits_128_bytes() {
         assert!(LARGEST.to_string().len() < 128);
     }
 
     #[test]
-    fn nothing_but_the_one_spelling_is_accepted() {
+    fn accepts_only_canonical_spelling() {
         let good = "5:1:1:writable:4096:1:42";
         assert!(good.parse::<ExportString>().is_ok());
         for bad in [
@@ -149,7 +149,7 @@ mod tests {
         }
     }
 
-    /// Any string of the format, and some that only look like it.
+    /// Export strings, and strings that almost are.
     fn strings() -> impl Strategy<Value = String> {
         let number = prop_oneof![any::<u64>().prop_map(|number| number.to_string()), "[+-]?0?[0-9]{1,20}"];
         let protection = prop_oneof!["[012]", "[0-9]?"];
@@ -167,7 +167,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(1000))]
 
         #[test]
-        fn what_is_accepted_is_spelled_as_it_would_be_written(string in prop_oneof![strings(), any::<String>()]) {
+        fn accepted_strings_are_canonical(string in prop_oneof![strings(), any::<String>()]) {
             match string.parse::<ExportString>() {
                 Ok(parsed) => prop_assert_eq!(parsed.to_string(), string),
                 Err(error) => prop_assert_eq!(error.kind(), ErrorKind::Malformed),
@@ -175,7 +175,7 @@ mod tests {
         }
 
         #[test]
-        fn whatever_is_exported_is_read_back(
+        fn exported_strings_parse(
             number in 0..=i32::MAX,
             kind in prop::sample::select(vec![RegionKind::Writable, RegionKind::Unsealed, RegionKind::ReadOnly, RegionKind::Frozen]),
             copy_on_write: bool,

@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn any_name_survives_the_way_there_and_back() {
+    fn names_round_trip() {
         let names = ["a", "=", ",", ":", "%", "%41", " ", "\n", "🦀", "ключ", "a=b,c:d%e", "~-._", "\u{1}"];
         let mut variable = Variable::default();
         for (name, number) in names.iter().zip(5..) {
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_in_use_is_refused() {
+    fn name_in_use_is_an_error() {
         let mut variable = Variable::default();
         variable.push("a=b", string(5)).unwrap();
         let error = variable.push("a=b", string(6)).unwrap_err();
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_variable_refuses_a_pair_and_stays_as_it_was() {
+    fn full_variable_is_unchanged() {
         let mut variable = Variable::default();
         let mut number = 3;
         let error = loop {
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_well_formed_is_found_beside_what_is_not() {
+    fn malformed_variable_keeps_valid_entries() {
         let good = "a=5:0:1:frozen:7:1:2";
         for bad in [
             "x",
@@ -209,8 +209,8 @@ mod tests {
         assert!(pairs.is_empty() && bad.is_none());
     }
 
-    /// A pair as it should be, or cut, bent and repeated.
-    fn pairs_and_others() -> impl Strategy<Value = String> {
+    /// Well-formed pairs, and truncated, altered and repeated ones.
+    fn good_and_bad_pairs() -> impl Strategy<Value = String> {
         let good = any::<String>().prop_map(|name| encode(&name));
         let name = prop_oneof![good, "[ab]", "(%[0-9A-Fa-f]{0,2}|[a-z]|é){0,4}"];
         let string = prop_oneof![4 => Just("5:0:1:frozen:7:1:2"), 1 => Just("5:0:1:fro"), 1 => Just("")];
@@ -222,8 +222,8 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(500))]
 
         #[test]
-        fn every_pair_is_read_as_it_was_written_or_is_an_error(
-            written in prop::collection::vec(pairs_and_others(), 1..6),
+        fn pairs_parse_as_written_or_fail(
+            written in prop::collection::vec(good_and_bad_pairs(), 1..6),
         ) {
             let value = written.join(",");
             let (read, error) = parse(&value);
@@ -240,13 +240,13 @@ mod tests {
         }
 
         #[test]
-        fn what_nobody_wrote_is_read_without_a_panic(value: String) {
+        fn arbitrary_values_never_panic(value: String) {
             let (read, error) = parse(&value);
             prop_assert!(error.is_some() || !read.is_empty() || value.is_empty());
         }
 
         #[test]
-        fn whatever_names_are_pushed_come_back(names in prop::collection::hash_set("[^\\x00]{1,60}", 0..6)) {
+        fn pushed_names_parse(names in prop::collection::hash_set("[^\\x00]{1,60}", 0..6)) {
             let mut variable = Variable::default();
             for (name, number) in names.iter().zip(5..) {
                 variable.push(name, string(number)).unwrap();

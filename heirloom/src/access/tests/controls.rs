@@ -1,4 +1,4 @@
-//! What a sanitizer has to report, or it saw nothing of the others either. Only `.ci/sanitize` runs these.
+//! Positive controls: errors that a sanitizer must report. Only `.ci/sanitize` runs them.
 
 use super::*;
 
@@ -7,7 +7,7 @@ use super::*;
 fn control_an_access_outside() {
     let mut heap = Heap::new(2);
     let start = heap.share(16).start();
-    // SAFETY: None: there are 16 bytes, and that is what the sanitizer has to see.
+    // SAFETY: Deliberately unsound: there are 16 bytes, and the sanitizer must report the access.
     let shared = unsafe { SharedBytes::new(start, 24) };
     shared.read_at(16, &mut [0; 8]).unwrap();
 }
@@ -19,7 +19,7 @@ fn control_a_race() {
     let shared = heap.share(16);
     thread::scope(|scope| {
         let sound = scope.spawn(|| shared.write_at(0, &[1; 8]).unwrap());
-        // SAFETY: None: the other thread writes the same byte, and that is what the sanitizer has to see.
+        // SAFETY: Deliberately unsound: another thread writes the same byte, and the sanitizer must report the race.
         let unsound = scope.spawn(|| unsafe { shared.as_mut_ptr().write_volatile(2) });
         sound.join().unwrap();
         unsound.join().unwrap();

@@ -1,4 +1,4 @@
-//! Threads that use the same bytes at once. A sanitizer that watches finds no race and no access outside.
+//! Threads that access the same bytes at once, in which a sanitizer must find no error.
 
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
@@ -7,7 +7,7 @@ use super::*;
 const THREADS: usize = 4;
 const ROUNDS: u32 = if cfg!(miri) { 50 } else { 20_000 };
 
-/// Numbers that are the same in every run (xorshift).
+/// A xorshift generator with a fixed seed.
 struct Random(u64);
 
 impl Random {
@@ -23,14 +23,14 @@ impl Random {
     }
 }
 
-/// Runs `each(number of the thread, random numbers)` in every thread.
+/// Runs `each(thread, random numbers)` in several threads at once.
 fn at_once(each: impl Fn(usize, &mut Random) + Sync) {
     let ready = AtomicUsize::new(0);
     thread::scope(|scope| {
         let (each, ready) = (&each, &ready);
         let threads = std::array::from_fn::<_, THREADS, _>(|number| {
             scope.spawn(move || {
-                // Else the first could be done before the last begins.
+                // Without the barrier the first thread could end before the last starts.
                 ready.fetch_add(1, SeqCst);
                 while ready.load(SeqCst) < THREADS {
                     thread::yield_now();
@@ -38,7 +38,7 @@ fn at_once(each: impl Fn(usize, &mut Random) + Sync) {
                 each(number, &mut Random::new(number));
             })
         });
-        // A sanitizer sees these, and not what the scope itself waits by.
+        // A sanitizer sees these joins, and not how the scope itself waits.
         for thread in threads {
             thread.join().unwrap();
         }
@@ -46,7 +46,7 @@ fn at_once(each: impl Fn(usize, &mut Random) + Sync) {
 }
 
 #[test]
-fn threads_that_copy_and_exchange_the_same_bytes_find_only_what_one_of_them_wrote() {
+fn threads_read_only_written_values() {
     const LEN: usize = 600;
     let mut heap = Heap::new(LEN / 8);
     let shared = heap.share(LEN);
@@ -56,7 +56,7 @@ fn threads_that_copy_and_exchange_the_same_bytes_find_only_what_one_of_them_wrot
         let (short, long) = (u32::from_ne_bytes([mine; 4]), u64::from_ne_bytes([mine; 8]));
         let reader: &ReadOnlyBytes = &shared;
         for _ in 0..ROUNDS {
-            // Most of them small and at the start, where the threads meet.
+            // Mostly short and at the start, so that the threads meet.
             let most = if random.below(20) == 0 { LEN } else { 40 };
             let offset = random.below(most);
             let len = random.below(most - offset + 1);
@@ -83,7 +83,7 @@ fn threads_that_copy_and_exchange_the_same_bytes_find_only_what_one_of_them_wrot
 }
 
 #[test]
-fn what_several_threads_add_at_full_speed_adds_up() {
+fn concurrent_additions_add_up() {
     let mut heap = Heap::new(2);
     let shared = heap.share(16);
     at_once(|_, _| {
@@ -97,8 +97,8 @@ fn what_several_threads_add_at_full_speed_adds_up() {
 }
 
 #[test]
-fn counters_between_bytes_that_others_copy_lose_nothing() {
-    // A word with a 32-bit counter and loose bytes, a word that is a counter, and loose bytes.
+fn counters_among_copied_bytes_lose_nothing() {
+    // A word with a 32-bit counter and copied bytes, a word that is a 64-bit counter, and copied bytes.
     let mut heap = Heap::new(4);
     let shared = heap.share(32);
     at_once(|number, random| {
@@ -120,7 +120,7 @@ fn counters_between_bytes_that_others_copy_lose_nothing() {
 }
 
 #[test]
-fn a_number_is_never_seen_half_written() {
+fn numbers_are_never_torn() {
     let mut heap = Heap::new(2);
     let shared = heap.share(16);
     shared.atomic_u64(0).unwrap().store(u64::from(u32::MAX));
@@ -138,7 +138,7 @@ fn a_number_is_never_seen_half_written() {
             let seen = if half % 2 == 0 { short.swap(narrow) } else { short.load() };
             assert_eq!((seen >> 16) as u16, !(seen as u16), "{seen:x}");
             short.store(narrow);
-            // The same word as the 32-bit number.
+            // The 32-bit number is in the same word.
             shared.write_at(12, &narrow.to_ne_bytes()).unwrap();
         }
     });

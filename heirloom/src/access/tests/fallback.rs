@@ -1,16 +1,16 @@
-//! The same operation on equal bytes: by what this machine uses, by the fallback, and by plain slices as the reference.
+//! Runs each operation on equal bytes three times: by this processor's code, by the fallback, and on plain slices.
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed};
 
 use super::*;
 
-/// Bytes that can be told apart, also from what a buffer holds before.
+/// Returns bytes that differ from each other and from a fresh buffer's.
 fn pattern(len: usize) -> Vec<u8> {
     (0..len).map(|at| (at % 251 + 1) as u8).collect()
 }
 
-/// Three times the same bytes.
+/// Three copies of the same bytes.
 struct Three {
     ours: Heap,
     fallback: Heap,
@@ -38,12 +38,12 @@ impl Three {
         assert_eq!(self.fallback.words, words);
     }
 
-    /// `skew` moves this process's side off its alignment.
+    /// `skew` moves the private side off its alignment.
     fn write(&mut self, offset: usize, bytes: &[u8], skew: usize) {
         let from = [&vec![7; skew], bytes].concat();
         let from = &from[skew..];
         self.ours().write_at(offset, from).unwrap();
-        // SAFETY: The slice above found as many bytes there.
+        // SAFETY: Slicing the reference above checked the range.
         unsafe { portable::copy_in(from.as_ptr(), self.fallback(offset), from.len()) };
         self.plain[offset..offset + bytes.len()].copy_from_slice(bytes);
     }
@@ -54,22 +54,22 @@ impl Three {
         let (mut ours, mut fallback) = (vec![7; wanted.len()], vec![7; wanted.len()]);
         self.ours().read_at(offset, &mut ours[skew..skew + len]).unwrap();
         let into = &mut fallback[skew..skew + len];
-        // SAFETY: The slice above found as many bytes there.
+        // SAFETY: Slicing the reference above checked the range.
         unsafe { portable::copy_out(self.fallback(offset), into.as_mut_ptr(), into.len()) };
         assert_eq!(ours, wanted, "{len} bytes at {offset}");
         assert_eq!(fallback, wanted, "{len} bytes at {offset}");
     }
 }
 
-/// What can be done to a number.
+/// An operation on a number.
 #[derive(Clone, Copy, Debug)]
 enum Operation<T> {
     Load,
     Store(T),
     Swap(T),
-    /// What is there for something new.
+    /// With the current value expected.
     Exchange(T),
-    /// What may not be there for something new.
+    /// With an arbitrary value expected.
     CompareExchange(T, T),
     Add(T),
     Sub(T),
@@ -109,12 +109,12 @@ macro_rules! number {
                 let bytes = self.ours();
                 let ours = bytes.$shared(offset).unwrap();
                 let at: *mut $number = self.fallback(offset).cast();
-                // SAFETY: The fallback's bytes are as many and as aligned as those that `$shared` just checked.
+                // SAFETY: The fallback's buffer has the size and alignment that `$shared` just checked.
                 let exchange = |current, new| unsafe { portable::$number::compare_exchange(at, current, new) };
                 // SAFETY: As above.
                 let add = |value| unsafe { portable::$number::fetch_add(at, value) };
                 let update = |after: $number| exchange(before, after).unwrap();
-                // What was there, by ours and by the fallback, and what is there now.
+                // The previous values from both, and the new value.
                 let (ours, fallback, after) = match operation {
                     // SAFETY: As above.
                     Operation::Load => (ours.load(), unsafe { portable::$number::load(at) }, before),
@@ -157,12 +157,12 @@ number!(u32, atomic_u32);
 number!(u64, atomic_u64);
 
 #[test]
-fn copies_are_the_fallbacks_at_every_length_and_alignment_of_both_sides() {
+fn copies_equal_fallback_at_every_alignment() {
     let (lengths, alignments) = if cfg!(miri) { (0..=33, 0..3) } else { (0..=81, 0..17) };
     for len in lengths.chain((509..=530).filter(|_| !cfg!(miri))) {
         let bytes = pattern(len);
         for offset in alignments.clone() {
-            // Nothing of the heap comes after the last byte, and its word is filled up.
+            // The buffer ends with the word of the last byte.
             let mut three = Three::new(vec![0xee; offset + len]);
             for skew in alignments.clone() {
                 three.write(offset, &bytes, skew);
@@ -177,7 +177,7 @@ fn copies_are_the_fallbacks_at_every_length_and_alignment_of_both_sides() {
 }
 
 #[test]
-fn numbers_are_the_fallbacks_at_the_edges_of_their_values() {
+fn numbers_equal_fallback_at_edge_values() {
     let edges = [0, 1, 2, 0x7f, 0x80, 0xff, 0x7fff_ffff, 0x8000_0000, 0xffff_ffff];
     let edges = edges.map(|low: u64| [low, low << 32, low << 32 | 0x1234_5678, !low]).concat();
     let mut three = Three::new(vec![0xee; 24]);
@@ -201,7 +201,7 @@ fn numbers_are_the_fallbacks_at_the_edges_of_their_values() {
 
 #[cfg(feature = "zerocopy")]
 #[test]
-fn values_are_the_fallbacks_at_every_alignment() {
+fn values_equal_fallback_at_every_alignment() {
     fn value<T>(value: &T)
     where
         T: zerocopy::FromBytes + zerocopy::IntoBytes + zerocopy::Immutable + PartialEq + std::fmt::Debug,
@@ -209,7 +209,7 @@ fn values_are_the_fallbacks_at_every_alignment() {
         for offset in 0..17 {
             let mut three = Three::new(vec![0xee; offset + size_of::<T>()]);
             three.ours().write_value(offset, value).unwrap();
-            // SAFETY: As many bytes are there.
+            // SAFETY: The buffer holds a `T` at the offset.
             unsafe { portable::copy_in(value.as_bytes().as_ptr(), three.fallback(offset), size_of::<T>()) };
             three.plain[offset..].copy_from_slice(value.as_bytes());
             three.assert_equal();
@@ -268,7 +268,7 @@ proptest! {
     })]
 
     #[test]
-    fn any_sequence_of_operations_leaves_what_the_fallback_leaves(steps in prop::collection::vec(step(), 1..60)) {
+    fn random_operations_equal_fallback(steps in prop::collection::vec(step(), 1..60)) {
         let mut three = Three::new(pattern(LEN));
         for step in steps {
             match step {
@@ -282,7 +282,7 @@ proptest! {
     }
 }
 
-/// Pages between two that nobody may touch.
+/// Pages between two guard pages.
 #[cfg(all(unix, not(miri)))]
 struct Fenced {
     start: *mut u8,
@@ -294,7 +294,7 @@ impl Fenced {
 
     fn new() -> Self {
         use rustix::mm::{MapFlags, MprotectFlags, ProtFlags, mmap_anonymous, mprotect};
-        // SAFETY: New memory, and part of it.
+        // SAFETY: The mapping is new, and the protected parts are within it.
         unsafe {
             let all =
                 mmap_anonymous(std::ptr::null_mut(), 3 * Self::LEN, ProtFlags::empty(), MapFlags::PRIVATE).unwrap();
@@ -308,19 +308,19 @@ impl Fenced {
 #[cfg(all(unix, not(miri)))]
 impl Drop for Fenced {
     fn drop(&mut self) {
-        // SAFETY: The memory is this object's.
+        // SAFETY: This object owns the mapping.
         unsafe { rustix::mm::munmap(self.start.sub(Self::LEN).cast(), 3 * Self::LEN).unwrap() };
     }
 }
 
-/// A touch of a fence would end the process.
+/// An access to a guard page kills the process.
 #[cfg(all(unix, not(miri)))]
 #[test]
-fn a_copy_at_the_first_or_last_byte_touches_none_beyond_on_either_side() {
+fn copies_stay_between_guard_pages() {
     let (theirs, own) = (Fenced::new(), Fenced::new());
-    // SAFETY: Whole pages, which live until the end of the test.
+    // SAFETY: The pages live until the end of the test.
     let shared = unsafe { SharedBytes::new(NonNull::new(theirs.start).unwrap(), Fenced::LEN) };
-    // SAFETY: As above; nothing else uses them.
+    // SAFETY: As above, and nothing else accesses them.
     let own = unsafe { slice::from_raw_parts_mut(own.start, Fenced::LEN) };
     for len in (0..=81).chain(509..=530) {
         for (at, skew) in
