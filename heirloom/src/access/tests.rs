@@ -124,8 +124,8 @@ macro_rules! like_the_standard_library {
     };
 }
 
-like_the_standard_library!(numbers_of_32_bits_count_as_the_standard_librarys, u32, AtomicU32, atomic_u32);
-like_the_standard_library!(numbers_of_64_bits_count_as_the_standard_librarys, u64, AtomicU64, atomic_u64);
+like_the_standard_library!(u32_operations_equal_std, u32, AtomicU32, atomic_u32);
+like_the_standard_library!(u64_operations_equal_std, u64, AtomicU64, atomic_u64);
 
 #[test]
 fn counters_in_one_word_survive_concurrent_copies() {

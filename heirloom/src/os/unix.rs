@@ -1,7 +1,7 @@
 //! Extensions for Unix: descriptors, `fork` and `exec`, process groups and signals.
 
 use std::net::TcpStream;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 
 use self::sealed::Sealed;
@@ -164,35 +164,31 @@ impl AsFd for RegionInner {
     }
 }
 
-impl AsFd for Region {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
-    }
+macro_rules! descriptor {
+    ($($(#[$doc:meta])* $owner:ty: $descriptor:expr;)*) => {$(
+        $(#[$doc])*
+        impl AsFd for $owner {
+            fn as_fd(&self) -> BorrowedFd<'_> {
+                let descriptor: fn(&Self) -> BorrowedFd<'_> = $descriptor;
+                descriptor(self)
+            }
+        }
+
+        impl AsRawFd for $owner {
+            fn as_raw_fd(&self) -> RawFd {
+                self.as_fd().as_raw_fd()
+            }
+        }
+    )*};
 }
 
-impl AsFd for ReadOnlyRegion {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
-    }
-}
-
-impl AsFd for AnyRegion {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.inner().as_fd()
-    }
-}
-
-impl AsFd for FrozenRegion {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
-    }
-}
-
-/// Borrows the descriptor that the child must inherit under the same number.
-impl AsFd for ExportedRegion {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.memory.as_fd()
-    }
+descriptor! {
+    Region: |region| region.0.as_fd();
+    ReadOnlyRegion: |region| region.0.as_fd();
+    FrozenRegion: |region| region.0.as_fd();
+    AnyRegion: |region| region.inner().as_fd();
+    /// Borrows the descriptor that the child must inherit under the same number.
+    ExportedRegion: |exported| exported.memory.as_fd();
 }
 
 impl From<TcpStream> for Stdio {
