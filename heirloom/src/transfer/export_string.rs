@@ -135,7 +135,7 @@ mod tests {
             "5:1:1::4096:1:42",
             "5:1:1:frozen:4096:1:42",
             "5:3:1:frozen:4096:1:42",
-            "5:2:1:published:4096:1:42",
+            "5:2:1:read-only:4096:1:42",
             "5:1:1:writable:-1:1:42",
             "5:1:1:writable:0x10:1:42",
             "5:1:1:writable:18446744073709551616:1:42",
@@ -154,7 +154,7 @@ mod tests {
         let number = prop_oneof![any::<u64>().prop_map(|number| number.to_string()), "[+-]?0?[0-9]{1,20}"];
         let protection = prop_oneof!["[012]", "[0-9]?"];
         let version = prop_oneof![4 => Just("1"), 1 => Just("2")];
-        let kind = prop_oneof![4 => "writable|unsealed|published|frozen", 1 => "[a-z]*"];
+        let kind = prop_oneof![4 => "writable|unsealed|read-only|frozen", 1 => "[a-z]*"];
         let descriptor = prop_oneof![(0..i32::MAX).prop_map(|number| number.to_string()), "[+-]?0?[0-9]{1,11}"];
         (descriptor, protection, version, kind, number.clone(), number.clone(), number).prop_map(
             |(number, protection, version, kind, size, device, inode)| {
