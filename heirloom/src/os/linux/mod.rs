@@ -1,7 +1,10 @@
 //! What only Linux has.
 
+mod regions;
+
 use std::os::fd::OwnedFd;
 
+pub use self::regions::{Census, Holder, RegionInfo, regions};
 use super::unix::sealed::Sealed;
 use crate::{Child, Error, Result, sys};
 
