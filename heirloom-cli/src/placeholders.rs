@@ -8,17 +8,17 @@ use std::ffi::{OsStr, OsString};
 pub fn fill_in(argument: &OsStr, values: &[(String, String)]) -> OsString {
     let mut rest = argument.as_encoded_bytes();
     let mut filled = Vec::with_capacity(rest.len());
-    while let Some((first, behind)) = rest.split_first() {
+    while let Some((first, after)) = rest.split_first() {
         let found = values.iter().find_map(|(name, value)| {
-            let behind = behind.strip_prefix(name.as_bytes())?.strip_prefix(b"}")?;
-            (*first == b'{').then_some((value, behind))
+            let after = after.strip_prefix(name.as_bytes())?.strip_prefix(b"}")?;
+            (*first == b'{').then_some((value, after))
         });
-        rest = if let Some((value, behind)) = found {
+        rest = if let Some((value, after)) = found {
             filled.extend_from_slice(value.as_bytes());
-            behind
+            after
         } else {
             filled.push(*first);
-            behind
+            after
         };
     }
     // SAFETY: These are the bytes of an `OsStr`, in which substrings from one ASCII brace to another were replaced by

@@ -69,7 +69,7 @@ pub fn become_program(command: &mut Command) -> Result<ExitCode, Failure> {
     Err(command.exec().into())
 }
 
-/// Waits for workers, and forwards signals to them meanwhile.
+/// Waits for workers, and forwards signals to them.
 pub struct Waiting(Signals);
 
 impl Waiting {

@@ -80,7 +80,7 @@ pub fn in_own_group(child: u32) -> bool {
 /// Forwards a signal to a child that was not waited for.
 pub fn forward(signal: Signal, child: u32) {
     if let Ok(child) = i32::try_from(child) {
-        // This fails if the child ended meanwhile or runs as another user by now, where nothing is left to do.
+        // This fails if the child has ended or now runs as another user; neither is an error of the command.
         let _ = kill(Pid::from_raw(child), signal);
     }
 }

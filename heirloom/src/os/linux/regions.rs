@@ -12,11 +12,11 @@ use crate::object::kind_of;
 use crate::sys::{self, Identity};
 use crate::{Error, RegionKind, Result};
 
-/// Lists the regions that [`regions`] found.
+/// Holds what [`regions`] found.
 ///
 /// ```
 /// let census = heirloom::os::linux::regions()?;
-/// println!("{} regions; {} processes not examined", census.regions.len(), census.hidden_processes);
+/// println!("{} regions, {} processes not examined", census.regions.len(), census.hidden_processes);
 /// # Ok::<(), heirloom::Error>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -93,8 +93,8 @@ pub struct Holder {
 
 /// Finds all regions in the descriptors and mappings of the processes that this one may examine.
 ///
-/// These are its own user's processes, for root all, of the PID namespace of `/proc`; processes that called
-/// [`set_undumpable`](super::set_undumpable) only show themselves to root. A process that starts or ends meanwhile may
+/// It may examine the processes of its user, except those that called [`set_undumpable`](super::set_undumpable); root may
+/// examine all. Only processes in the PID namespace of `/proc` are found, and one that starts or ends during the call may
 /// be missing. See [proc_pid_fd(5)](https://man7.org/linux/man-pages/man5/proc_pid_fd.5.html) and
 /// [proc_pid_maps(5)](https://man7.org/linux/man-pages/man5/proc_pid_maps.5.html).
 ///
