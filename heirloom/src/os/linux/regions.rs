@@ -93,9 +93,9 @@ pub struct Holder {
 
 /// Finds all regions in the descriptors and mappings of the processes that this one may examine.
 ///
-/// It may examine the processes of its user, except those that called [`set_undumpable`](super::set_undumpable); root may
-/// examine all. Only processes in the PID namespace of `/proc` are found, and one that starts or ends during the call may
-/// be missing. See [proc_pid_fd(5)](https://man7.org/linux/man-pages/man5/proc_pid_fd.5.html) and
+/// It may examine the processes of its user, except those that called [`set_undumpable`](super::set_undumpable); root
+/// may examine all. Only processes in the PID namespace of `/proc` are found, and one that starts or ends during the
+/// call may be missing. See [proc_pid_fd(5)](https://man7.org/linux/man-pages/man5/proc_pid_fd.5.html) and
 /// [proc_pid_maps(5)](https://man7.org/linux/man-pages/man5/proc_pid_maps.5.html).
 ///
 /// A region is recognized by its name in `/proc`, which any program can give to memory of its own: use the result for
@@ -179,8 +179,8 @@ impl Found {
     }
 }
 
-/// Returns the debugging name of the region that the kernel lists as `file`: an outer `None` for any other file, an inner
-/// one for a region without a name.
+/// Returns the debugging name of the region that the kernel lists as `file`. The outer `None` is another file, the
+/// inner one a region without a name.
 #[allow(clippy::option_option)]
 fn region_name(file: &[u8]) -> Option<Option<String>> {
     let name = file.strip_suffix(b" (deleted)").unwrap_or(file).strip_prefix(b"/memfd:heirloom")?;
@@ -190,8 +190,8 @@ fn region_name(file: &[u8]) -> Option<Option<String>> {
     }
 }
 
-/// Returns the region that a line of `/proc/PID/maps` shows, by its fields: addresses, permissions, offset, device, inode,
-/// and the file after spaces, with newlines written as `\012`. See `proc_pid_maps(5)`.
+/// Returns the region that a line of `/proc/PID/maps` shows. Its fields are addresses, permissions, offset, device,
+/// inode and, after spaces, the file, with newlines written as `\012`. See `proc_pid_maps(5)`.
 #[allow(clippy::option_option)]
 fn mapped_region(line: &[u8]) -> Option<(Key, Option<String>)> {
     let file = line.iter().position(|byte| *byte == b'/')?;
