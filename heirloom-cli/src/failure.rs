@@ -1,4 +1,4 @@
-//! How this command fails: one line, and a code that `env` would use.
+//! Failures of the command: a message of one line, and the exit code that `env` would use.
 
 use std::fmt::Display;
 use std::io::{self, Write};
@@ -6,11 +6,13 @@ use std::process::ExitCode;
 
 use heirloom::ErrorKind;
 
-/// Its own failures, usage included.
+use crate::sys;
+
+/// The command itself failed, or its usage is wrong.
 const OWN: u8 = 125;
-/// The program can't be run.
+/// The program exists, but cannot be run.
 const NOT_RUNNABLE: u8 = 126;
-/// The program isn't there.
+/// The program does not exist.
 const NOT_FOUND: u8 = 127;
 
 pub struct Failure {
@@ -24,9 +26,9 @@ impl Failure {
     }
 
     pub fn report(self) -> ExitCode {
-        // One line, whatever a file or a region is called.
+        // The name of a file or region may contain newlines.
         let line = printable(&self.message);
-        // Where even that can't be told, the code still can.
+        // If standard error cannot be written, the exit code still reports the failure.
         let _ = writeln!(io::stderr(), "heirloom: {line}");
         ExitCode::from(self.code)
     }
@@ -39,11 +41,11 @@ impl From<heirloom::Error> for Failure {
             ErrorKind::ProgramNotRunnable => NOT_RUNNABLE,
             _ => OWN,
         };
-        Self { message: error.to_string(), code }
+        Self { message: sys::message(&error), code }
     }
 }
 
-/// A text as a terminal may be shown it: what controls it, or turns its direction, is escaped.
+/// Escapes the characters that would control a terminal or change the direction of its text.
 pub fn printable(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for character in text.chars() {

@@ -1,4 +1,4 @@
-//! `list`: what this process inherited.
+//! `list`: the regions that this process inherited.
 
 use std::process::ExitCode;
 
@@ -14,7 +14,7 @@ struct Row {
     name: String,
     kind: &'static str,
     size: u64,
-    /// Why it can't be had, if it can't.
+    /// Why the region is unusable, if it is.
     missing: Option<String>,
 }
 

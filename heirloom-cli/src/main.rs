@@ -1,4 +1,4 @@
-//! The command `heirloom`: nameless shared memory for any program, in any language.
+//! The command `heirloom`, which runs programs in any language with private, unnamed shared memory.
 
 mod failure;
 mod list;

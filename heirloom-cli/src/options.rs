@@ -1,4 +1,4 @@
-//! What the command can be told.
+//! The command line.
 
 #![allow(unsafe_code)]
 
@@ -14,7 +14,7 @@ use crate::failure::Failure;
 use crate::standard;
 use crate::sys::PLACEHOLDERS;
 
-/// Memory without a name that only the programs get which you start with it.
+/// Run programs with private, unnamed shared memory.
 #[derive(Parser)]
 #[command(name = "heirloom", version, max_term_width = 100)]
 struct Options {
@@ -24,15 +24,15 @@ struct Options {
 
 #[derive(Subcommand)]
 pub enum Task {
-    /// Start a program, or several, over the same memory, and wait.
+    /// Run one or more workers that share regions, and wait for them.
     #[command(after_help = PLACEHOLDERS)]
     Run(Run),
-    /// Become a program that has the memory.
+    /// Replace this process with a program that inherits regions.
     #[command(after_help = PLACEHOLDERS)]
     Exec(Exec),
-    /// List every region that you may see, and who holds it.
+    /// List the regions of all processes that you may inspect, and their holders.
     Ps(Format),
-    /// List what this process inherited: for use in a child.
+    /// List the regions that this process inherited, for use in a child.
     List(Format),
 }
 
@@ -40,10 +40,10 @@ pub enum Task {
 pub struct Run {
     #[command(flatten)]
     pub regions: Regions,
-    /// Save what a region holds after all workers ended well: to a file, or with - to standard output.
+    /// Save a region to a file, or to standard output with -, after all workers succeeded.
     #[arg(long, value_name = "NAME=FILE|-", value_parser = place())]
     pub save: Vec<Assignment<Place>>,
-    /// How many workers to start, all over the same memory; several have no standard input.
+    /// Number of workers that share the regions; two or more have an empty standard input.
     #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u32).range(1..))]
     pub jobs: u32,
     #[command(flatten)]
@@ -60,16 +60,16 @@ pub struct Exec {
 
 #[derive(Args)]
 pub struct Regions {
-    /// Memory that nobody can change, with what a file holds, or with - standard input.
+    /// Create a region that no process can change, filled from a file, or from standard input with -.
     #[arg(long, value_name = "NAME=FILE|-", value_parser = place())]
     pub frozen: Vec<Assignment<Place>>,
-    /// Memory that every worker reads and writes, zeroed; a size in bytes, or with K, M, G or T (powers of 1024).
+    /// Create a zeroed region that workers can write; SIZE in bytes, or with suffix K, M, G or T (powers of 1024).
     #[arg(long, value_name = "NAME=SIZE")]
     pub shared: Vec<Assignment<Size>>,
 }
 
 impl Regions {
-    /// The names of them all.
+    /// Returns the names of all regions.
     pub fn names(&self) -> impl Iterator<Item = &String> {
         self.frozen.iter().map(|frozen| &frozen.name).chain(self.shared.iter().map(|shared| &shared.name))
     }
@@ -77,17 +77,17 @@ impl Regions {
 
 #[derive(Args)]
 pub struct Program {
-    /// The program.
+    /// Program to run.
     #[arg(value_name = "PROGRAM", required = true)]
     pub program: OsString,
-    /// Its arguments.
+    /// Arguments of the program.
     #[arg(value_name = "ARG", trailing_var_arg = true, allow_hyphen_values = true)]
     pub args: Vec<OsString>,
 }
 
 #[derive(Args)]
 pub struct Format {
-    /// As JSON.
+    /// Print JSON.
     #[arg(long)]
     pub json: bool,
 }
@@ -99,14 +99,14 @@ pub struct Assignment<T> {
     pub value: T,
 }
 
-/// Where bytes come from, or go to.
+/// The source or destination of a region's bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {
     Standard,
     File(PathBuf),
 }
 
-/// Bytes.
+/// A size in bytes.
 #[derive(Clone, Copy, Debug)]
 pub struct Size(pub u64);
 
@@ -116,10 +116,10 @@ fn place() -> impl TypedValueParser<Value = Assignment<Place>> {
         let bytes = argument.as_encoded_bytes();
         let equals = bytes.iter().position(|byte| *byte == b'=').ok_or("expected NAME=FILE or NAME=-")?;
         let name = std::str::from_utf8(&bytes[..equals]).map_err(|_| "the name is not UTF-8")?;
-        // SAFETY: It was cut from such a string, behind a character of ASCII.
+        // SAFETY: These are the bytes of an `OsStr`, split after an ASCII character.
         let file = unsafe { OsStr::from_encoded_bytes_unchecked(&bytes[equals + 1..]) };
         let value = match file.to_str() {
-            Some("") => return Err("expected a file, or - behind the ="),
+            Some("") => return Err("expected a file or - after the ="),
             Some("-") => Place::Standard,
             _ => Place::File(file.into()),
         };
@@ -140,6 +140,7 @@ impl FromStr for Size {
     type Err = String;
 
     fn from_str(size: &str) -> Result<Self, String> {
+        let malformed = || format!("{size:?} is not a size: expected digits and an optional suffix K, M, G or T");
         let unit = size.find(|character: char| !character.is_ascii_digit()).unwrap_or(size.len());
         let (digits, unit) = size.split_at(unit);
         let shift = match unit {
@@ -148,15 +149,18 @@ impl FromStr for Size {
             "M" | "MiB" => 20,
             "G" | "GiB" => 30,
             "T" | "TiB" => 40,
-            _ => return Err(format!("{size:?} is no size: write digits, then nothing or one of K, M, G, T")),
+            _ => return Err(malformed()),
         };
-        let number: u64 = digits.parse().map_err(|_| format!("{size:?} is no size that a region can have"))?;
-        let bytes = number.checked_mul(1 << shift).ok_or_else(|| format!("{size:?} is more than a region can hold"))?;
-        Ok(Self(bytes))
+        if digits.is_empty() {
+            return Err(malformed());
+        }
+        let number = digits.parse().ok();
+        let bytes = number.and_then(|number: u64| number.checked_mul(1 << shift));
+        bytes.map(Self).ok_or_else(|| format!("{size:?} is more than a region can hold"))
     }
 }
 
-/// Reads the command line. Help and version are printed here, and leave nothing to do.
+/// Parses the command line. Prints help and version itself, and then returns `None`.
 pub fn parse() -> Result<Option<Task>, Failure> {
     match Options::try_parse() {
         Ok(options) => Ok(Some(options.task)),
@@ -168,10 +172,10 @@ pub fn parse() -> Result<Option<Task>, Failure> {
     }
 }
 
-/// The parser's message without its usage and tips, which `--help` has.
+/// Returns the parser's message without the usage and tips, which `--help` shows.
 fn one_line(error: &clap::Error) -> String {
     if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
-        return "what shall be done? See `heirloom --help`".to_owned();
+        return "no command given (see `heirloom --help`)".to_owned();
     }
     let rendered = error.render().to_string();
     let message = rendered.strip_prefix("error: ").unwrap_or(&rendered);
@@ -187,7 +191,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sizes_are_digits_and_a_power_of_1024() {
+    fn sizes_have_an_optional_suffix() {
         for (written, bytes) in [
             ("0", 0),
             ("4096", 4096),

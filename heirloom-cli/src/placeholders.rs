@@ -4,24 +4,25 @@
 
 use std::ffi::{OsStr, OsString};
 
-/// Puts each value in the place of its `{name}`; every other brace stays as it is.
+/// Replaces each `{name}` by its value, and leaves all other braces as they are.
 pub fn fill_in(argument: &OsStr, values: &[(String, String)]) -> OsString {
     let mut rest = argument.as_encoded_bytes();
     let mut filled = Vec::with_capacity(rest.len());
-    while let Some((first, behind)) = rest.split_first() {
+    while let Some((first, after)) = rest.split_first() {
         let found = values.iter().find_map(|(name, value)| {
-            let behind = behind.strip_prefix(name.as_bytes())?.strip_prefix(b"}")?;
-            (*first == b'{').then_some((value, behind))
+            let after = after.strip_prefix(name.as_bytes())?.strip_prefix(b"}")?;
+            (*first == b'{').then_some((value, after))
         });
-        rest = if let Some((value, behind)) = found {
+        rest = if let Some((value, after)) = found {
             filled.extend_from_slice(value.as_bytes());
-            behind
+            after
         } else {
             filled.push(*first);
-            behind
+            after
         };
     }
-    // SAFETY: Of such a string, what begins and ends with a brace was replaced, by whole strings.
+    // SAFETY: These are the bytes of an `OsStr`, in which substrings from one ASCII brace to another were replaced by
+    // whole UTF-8 strings.
     unsafe { OsString::from_encoded_bytes_unchecked(filled) }
 }
 
@@ -30,7 +31,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_known_names_between_braces_are_replaced() {
+    fn only_known_names_are_replaced() {
         let values = [("text", "/dev/fd/3"), ("job", "0"), ("a}b", "odd"), ("{", "open")];
         let values = values.map(|(name, value)| (name.to_owned(), value.to_owned()));
         for (argument, filled) in [

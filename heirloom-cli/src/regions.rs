@@ -1,63 +1,56 @@
-//! The regions that a command line asks for.
+//! The regions of a command line.
 
 use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 
-use heirloom::{Command, FrozenRegion, Region};
+use heirloom::{AnyRegion, FrozenRegion, ReadOnlyBytes, Region};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::failure::{Failure, printable};
 use crate::options::{Place, Regions};
 use crate::{standard, sys};
 
-/// What is read faster than a bar is drawn shows none, in bytes.
+/// The size in bytes from which a fill shows a progress bar: a smaller one ends before the bar is drawn.
 const LONG: u64 = 64 << 20;
 
-/// How much is saved at once, in bytes.
+/// The number of bytes that are saved at once.
 const BLOCK: usize = 1 << 20;
 
 pub struct Named {
     pub name: String,
-    pub memory: Memory,
+    pub region: AnyRegion,
 }
 
-pub enum Memory {
-    Shared(Region),
-    Frozen(FrozenRegion),
-}
-
-/// Makes them all, after the cheap mistakes were looked for.
-pub fn make(wanted: &Regions) -> Result<Vec<Named>, Failure> {
+/// Checks the names, and creates all regions.
+pub fn create(wanted: &Regions) -> Result<Vec<Named>, Failure> {
     let mut seen = HashSet::new();
     for name in wanted.names() {
         if name == "job" || name == "jobs" {
-            return Err(Failure::new(format_args!(
-                "a region can't be named {name:?}: {{{name}}} has a meaning of its own"
-            )));
+            return Err(Failure::new(format_args!("cannot name a region {name:?}: {{{name}}} is reserved")));
         }
         if !seen.insert(name) {
             return Err(Failure::new(format_args!("two regions are named {name:?}")));
         }
     }
     if wanted.frozen.iter().filter(|frozen| frozen.value == Place::Standard).count() > 1 {
-        return Err(Failure::new("standard input can be read once, for one region"));
+        return Err(Failure::new("only one region can be read from standard input"));
     }
-    let mut made = Vec::new();
-    // What can fail at once comes first; a fill may take long.
+    let mut created = Vec::new();
+    // First, because it fails at once if at all; filling a frozen region may take long.
     for shared in &wanted.shared {
         let region = Region::options().name(&shared.name).create(shared.value.0)?;
-        made.push(Named { name: shared.name.clone(), memory: Memory::Shared(region) });
+        created.push(Named { name: shared.name.clone(), region: region.into() });
     }
     for frozen in &wanted.frozen {
         let region = match &frozen.value {
             Place::Standard => fill(&frozen.name, &standard::input()?, None)?,
             Place::File(path) => fill_from(&frozen.name, path)?,
         };
-        made.push(Named { name: frozen.name.clone(), memory: Memory::Frozen(region) });
+        created.push(Named { name: frozen.name.clone(), region: region.into() });
     }
-    Ok(made)
+    Ok(created)
 }
 
 fn fill_from(name: &str, path: &Path) -> Result<FrozenRegion, Failure> {
@@ -98,34 +91,18 @@ fn style(template: &str) -> ProgressStyle {
 }
 
 impl Named {
-    /// What a child that inherits it finds it by.
-    pub fn reference(&self) -> String {
-        match &self.memory {
-            Memory::Shared(region) => sys::reference(region),
-            Memory::Frozen(region) => sys::reference(region),
-        }
-    }
-
-    pub fn hand_down(&self, command: &mut Command) -> Result<(), Failure> {
-        match &self.memory {
-            Memory::Shared(region) => command.inherit(&self.name, region)?,
-            Memory::Frozen(region) => command.inherit(&self.name, region)?,
-        };
-        Ok(())
-    }
-
-    /// Writes all it holds: into a new file that then takes the old one's place, so that a failure leaves the old one.
+    /// Saves the region into a new file that then replaces an old one, so that a failure leaves the old one unchanged.
     pub fn save(&self, place: &Place) -> Result<(), Failure> {
         let path = match place {
             Place::Standard => return standard::write(|output| self.write_to(output)),
             Place::File(path) => path,
         };
         let failed = |error| Failure::new(format_args!("cannot save {:?} to {}: {error}", self.name, path.display()));
-        // Through a link, to what it names.
+        // A link's target is replaced, not the link.
         let path = path.canonicalize().unwrap_or_else(|_| path.clone());
         let old = fs::metadata(&path).ok();
         if old.as_ref().is_some_and(|old| !old.is_file()) {
-            // A device, a pipe: nothing can take its place.
+            // A device or a pipe cannot be replaced.
             let saved = File::options().write(true).open(&path).and_then(|mut file| self.write_to(&mut file));
             return saved.map_err(failed);
         }
@@ -139,24 +116,26 @@ impl Named {
     }
 
     fn write_to(&self, output: &mut dyn Write) -> io::Result<()> {
-        match &self.memory {
-            Memory::Frozen(region) => output.write_all(&region.map()?),
-            Memory::Shared(region) => {
-                // A descendant that was left behind may still write, so it is copied out block by block.
-                let view = region.map()?;
-                let mut block = vec![0; BLOCK];
-                for offset in (0..view.len()).step_by(BLOCK) {
-                    let part = &mut block[..BLOCK.min(view.len() - offset)];
-                    view.read_at(offset, part)?;
-                    output.write_all(part)?;
-                }
-                Ok(())
-            }
+        match &self.region {
+            AnyRegion::Writable(region) => copy_to(&*region.map()?, output),
+            AnyRegion::ReadOnly(region) => copy_to(&*region.map()?, output),
+            AnyRegion::Frozen(region) => output.write_all(&region.map()?),
         }
     }
 }
 
-/// Where a file is, or would be.
+/// Copies the bytes out block by block, because a descendant that is still running may write them.
+fn copy_to(bytes: &ReadOnlyBytes, output: &mut dyn Write) -> io::Result<()> {
+    let mut block = vec![0; BLOCK];
+    for offset in (0..bytes.len()).step_by(BLOCK) {
+        let part = &mut block[..BLOCK.min(bytes.len() - offset)];
+        bytes.read_at(offset, part)?;
+        output.write_all(part)?;
+    }
+    Ok(())
+}
+
+/// Returns the directory of a file, which need not exist.
 pub fn directory_of(path: &Path) -> &Path {
     match path.parent() {
         Some(directory) if directory != Path::new("") => directory,

@@ -1,4 +1,4 @@
-//! `run` and `exec`: programs over regions.
+//! `run` and `exec`: programs that inherit regions.
 
 use std::process::ExitCode;
 
@@ -12,7 +12,7 @@ use crate::sys::{self, Waiting};
 
 pub fn run(options: &Run) -> Result<ExitCode, Failure> {
     check_saves(options)?;
-    let regions = regions::make(&options.regions)?;
+    let regions = regions::create(&options.regions)?;
     let mut commands = Vec::new();
     for job in 0..options.jobs {
         let own = [("job".to_owned(), job.to_string()), ("jobs".to_owned(), options.jobs.to_string())];
@@ -45,25 +45,29 @@ pub fn run(options: &Run) -> Result<ExitCode, Failure> {
 }
 
 pub fn exec(options: &Exec) -> Result<ExitCode, Failure> {
-    let regions = regions::make(&options.regions)?;
+    let regions = regions::create(&options.regions)?;
     let mut command = command(&options.program, &regions, [])?;
     sys::become_program(&mut command)
 }
 
-/// Finds what can't be saved before all the work was done in vain.
+/// Checks the destinations of `--save` before any worker starts.
 fn check_saves(options: &Run) -> Result<(), Failure> {
     let names: Vec<_> = options.regions.names().collect();
     for save in &options.save {
-        let refused = |why: String| Err(Failure::new(format_args!("cannot save {:?}: {why}", save.name)));
-        if !names.contains(&&save.name) {
-            return refused(format!("the regions are {names:?}"));
+        let name = &save.name;
+        if !names.contains(&name) {
+            let message = format_args!("cannot save {name:?}: no such region; the regions are {names:?}");
+            return Err(Failure::new(message));
         }
         if let Place::File(path) = &save.value {
+            let shown = path.display();
             if path.is_dir() {
-                return refused(format!("{} is a directory", path.display()));
+                return Err(Failure::new(format_args!("cannot save {name:?} to {shown}: it is a directory")));
             }
             if !regions::directory_of(path).is_dir() {
-                return refused(format!("there is no directory for {}", path.display()));
+                return Err(Failure::new(format_args!(
+                    "cannot save {name:?} to {shown}: its directory does not exist"
+                )));
             }
         }
     }
@@ -76,19 +80,19 @@ fn command<const N: usize>(
     own: [(String, String); N],
 ) -> Result<Command, Failure> {
     let mut values: Vec<_> = own.into();
-    values.extend(regions.iter().map(|region| (region.name.clone(), region.reference())));
+    values.extend(regions.iter().map(|region| (region.name.clone(), sys::reference(&region.region))));
     let mut command = Command::new(&program.program);
     command.args(program.args.iter().map(|arg| fill_in(arg, &values)));
     for region in regions {
-        region.hand_down(&mut command)?;
+        command.inherit(&region.name, &region.region)?;
     }
     Ok(command)
 }
 
-/// Ends what was started in vain.
+/// Kills the workers that were started before a failure.
 fn end(workers: Vec<Child>) {
     for mut worker in workers {
-        // The failure that led here is the one to tell.
+        // The caller reports the first failure, not these.
         let _ = worker.kill();
         let _ = worker.wait();
     }

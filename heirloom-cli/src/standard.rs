@@ -1,4 +1,4 @@
-//! Standard input and output, and the truth about them.
+//! Standard input and output, with an error if they are closed.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use crate::failure::Failure;
 use crate::sys;
 
-/// Standard input as a file.
+/// Opens standard input as a file.
 pub fn input() -> Result<File, Failure> {
     if !sys::has_input() {
         return Err(Failure::new("cannot read standard input: it is closed"));
@@ -14,7 +14,7 @@ pub fn input() -> Result<File, Failure> {
     sys::input().map_err(|error| Failure::new(format_args!("cannot read standard input: {error}")))
 }
 
-/// Writes all that `write` writes, or says why it can't.
+/// Runs `write` on standard output, and flushes it.
 pub fn write(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Failure> {
     if !sys::has_output() {
         return Err(Failure::new("cannot write to standard output: it is closed"));

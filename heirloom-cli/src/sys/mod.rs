@@ -1,7 +1,7 @@
-//! The operating system: the only place that asks which it is. One file or folder a system, each with the same functions.
+//! The operating system: the only module with `cfg(target_os)`. Each system's file or folder has the same functions.
 
 #[cfg(not(any(target_os = "linux", windows)))]
-compile_error!("the command runs on Linux and Windows only, so far; the library `heirloom` runs on other systems too");
+compile_error!("heirloom-cli supports only Linux and Windows; the library `heirloom` supports other systems too");
 
 #[cfg(target_os = "linux")]
 mod linux;

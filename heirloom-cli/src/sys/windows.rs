@@ -16,51 +16,58 @@ use crate::failure::Failure;
 use crate::options::Format;
 
 pub const PLACEHOLDERS: &str = "\
-In every ARG, {NAME} becomes the number of the handle by which the child has that region, for MapViewOfFile; with `run`,
-{job} becomes the worker's number from 0, and {jobs} their count. Every other brace stays as it is.
+In each ARG, {NAME} is replaced by the number of the child's handle of the region, for MapViewOfFile. With `run`, {job}
+is replaced by the worker's number, from 0, and {jobs} by the number of workers. All other braces are left as they are.
 
-A program that uses the library finds the regions by their names, and needs no number.
+A program that uses the heirloom library finds the regions by name, and needs no number.
 
-Exit code: 125 for a failure of heirloom's own, 126 if the program can't be run, 127 if it isn't there; otherwise the
-first failing program's, 255 where that is greater.";
+Windows cannot replace a process: `exec` starts the program and waits for it.
 
-/// The number of the handle by which a child that inherits a region has it.
+Exit code: 125 if heirloom itself fails, 126 if the program cannot be run, 127 if it does not exist; otherwise that of
+the first worker to fail, or 255 if that is greater.";
+
+/// Returns the number of the handle of a region in a child that inherits it.
 pub fn reference(region: &impl AsHandle) -> String {
     region.as_handle().as_raw_handle().addr().to_string()
 }
 
-/// What another write to a file changes.
+/// Returns the error's text.
+pub fn message(error: &heirloom::Error) -> String {
+    error.to_string()
+}
+
+/// Returns the metadata that every write to a file changes.
 pub fn stamp(status: &Metadata) -> impl PartialEq {
     (status.file_size(), status.last_write_time())
 }
 
-/// A file that is to take the place of an old one, or of none.
+/// Creates a temporary file to replace an old one.
 pub fn new_file(directory: &Path, _: Option<&Metadata>) -> io::Result<NamedTempFile> {
     tempfile::Builder::new().tempfile_in(directory)
 }
 
-/// Starts the program, waits, and ends as it does: no process becomes another here.
+/// Starts the program, waits for it, and returns its exit code: Windows cannot replace a process.
 pub fn become_program(command: &mut Command) -> Result<ExitCode, Failure> {
     Ok(code(command.status()?))
 }
 
-/// What a console sends, it sends to each worker: there is nothing to pass on.
+/// Waits for workers. Nothing is forwarded: a console sends its events to each worker.
 pub struct Waiting;
 
 impl Waiting {
-    #[allow(clippy::unnecessary_wraps)] // Elsewhere the system is asked.
+    #[allow(clippy::unnecessary_wraps)] // It can fail on Linux.
     pub fn begin() -> Result<Self, Failure> {
         Ok(Self)
     }
 
-    /// Waits for all of them; the code of the first that failed.
-    #[allow(clippy::unused_self)] // Elsewhere it is what is waited by.
+    /// Waits for all workers, and returns the exit code of the first that failed.
+    #[allow(clippy::unused_self)] // It has fields on Linux.
     pub fn for_all(self, workers: Vec<Child>) -> Result<Option<ExitCode>, Failure> {
         let (sender, ended) = mpsc::channel();
         thread::scope(|scope| {
             for mut worker in workers {
                 let sender = sender.clone();
-                // It can be sent: who receives waits for the last.
+                // Sending fails only if the receiver returned an error already.
                 scope.spawn(move || _ = sender.send(worker.wait()));
             }
             drop(sender);
@@ -80,11 +87,12 @@ fn code(status: ExitStatus) -> ExitCode {
     ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(u8::MAX))
 }
 
-/// Whether this process was started with one: reading without one is an error by itself here.
+/// Returns whether this process started with standard input open. Here reading a closed one fails by itself.
 pub const fn has_input() -> bool {
     true
 }
 
+/// The same for standard output.
 pub const fn has_output() -> bool {
     true
 }
@@ -93,12 +101,12 @@ pub fn input() -> io::Result<File> {
     Ok(io::stdin().as_handle().try_clone_to_owned()?.into())
 }
 
-/// There is no list of sections without a name, nor of who holds them.
+/// Fails: Windows has no list of unnamed sections and their holders.
 pub fn ps(_: &Format) -> Result<ExitCode, Failure> {
-    Err(Failure::new("cannot list the regions of other processes: Windows shows nobody's handles to others"))
+    Err(Failure::new("cannot list the regions of other processes: Windows has no list of unnamed sections"))
 }
 
-/// What no text is.
+/// Returns a string that is not Unicode.
 #[cfg(test)]
 pub fn not_unicode() -> std::ffi::OsString {
     std::os::windows::ffi::OsStringExt::from_wide(&[0xd800])

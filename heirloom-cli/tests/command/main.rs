@@ -1,4 +1,4 @@
-//! The command, as a user would call it. What only one system has is in a file of its own.
+//! Tests that run the command as a user would.
 
 mod everywhere;
 #[cfg(target_os = "linux")]
@@ -9,34 +9,35 @@ mod windows;
 use std::process::{Command, Output, Stdio};
 
 #[cfg(target_os = "linux")]
-use linux::as_from_a_shell;
+use linux::as_from_shell;
 #[cfg(windows)]
-use windows::as_from_a_shell;
+use windows::as_from_shell;
 
 const HEIRLOOM: &str = env!("CARGO_BIN_EXE_heirloom");
 
 fn heirloom(args: &[&str]) -> Command {
     let mut command = Command::new(HEIRLOOM);
     command.args(args).stdin(Stdio::null());
-    as_from_a_shell(&mut command);
+    as_from_shell(&mut command);
     command
 }
 
-/// What it wrote, if it ended well and complained of nothing.
-fn good(args: &[&str]) -> String {
+/// Returns the standard output of a call that must succeed, with nothing on standard error.
+fn stdout_of(args: &[&str]) -> String {
     let output = heirloom(args).output().unwrap();
     assert!(output.status.success() && output.stderr.is_empty(), "{args:?}: {output:?}");
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// Its complaint, which must be one line, under that exit code.
-fn complaint(output: &Output, code: i32) -> String {
-    let told = String::from_utf8(output.stderr.clone()).unwrap();
+/// Returns the error message of a finished call, which must be one line, and checks the exit code.
+fn error_line(output: &Output, code: i32) -> String {
+    let message = String::from_utf8(output.stderr.clone()).unwrap();
     assert_eq!(output.status.code(), Some(code), "{output:?}");
-    assert!(told.starts_with("heirloom: ") && told.ends_with('\n') && told.lines().count() == 1, "{told}");
-    told
+    assert!(message.starts_with("heirloom: ") && message.ends_with('\n') && message.lines().count() == 1, "{message}");
+    message
 }
 
-fn bad(args: &[&str], code: i32) -> String {
-    complaint(&heirloom(args).output().unwrap(), code)
+/// Returns the error message of a call that must fail with that exit code.
+fn error_of(args: &[&str], code: i32) -> String {
+    error_line(&heirloom(args).output().unwrap(), code)
 }

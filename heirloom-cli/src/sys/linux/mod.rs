@@ -13,60 +13,72 @@ use std::path::Path;
 use std::process::{ExitCode, ExitStatus};
 
 use heirloom::os::unix::CommandExt;
-use heirloom::{Child, Command};
+use heirloom::{Child, Command, ErrorKind};
 use tempfile::NamedTempFile;
 
 pub use self::ps::ps;
-use self::signals::{Event, Signals, in_own_group, pass_on};
+use self::signals::{Event, Signals, forward, in_own_group};
 pub use self::standard::{has_input, has_output, input};
 use crate::failure::Failure;
 
 pub const PLACEHOLDERS: &str = "\
-In every ARG, {NAME} becomes a path that opens that region (/dev/fd/N); with `run`, {job} becomes the worker's number
-from 0, and {jobs} their count. Every other brace stays as it is.
+In each ARG, {NAME} is replaced by a path that opens the region (/dev/fd/N). With `run`, {job} is replaced by the
+worker's number, from 0, and {jobs} by the number of workers. All other braces are left as they are.
 
-The size of a region is fixed, so a shell opens one for writing with 1<>{NAME}, not with >{NAME}, which truncates.
+The size of a region is fixed. In a shell, open a region for writing with 1<>{NAME}: >{NAME} would truncate it.
 
-A path into the environment: heirloom run --frozen key=secret.pem -- env KEY={key} program
-A program that writes a file through a mapping while heirloom reads it goes unnoticed; other changes are a failure.
+To pass a path in an environment variable: heirloom run --frozen key=secret.pem -- env KEY={key} program
 
-A program can't use such a path if it closes the descriptors that it inherits, resolves the path to another one, or
-wants a suffix such as .pem. A program that uses the library finds the regions by their names.
+A program cannot use such a path if it closes inherited descriptors, resolves the path to another one, or requires a
+suffix such as .pem. A program that uses the heirloom library finds the regions by name.
 
-Exit code: 125 for a failure of heirloom's own, 126 if the program can't be run, 127 if it isn't there; otherwise the
-first failing program's, 128 + N if signal N ended it.";
+--frozen fails if its file changes while heirloom reads it. Changes through a mapping of the file go undetected.
 
-/// The path by which a child that inherits a region opens it.
+Exit code: 125 if heirloom itself fails, 126 if the program cannot be run, 127 if it does not exist; otherwise that of
+the first worker to fail, which is 128 + N if signal N ended it.";
+
+/// Returns the path by which a child that inherits a region opens it.
 pub fn reference(region: &impl AsFd) -> String {
     format!("/dev/fd/{}", region.as_fd().as_raw_fd())
 }
 
-/// What another write to a file changes.
+/// Returns the error's text, with advice for the command's users in place of the library's, which names Rust types.
+pub fn message(error: &heirloom::Error) -> String {
+    match error.kind() {
+        ErrorKind::Unsupported => {
+            let advice = "regions need memfd_create and its seals (Linux 3.17 or later), which a sandbox may forbid";
+            format!("{}; {advice}", error.message())
+        }
+        _ => error.to_string(),
+    }
+}
+
+/// Returns the metadata that every write to a file changes.
 pub fn stamp(status: &Metadata) -> impl PartialEq {
     (status.len(), status.mtime(), status.mtime_nsec(), status.ctime(), status.ctime_nsec())
 }
 
-/// A file that is to take the place of an old one, or of none.
+/// Creates a temporary file to replace `old`, with its permissions.
 pub fn new_file(directory: &Path, old: Option<&Metadata>) -> io::Result<NamedTempFile> {
     let permissions = old.map_or_else(|| Permissions::from_mode(0o666), Metadata::permissions);
     tempfile::Builder::new().permissions(permissions).tempfile_in(directory)
 }
 
-/// Becomes the program; returns only where that failed.
+/// Replaces this process with the program; returns only on failure.
 pub fn become_program(command: &mut Command) -> Result<ExitCode, Failure> {
     Err(command.exec().into())
 }
 
-/// Signals that wait to be passed on, and workers that end.
+/// Waits for workers, and forwards signals to them.
 pub struct Waiting(Signals);
 
 impl Waiting {
-    /// From before the first worker is started.
+    /// Blocks signals; call it before the first worker starts.
     pub fn begin() -> Result<Self, Failure> {
-        Signals::gather().map(Self)
+        Signals::block().map(Self)
     }
 
-    /// Waits for all of them; the code of the first that failed.
+    /// Waits for all workers, and returns the exit code of the first that failed.
     pub fn for_all(self, workers: Vec<Child>) -> Result<Option<ExitCode>, Failure> {
         let failed = wait(workers, &self.0)?;
         self.0.release()?;
@@ -89,13 +101,13 @@ fn wait(mut workers: Vec<Child>, signals: &Signals) -> Result<Option<ExitCode>, 
                 }
                 workers = running;
             }
-            Event::Sent(signal) => workers.iter().for_each(|worker| pass_on(signal, worker.id())),
-            // The workers have it too, but for those that left.
+            Event::Sent(signal) => workers.iter().for_each(|worker| forward(signal, worker.id())),
+            // The terminal sent it to the workers too, except those that left the group.
             Event::ToGroup(signal) => {
                 workers
                     .iter()
                     .filter(|worker| !in_own_group(worker.id()))
-                    .for_each(|worker| pass_on(signal, worker.id()));
+                    .for_each(|worker| forward(signal, worker.id()));
             }
         }
     }
@@ -107,7 +119,7 @@ fn code(status: ExitStatus) -> ExitCode {
     ExitCode::from(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(u8::MAX))
 }
 
-/// What no text is.
+/// Returns a string that is not UTF-8.
 #[cfg(test)]
 pub fn not_unicode() -> std::ffi::OsString {
     std::os::unix::ffi::OsStringExt::from_vec(vec![0xff])

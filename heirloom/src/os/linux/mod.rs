@@ -1,7 +1,10 @@
 //! Extensions for Linux and Android.
 
+mod regions;
+
 use std::os::fd::OwnedFd;
 
+pub use self::regions::{Census, Holder, RegionInfo, regions};
 use super::unix::sealed::Sealed;
 use crate::{Child, Error, Result, sys};
 

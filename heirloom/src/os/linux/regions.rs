@@ -1,0 +1,245 @@
+//! The regions of this system, as `/proc` shows them.
+
+use std::collections::BTreeMap;
+use std::fs::{self, OpenOptions};
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+
+use rustix::fs::makedev;
+
+use crate::object::kind_of;
+use crate::sys::{self, Identity};
+use crate::{Error, RegionKind, Result};
+
+/// Holds what [`regions`] found.
+///
+/// ```
+/// let census = heirloom::os::linux::regions()?;
+/// println!("{} regions, {} processes not examined", census.regions.len(), census.hidden_processes);
+/// # Ok::<(), heirloom::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Census {
+    /// The regions, in the order of their device and inode numbers.
+    pub regions: Vec<RegionInfo>,
+    /// The number of processes that could not be examined, mostly for lack of permission.
+    pub hidden_processes: usize,
+}
+
+/// Describes a region that any process of this system holds.
+///
+/// ```
+/// use heirloom::{Region, RegionKind, os::linux};
+///
+/// let name = format!("frames-{}", std::process::id());
+/// let region = Region::options().name(&name).create(4096)?;
+/// let census = linux::regions()?;
+/// let found = census.regions.iter().find(|found| found.name.as_deref() == Some(&name)).unwrap();
+/// assert_eq!(found.size, Some(4096));
+/// assert_eq!(found.resident, Some(0)); // no page was touched
+/// assert_eq!(found.kind, Some(RegionKind::Writable));
+/// assert_eq!(found.holders.len(), 1);
+/// # drop(region);
+/// # Ok::<(), heirloom::Error>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct RegionInfo {
+    /// The debugging name, if the region has one.
+    pub name: Option<String>,
+    /// The size in bytes; `None` if only mappings of it were found, no descriptor.
+    pub size: Option<u64>,
+    /// The bytes that are in memory or swap; `None` if only mappings of it were found, no descriptor.
+    pub resident: Option<u64>,
+    /// The kind; `None` if no descriptor of it could be opened, or while its size is not sealed, as during creation.
+    pub kind: Option<RegionKind>,
+    /// The processes that hold it, by ascending PID.
+    pub holders: Vec<Holder>,
+}
+
+/// Describes a process that holds a region.
+///
+/// ```
+/// use heirloom::{Region, os::linux};
+///
+/// let name = format!("results-{}", std::process::id());
+/// let region = Region::options().name(&name).create(4096)?;
+/// let mapping = region.map()?;
+/// drop(region); // the mapping remains
+///
+/// let census = linux::regions()?;
+/// let found = census.regions.iter().find(|found| found.name.as_deref() == Some(&name)).unwrap();
+/// let holder = &found.holders[0];
+/// assert_eq!(holder.pid, std::process::id());
+/// assert!(holder.mapped && !holder.open);
+/// # drop(mapping);
+/// # Ok::<(), heirloom::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Holder {
+    /// The process ID, in the PID namespace of `/proc`.
+    pub pid: u32,
+    /// The command name, of at most 15 bytes, from
+    /// [proc_pid_comm(5)](https://man7.org/linux/man-pages/man5/proc_pid_comm.5.html).
+    pub command: String,
+    /// Whether it has a descriptor of the region open.
+    pub open: bool,
+    /// Whether it maps the region.
+    pub mapped: bool,
+}
+
+/// Finds all regions in the descriptors and mappings of the processes that this one may examine.
+///
+/// It may examine the processes of its user, except those that called [`set_undumpable`](super::set_undumpable); root
+/// may examine all. Only processes in the PID namespace of `/proc` are found, and one that starts or ends during the
+/// call may be missing. See [proc_pid_fd(5)](https://man7.org/linux/man-pages/man5/proc_pid_fd.5.html) and
+/// [proc_pid_maps(5)](https://man7.org/linux/man-pages/man5/proc_pid_maps.5.html).
+///
+/// A region is recognized by its name in `/proc`, which any program can give to memory of its own: use the result for
+/// display and debugging, not for access decisions. Regions of
+/// [`RegionOptions::unsealed_file_in`](crate::RegionOptions::unsealed_file_in) have no such name and are not found.
+///
+/// # Errors
+/// - [`ErrorKind::OutOfDescriptors`](crate::ErrorKind::OutOfDescriptors).
+/// - [`ErrorKind::System`](crate::ErrorKind::System): `/proc` is not mounted or cannot be read.
+///
+/// ```
+/// for region in heirloom::os::linux::regions()?.regions {
+///     let pids: Vec<_> = region.holders.iter().map(|holder| holder.pid).collect();
+///     println!("{:?}: {:?} bytes, held by {pids:?}", region.name, region.size);
+/// }
+/// # Ok::<(), heirloom::Error>(())
+/// ```
+pub fn regions() -> Result<Census> {
+    let failed = |error: io::Error| Error::system("cannot list the processes", error.into());
+    let mut processes: Vec<u32> = Vec::new();
+    for entry in fs::read_dir("/proc").map_err(failed)? {
+        processes.extend(entry.map_err(failed)?.file_name().to_str().and_then(|name| name.parse::<u32>().ok()));
+    }
+    processes.sort_unstable();
+    let mut found = Found::default();
+    let mut hidden_processes = 0;
+    for pid in processes {
+        // A process that ended meanwhile is not hidden.
+        if found.add_process(pid).is_err() && fs::exists(format!("/proc/{pid}")).unwrap_or(true) {
+            hidden_processes += 1;
+        }
+    }
+    Ok(Census { regions: found.0.into_values().collect(), hidden_processes })
+}
+
+/// Device and inode.
+type Key = (u64, u64);
+
+#[derive(Default)]
+struct Found(BTreeMap<Key, RegionInfo>);
+
+impl Found {
+    fn add_process(&mut self, pid: u32) -> io::Result<()> {
+        for entry in fs::read_dir(format!("/proc/{pid}/fd"))? {
+            let path = entry?.path();
+            // The process may have closed it meanwhile.
+            let Ok(link) = fs::read_link(&path) else { continue };
+            if let Some(name) = region_name(link.as_os_str().as_bytes()) {
+                self.add_descriptor(pid, &path.to_string_lossy(), name);
+            }
+        }
+        for line in fs::read(format!("/proc/{pid}/maps"))?.split(|byte| *byte == b'\n') {
+            if let Some((key, name)) = mapped_region(line) {
+                self.holder(key, name, pid).mapped = true;
+            }
+        }
+        Ok(())
+    }
+
+    fn add_descriptor(&mut self, pid: u32, path: &str, name: Option<String>) {
+        let Ok(metadata) = fs::metadata(path) else { return };
+        let key = (metadata.dev(), metadata.ino());
+        self.holder(key, name, pid).open = true;
+        let region = self.0.entry(key).or_default();
+        region.size = Some(metadata.size());
+        region.resident = Some(metadata.blocks() * 512);
+        region.kind = region.kind.or_else(|| kind(path, key));
+    }
+
+    /// Returns the region's entry for the process, a new one if there is none yet.
+    fn holder(&mut self, key: Key, name: Option<String>, pid: u32) -> &mut Holder {
+        let region = self.0.entry(key).or_insert_with(|| RegionInfo { name, ..RegionInfo::default() });
+        let known = region.holders.iter().position(|holder| holder.pid == pid);
+        let index = known.unwrap_or_else(|| {
+            let command = fs::read(format!("/proc/{pid}/comm")).unwrap_or_default();
+            let command = String::from_utf8_lossy(&command).trim_end().to_owned();
+            region.holders.push(Holder { pid, command, open: false, mapped: false });
+            region.holders.len() - 1
+        });
+        &mut region.holders[index]
+    }
+}
+
+/// Returns the debugging name of the region that the kernel lists as `file`. The outer `None` is another file, the
+/// inner one a region without a name.
+#[allow(clippy::option_option)]
+fn region_name(file: &[u8]) -> Option<Option<String>> {
+    let name = file.strip_suffix(b" (deleted)").unwrap_or(file).strip_prefix(b"/memfd:heirloom")?;
+    match name.strip_prefix(b":") {
+        Some(name) => Some(Some(String::from_utf8_lossy(name).into_owned())),
+        None => name.is_empty().then_some(None),
+    }
+}
+
+/// Returns the region that a line of `/proc/PID/maps` shows. Its fields are addresses, permissions, offset, device,
+/// inode and, after spaces, the file, with newlines written as `\012`. See `proc_pid_maps(5)`.
+#[allow(clippy::option_option)]
+fn mapped_region(line: &[u8]) -> Option<(Key, Option<String>)> {
+    let file = line.iter().position(|byte| *byte == b'/')?;
+    let (fields, file) = line.split_at(file);
+    let name = region_name(file)?.map(|name| name.replace("\\012", "\n"));
+    let mut fields = std::str::from_utf8(fields).ok()?.split_ascii_whitespace().skip(3);
+    let (major, minor) = fields.next()?.split_once(':')?;
+    let device = makedev(u32::from_str_radix(major, 16).ok()?, u32::from_str_radix(minor, 16).ok()?);
+    Some(((device, fields.next()?.parse().ok()?), name))
+}
+
+/// Returns the kind that the seals show, if the size is sealed: it is not for a moment during creation.
+fn kind(path: &str, key: Key) -> Option<RegionKind> {
+    // The process may have reused the number: opening must not block, nor give this process a terminal.
+    let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path).ok()?;
+    let status = sys::status(&file).ok()?;
+    let Identity { device, inode } = status.identity;
+    ((device, inode) == key && status.seals.size).then(|| kind_of(&status))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_regions_are_recognized() {
+        let named = |name: &str| Some(Some(name.to_owned()));
+        for (file, name) in [
+            ("/memfd:heirloom (deleted)", Some(None)),
+            ("/memfd:heirloom", Some(None)),
+            ("/memfd:heirloom:frames (deleted)", named("frames")),
+            ("/memfd:heirloom:a:b (deleted) (deleted)", named("a:b (deleted)")),
+            ("/memfd:heirlooms (deleted)", None),
+            ("/memfd:other (deleted)", None),
+            ("/tmp/memfd:heirloom", None),
+            ("pipe:[42]", None),
+        ] {
+            assert_eq!(region_name(file.as_bytes()), name, "{file}");
+        }
+    }
+
+    #[test]
+    fn mapped_regions_are_found_in_a_line() {
+        let line = br"7f0000000000-7f0000001000 rw-s 00000000 00:01 1042      /memfd:heirloom:two\012lines (deleted)";
+        assert_eq!(mapped_region(line), Some(((makedev(0, 1), 1042), Some("two\nlines".to_owned()))));
+        assert_eq!(mapped_region(b"7f0000000000-7f0000001000 r--p 00000000 fd:01 1042 /usr/lib/libc.so.6"), None);
+        assert_eq!(mapped_region(b"7f0000000000-7f0000001000 rw-p 00000000 00:00 0 "), None);
+        assert_eq!(mapped_region(b""), None);
+    }
+}
