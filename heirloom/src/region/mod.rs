@@ -17,7 +17,7 @@ pub use as_region::AsRegion;
 #[allow(unused_imports)] // For the traits in `os`.
 pub(crate) use as_region::Sealed;
 pub use frozen::{FrozenOptions, FrozenRegion};
-pub(crate) use inner::{RegionInner, validate};
+pub(crate) use inner::{RegionInner, kind_of, validate};
 pub use kind::RegionKind;
 pub(crate) use name::check_name;
 pub use options::RegionOptions;

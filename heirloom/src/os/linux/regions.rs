@@ -8,7 +8,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 
 use rustix::fs::makedev;
 
-use crate::object::kind_of;
+use crate::region::kind_of;
 use crate::sys::{self, Identity};
 use crate::{Error, RegionKind, Result};
 
