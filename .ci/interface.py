@@ -49,9 +49,13 @@ class Interface:
 
     @staticmethod
     def fields(inner):
+        """The identifiers of the public fields of a struct or variant."""
         kind = inner.get("kind")
-        plain = kind.get("plain") if isinstance(kind, dict) else None
-        return plain["fields"] if plain else []
+        if not isinstance(kind, dict):
+            return []
+        if "tuple" in kind:
+            return [number for number in kind["tuple"] if number is not None]
+        return (kind.get("plain") or kind["struct"])["fields"]
 
     def implementation(self, item, path):
         if item is None:
@@ -80,7 +84,8 @@ class Interface:
             without = ("id", "impls", "items", "variants", "fields", "implementations", "span", "links")
             return {key: self.shape(inner) for key, inner in value.items() if key not in without}
         if isinstance(value, list):
-            return [self.shape(inner) for inner in value]
+            # Numbers in a list are the identifiers of a tuple's fields.
+            return [self.shape(inner) for inner in value if not isinstance(inner, int)]
         return value
 
     def text(self, trait):
