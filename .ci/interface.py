@@ -1,4 +1,4 @@
-"""Compares what rustdoc's JSON says of the library for several targets: the first is what the others must be like."""
+"""Compares the library's public interface in rustdoc's JSON for several targets with that of the first."""
 
 import json
 import sys
@@ -7,7 +7,7 @@ FOLDER, TARGETS = sys.argv[1], sys.argv[2:]
 
 
 class Interface:
-    """The public items of a crate: each a line with its path and what it takes and gives."""
+    """The public items of a crate, as lines with the path, signature and documentation of each."""
 
     def __init__(self, target):
         with open(f"{FOLDER}/{target}/doc/heirloom.json", encoding="utf-8") as file:
@@ -38,7 +38,7 @@ class Interface:
         kind, inner = next(iter(item["inner"].items()))
         if kind == "module":
             return self.module(item, path)
-        # The docs are read by the same people everywhere, so they are to be the same too.
+        # Documentation is part of the comparison: it must read the same on every target.
         self.lines.add(f"{kind} {path}: {json.dumps(self.shape(inner), sort_keys=True)} # {item['docs']}")
         for number in inner.get("impls", []):
             self.implementation(self.item(number), path)
@@ -49,24 +49,28 @@ class Interface:
 
     @staticmethod
     def fields(inner):
+        """The identifiers of the public fields of a struct or variant."""
         kind = inner.get("kind")
-        plain = kind.get("plain") if isinstance(kind, dict) else None
-        return plain["fields"] if plain else []
+        if not isinstance(kind, dict):
+            return []
+        if "tuple" in kind:
+            return [number for number in kind["tuple"] if number is not None]
+        return (kind.get("plain") or kind["struct"])["fields"]
 
     def implementation(self, item, path):
         if item is None:
             return
         inner = item["inner"]["impl"]
         if inner["is_synthetic"] or inner["blanket_impl"]:
-            # Send, Sync and their kin are part of the interface; what is written for every type is not, nor is Freeze, which
-            # nobody can name.
+            # Auto traits such as Send and Sync are part of the interface. Blanket implementations aren't, nor is Freeze,
+            # which is internal to the compiler.
             name = inner["trait"].get("path") or inner["trait"].get("name")
             if inner["is_synthetic"] and name != "Freeze":
                 self.lines.add(f"{path}: {'!' if inner['is_negative'] else ''}{name}")
             return
         trait = inner["trait"]
         if trait is not None:
-            # Some are a type's by what they take, and another's by what they are for.
+            # rustdoc also lists an implementation for another type that only mentions this one.
             self.lines.add(f"{path}: {self.text(trait)} for {self.text(inner['for'])}")
             return
         for number in inner["items"]:
@@ -75,40 +79,45 @@ class Interface:
                 self.one(child, f"{path}::{child['name']}")
 
     def shape(self, value):
-        """Without numbers that differ from target to target."""
+        """Removes the identifiers that differ between targets."""
         if isinstance(value, dict):
             without = ("id", "impls", "items", "variants", "fields", "implementations", "span", "links")
             return {key: self.shape(inner) for key, inner in value.items() if key not in without}
         if isinstance(value, list):
-            return [self.shape(inner) for inner in value]
+            # Numbers in a list are the identifiers of a tuple's fields.
+            return [self.shape(inner) for inner in value if not isinstance(inner, int)]
         return value
 
     def text(self, trait):
         return json.dumps(self.shape(trait), sort_keys=True)
 
 
-# What a system's own traits and types bring, which its page in `heirloom::os` tells of: handles of the system, in and out.
-OWN = ("AsFd", "AsHandle", "OwnedFd", "OwnedHandle", "TcpStream", "UnixStream", "Sealed", "CommandExt", "InheritExt", "ChildExt")
+# System-specific traits and types, for conversion to and from descriptors or handles: `heirloom::os` documents them.
+SYSTEM_SPECIFIC = (
+    *("AsFd", "AsHandle", "AsRawFd", "AsRawHandle", "OwnedFd", "OwnedHandle", "TcpStream", "UnixStream"),
+    *("Sealed", "CommandExt", "InheritExt", "ChildExt"),
+)
 
 
 def common(lines):
-    return {line for line in lines if not any(own in line.split(" # ")[0] for own in OWN)}
+    return {line for line in lines if not any(name in line.split(" # ")[0] for name in SYSTEM_SPECIFIC)}
 
 
 def main():
     first, *others = TARGETS
-    usual = common(Interface(first).lines)
-    # The control: an empty list, or one without the main thing, would be like every other.
-    assert len(usual) > 200 and any(line.startswith("function heirloom::Region::create:") for line in usual), len(usual)
+    expected = common(Interface(first).lines)
+    # Control: an empty or incomplete list would equal the others.
+    create = "function heirloom::Region::create:"
+    assert len(expected) > 200 and any(line.startswith(create) for line in expected), len(expected)
     different = 0
     for target in others:
         lines = common(Interface(target).lines)
-        for line in sorted(usual ^ lines):
+        for line in sorted(expected ^ lines):
             different += 1
-            print(f"{first if line in usual else target} alone has: {line[:300]}")
+            print(f"only on {first if line in expected else target}: {line[:300]}")
     if different:
         sys.exit(f"{different} differences")
-    print(f"{len(usual)} lines of the interface are the same for {', '.join(TARGETS)}")
+    print(f"{len(expected)} lines of the interface are equal on {', '.join(TARGETS)}")
 
 
 main()

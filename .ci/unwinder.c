@@ -1,17 +1,17 @@
-/* What gcc's unwinder wants of glibc, for musl. */
+/* Defines for musl the glibc symbols that gcc's unwinder needs. */
 #define _GNU_SOURCE
 #include <link.h>
 #include <pthread.h>
 #include <stdint.h>
 
-/* It refers to these weakly, and takes them for granted. */
-void *const heirloom_wanted[] = {(void *)pthread_once, (void *)pthread_key_create, (void *)pthread_getspecific,
+/* The unwinder refers to these weakly and calls them unconditionally, so a static program must link them. */
+void *const heirloom_needed[] = {(void *)pthread_once, (void *)pthread_key_create, (void *)pthread_getspecific,
                                  (void *)pthread_setspecific, (void *)pthread_mutex_lock, (void *)pthread_mutex_unlock};
 
 struct object { unsigned long long flags; void *start, *end, *map, *eh_frame; unsigned long long reserved[7]; };
 struct search { uintptr_t address; struct object *found; };
 
-static int look(struct dl_phdr_info *info, size_t size, void *data)
+static int visit(struct dl_phdr_info *info, size_t size, void *data)
 {
     struct search *search = data;
     uintptr_t eh_frame = 0, start = 0, end = 0;
@@ -31,5 +31,5 @@ static int look(struct dl_phdr_info *info, size_t size, void *data)
 int _dl_find_object(void *address, struct object *found)
 {
     struct search search = {(uintptr_t)address, found};
-    return dl_iterate_phdr(look, &search) - 1;
+    return dl_iterate_phdr(visit, &search) - 1;
 }

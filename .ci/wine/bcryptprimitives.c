@@ -1,4 +1,4 @@
-/* The one function that Rust's standard library wants of a library that Wine 8 doesn't have. */
+/* bcryptprimitives.dll, which Wine 8 lacks, with the one function that Rust's standard library imports. */
 #include <windows.h>
 
 BOOLEAN NTAPI SystemFunction036(PVOID, ULONG);

@@ -64,7 +64,7 @@
 //! # Starting programs
 //! [`Command`] mirrors [`std::process::Command`]. It starts programs by `posix_spawn`, whose cost doesn't depend on the parent's
 //! memory. It forks where `posix_spawn` can't report a program that fails to start: under valgrind and qemu-user, on
-//! Android, OpenBSD and NetBSD. [`InheritExt`](os::unix::InheritExt) adds `inherit` to the standard library's command, and so to
+//! Android, OpenBSD and NetBSD. `os::unix::InheritExt` adds `inherit` to the standard library's command, and so to
 //! tokio's, which fork.
 //!
 //! # Claiming inherited regions

@@ -62,7 +62,10 @@ pub(super) unsafe fn copy_in(from: *const u8, to: *mut u8, len: usize) {
                 word.store(put(0), Relaxed);
             } else {
                 // The other bytes of the word belong to other writers, so retry until they are unchanged.
-                let _ = word.fetch_update(Relaxed, Relaxed, |before| Some(put(before)));
+                let mut before = word.load(Relaxed);
+                while let Err(now) = word.compare_exchange_weak(before, put(before), Relaxed, Relaxed) {
+                    before = now;
+                }
             }
         });
     }
@@ -120,8 +123,15 @@ pub(super) mod u32 {
     unsafe fn update(at: *mut u32, mut update: impl FnMut(u32) -> Option<u32>) -> Result<u32, u32> {
         // SAFETY: The caller keeps the contract above.
         let (word, offset) = unsafe { word(at.cast()) };
-        let done = word.fetch_update(SeqCst, SeqCst, |before| Some(put(before, offset, update(get(before, offset))?)));
-        done.map(|before| get(before, offset)).map_err(|now| get(now, offset))
+        let mut before = word.load(SeqCst);
+        loop {
+            let value = get(before, offset);
+            let new = update(value).ok_or(value)?;
+            match word.compare_exchange_weak(before, put(before, offset, new), SeqCst, SeqCst) {
+                Ok(_) => return Ok(value),
+                Err(now) => before = now,
+            }
+        }
     }
 
     pub(in super::super) unsafe fn load(at: *const u32) -> u32 {

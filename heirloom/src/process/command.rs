@@ -37,7 +37,7 @@ use crate::{AsRegion, Child, Error, Result, Stdio};
 /// }
 /// ```
 ///
-/// Alternatively, [`InheritExt`](crate::os::unix::InheritExt) adds `inherit` to the standard library's command, which then
+/// Alternatively, `os::unix::InheritExt` adds `inherit` to the standard library's command, which then
 /// forks.
 ///
 /// ```

@@ -1,11 +1,11 @@
-/* A program of the machine that Wine runs on, by the name of this one there: the compilers and cargo, which the tests start. */
+/* Runs a program of Wine's host, selected by the name of this executable: the compilers and cargo, which the tests start. */
 #include <process.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <windows.h>
 
-static const char *passed_on[][2] = {
+static const char *host_programs[][2] = {
     {"cc.exe", "x86_64-w64-mingw32-gcc"},
     {"c++.exe", "x86_64-w64-mingw32-g++"},
     {"cargo.exe", "cargo"},
@@ -17,9 +17,9 @@ int main(int argc, char **argv) {
     char path[MAX_PATH];
     if (!spawn) return 127;
     GetModuleFileNameA(NULL, path, sizeof path);
-    for (size_t i = 0; i < sizeof passed_on / sizeof *passed_on; i++)
-        if (!strcmp(strrchr(path, '\\') + 1, passed_on[i][0])) argv[0] = (char *)passed_on[i][1];
-    /* Paths begin with the drive that is the machine's root, or with none. */
+    for (size_t i = 0; i < sizeof host_programs / sizeof *host_programs; i++)
+        if (!strcmp(strrchr(path, '\\') + 1, host_programs[i][0])) argv[0] = (char *)host_programs[i][1];
+    /* Paths have the drive Z:, which is the host's root, or no drive. */
     for (int i = 1; i < argc; i++) {
         char *from = argv[i], *to = argv[i];
         while (*from) {

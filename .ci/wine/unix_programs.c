@@ -1,4 +1,4 @@
-/* The few programs of Unix that the library's examples start, each by its name. */
+/* The Unix programs that the library's examples start: true, false, echo, sleep and cat, selected by the executable's name. */
 #include <fcntl.h>
 #include <io.h>
 #include <stdio.h>
