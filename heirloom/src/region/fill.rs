@@ -67,12 +67,14 @@ impl Filler {
         }
     }
 
-    /// Copies a region that other holders may change at the same time.
+    /// Copies exactly the size of a region that other holders may change at the same time.
     pub(crate) fn copy_from(&mut self, region: &RegionInner) -> Result<()> {
         let mut buffer = vec![0; BUFFER];
         // Reading returns an error if a holder truncates an unsealed region; a mapping would raise SIGBUS.
         while self.size < region.size() {
-            match region.memory.read_at(self.size, &mut buffer) {
+            // A holder may also have grown it.
+            let rest = usize::try_from(region.size() - self.size).map_or(BUFFER, |rest| rest.min(BUFFER));
+            match region.memory.read_at(self.size, &mut buffer[..rest]) {
                 Ok(0) => {
                     let message = format!("cannot copy {region}: another holder truncated it to {} bytes", self.size);
                     return Err(Error::new(ErrorKind::Mismatch, message));
