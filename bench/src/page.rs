@@ -85,10 +85,10 @@ fn machine() -> String {
         output_of("rustc", &["--version"]).unwrap_or_default(),
     );
     let locked = include_str!("../Cargo.lock");
-    for peer in ["shared_memory", "ipc-channel", "memmap2", "command-fds"] {
-        let entry = locked.split("[[package]]").find(|entry| entry.contains(&format!("name = \"{peer}\"\n")));
+    for library in ["shared_memory", "ipc-channel", "memmap2", "command-fds"] {
+        let entry = locked.split("[[package]]").find(|entry| entry.contains(&format!("name = \"{library}\"\n")));
         let version = entry.and_then(|entry| entry.split("version = \"").nth(1)?.split('"').next());
-        write!(machine, ", {peer} {}", version.unwrap_or_default()).unwrap();
+        write!(machine, ", {library} {}", version.unwrap_or_default()).unwrap();
     }
     match output_of("pkg-config", &["--modversion", "nspr"]) {
         Some(version) => write!(machine, ", NSPR {version}").unwrap(),
