@@ -1,4 +1,4 @@
-"""Python's multiprocessing: does what it is told, a line each, and answers with the nanoseconds that it took."""
+"""Measures multiprocessing: reads one request per line and answers with the nanoseconds that it took."""
 
 import multiprocessing
 import sys
@@ -6,12 +6,12 @@ import time
 from multiprocessing.shared_memory import SharedMemory
 
 ballast = b"\1" * int(sys.argv[1])
-TOUCHED = 4096
+PAGE = 4096
 
 
 def create(size, touched):
     memory = SharedMemory(create=True, size=size)
-    for offset in range(0, touched, TOUCHED):
+    for offset in range(0, touched, PAGE):
         memory.buf[offset] = 1
     memory.close()
     memory.unlink()
@@ -32,9 +32,9 @@ def spawn(name):
 memory = SharedMemory(create=True, size=1 << 20)
 try:
     for line in sys.stdin:
-        order, *numbers = line.split()
+        request, *numbers = line.split()
         start = time.perf_counter_ns()
-        if order == "create":
+        if request == "create":
             create(*map(int, numbers))
         else:
             spawn(memory.name)

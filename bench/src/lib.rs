@@ -1,7 +1,7 @@
-//! The ways to share memory with a child, and how long things take: what the benchmarks and their children have in common.
+//! Code that the benchmarks share with the child program: the candidates and the timing.
 
+pub mod candidates;
 pub mod measure;
-pub mod ways;
 
-/// Where in the memory a child leaves how long it took to attach, in bytes.
-pub const SPENT: usize = 8;
+/// The offset in the shared memory at which a child stores the time that attaching took.
+pub const ATTACH_TIME_OFFSET: usize = 8;

@@ -1,31 +1,31 @@
-//! heirloom beside the bare system calls and its peers: `bench/run`.
+//! Compares heirloom with direct system calls and similar libraries. `bench/run` builds and runs it.
 
-mod chapters;
+mod benches;
 mod page;
 mod plot;
-mod sheet;
+mod table;
 mod worker;
 
 use std::collections::HashMap;
 
-use heirloom_bench::{measure, ways};
+use heirloom_bench::{candidates, measure};
 
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
     match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["parent", ballast] => parent(ballast.parse().unwrap()),
-        ref wanted => page::make(wanted),
+        ref selected => page::generate(selected),
     }
 }
 
-/// A process that uses that many bytes, and starts a child in the way it is told.
+/// Runs a worker that uses `ballast` bytes and starts a child for each candidate key that it reads.
 fn parent(ballast: usize) {
     let ballast = vec![1_u8; ballast];
     let mut parents = HashMap::new();
     for key in std::io::stdin().lines() {
         let key = key.unwrap();
-        let make = || ways::way(&key).parent.expect("parents of that way")(1 << 20);
-        let parent = parents.entry(key.clone()).or_insert_with(make);
+        let create = || candidates::by_key(&key).parent.expect("the candidate can start children")(1 << 20);
+        let parent = parents.entry(key.clone()).or_insert_with(create);
         println!("{}", measure::time(1, || (parent.start)()()));
     }
     assert!(ballast.iter().take(1).all(|byte| *byte == 1));

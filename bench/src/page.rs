@@ -1,74 +1,75 @@
-//! All of it as a page with plots.
+//! Generates `docs/benchmarks.md` and its plots.
 
 use std::fmt::Write;
 use std::path::Path;
 use std::process::Command;
 
-use crate::chapters::{CHAPTERS, Findings, Goal};
+use crate::benches::{BENCHES, Goal, Results};
 use crate::plot;
-use heirloom_bench::ways::{WAYS, is_there};
+use heirloom_bench::candidates::{CANDIDATES, is_installed};
 
-/// Measures the chapters of those names and prints them, or all, and then writes the page too.
-pub fn make(wanted: &[&str]) {
-    for name in wanted {
-        assert!(CHAPTERS.iter().any(|(known, _)| known == name), "there is no chapter {name:?}");
+/// Runs the selected benchmarks and prints their tables. If none is selected, runs all and writes the page.
+pub fn generate(selected: &[&str]) {
+    for name in selected {
+        assert!(BENCHES.iter().any(|(known, _)| known == name), "unknown benchmark {name:?}");
     }
-    let mut all = Findings::default();
-    for (name, measure) in CHAPTERS {
-        if wanted.is_empty() || wanted.contains(&name) {
-            let found = measure();
-            all.sheets.extend(found.sheets);
-            all.goals.extend(found.goals);
+    let mut all = Results::default();
+    for (name, measure) in BENCHES {
+        if selected.is_empty() || selected.contains(&name) {
+            let results = measure();
+            all.tables.extend(results.tables);
+            all.goals.extend(results.goals);
         }
     }
     let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs");
-    let text = text(&all, wanted.is_empty().then_some(&*docs));
+    let text = text(&all, selected.is_empty().then_some(&*docs));
     println!("{text}");
-    if wanted.is_empty() {
+    if selected.is_empty() {
         std::fs::write(docs.join("benchmarks.md"), text).unwrap();
     }
 }
 
-/// The page; its plots are drawn where it is to be.
-fn text(all: &Findings, docs: Option<&Path>) -> String {
-    let mut text = format!("# Benchmarks\n\nBy `bench/run`, in one run. {}\n\n", machine());
-    text += "Each cell has the median of many rounds and its quartiles, and **its ratio to the first column**. In each round every \
-             candidate has its turn, so that whatever else the machine does meets them all: the ratios are what lasts.\n\n";
+/// Formats the page. With `docs`, also draws the plots into that directory.
+fn text(all: &Results, docs: Option<&Path>) -> String {
+    let mut text = format!("# Benchmarks\n\nMeasured by `bench/run` in a single run. {}\n\n", machine());
+    text += "Each cell has the median over many rounds, the quartiles in parentheses, and **the ratio to the first \
+             column**. Each round runs every candidate once, in a different order, so other load on the machine \
+             affects all of them. The ratios are therefore more reproducible than the times.\n\n";
     text += &goals(&all.goals);
-    for sheet in &all.sheets {
-        write!(text, "\n## {}\n{}\n\n", sheet.title, sheet.about).unwrap();
-        if let Some(docs) = docs.filter(|_| sheet.is_a_line()) {
-            let name = format!("benchmarks/{}.svg", sheet.key);
+    for table in &all.tables {
+        write!(text, "\n## {}\n{}\n\n", table.title, table.notes).unwrap();
+        if let Some(docs) = docs.filter(|_| table.has_plot()) {
+            let name = format!("benchmarks/{}.svg", table.key);
             std::fs::create_dir_all(docs.join("benchmarks")).unwrap();
-            plot::draw(sheet, &docs.join(&name)).unwrap();
-            write!(text, "![{}]({name})\n\n", sheet.title).unwrap();
+            plot::draw(table, &docs.join(&name)).unwrap();
+            write!(text, "![{}]({name})\n\n", table.title).unwrap();
         }
-        text += &sheet.table();
+        text += &table.to_markdown();
         text += "\n";
     }
     text
 }
 
 fn goals(goals: &[Goal]) -> String {
-    let mut text = "## Goals\n| | goal | measured | |\n| --- | ---: | ---: | --- |\n".to_owned();
-    for Goal { what, aim, at_least, measured, why } in goals {
-        let (word, met) = if *at_least { ("at least", measured >= aim) } else { ("at most", measured <= aim) };
-        let met = match (met, *why) {
+    let mut text = "## Goals\n| metric | goal | measured | result |\n| --- | ---: | ---: | --- |\n".to_owned();
+    for Goal { metric, target, at_least, measured, reason } in goals {
+        let (bound, met) = if *at_least { ("at least", measured >= target) } else { ("at most", measured <= target) };
+        let result = match (met, *reason) {
             (true, _) => "met".to_owned(),
             (false, "") => "**not met**".to_owned(),
-            (false, why) => format!("**not met**: {why}"),
+            (false, reason) => format!("**not met**: {reason}"),
         };
-        writeln!(text, "| {what} | {word} {aim} | {measured:.3} | {met} |").unwrap();
+        writeln!(text, "| {metric} | {bound} {target} | {measured:.3} | {result} |").unwrap();
     }
     text
 }
 
-/// What it was measured on, and beside which versions.
+/// Describes the machine and the versions of the compared libraries.
 fn machine() -> String {
-    let first = |text: String| text.lines().next().unwrap_or_default().trim().to_owned();
-    let said = |program: &str, args: &[&str]| {
+    let first_line = |text: String| text.lines().next().unwrap_or_default().trim().to_owned();
+    let output_of = |program: &str, args: &[&str]| {
         let output = Command::new(program).args(args).output().ok().filter(|output| output.status.success());
-        output.map(|output| first(String::from_utf8_lossy(&output.stdout).into_owned()))
+        output.map(|output| first_line(String::from_utf8_lossy(&output.stdout).into_owned()))
     };
     let proc = |file: &str, field: &str| {
         let text = std::fs::read_to_string(file).unwrap_or_default();
@@ -77,23 +78,29 @@ fn machine() -> String {
     };
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let mut machine = format!(
-        "{cores} cores ({}), {}, Linux {}, {}",
+        "Machine: {cores} cores ({}), {} of memory, Linux {}. Versions: {}",
         proc("/proc/cpuinfo", "model name"),
         proc("/proc/meminfo", "MemTotal"),
-        said("uname", &["-r"]).unwrap_or_default(),
-        said("rustc", &["--version"]).unwrap_or_default(),
+        output_of("uname", &["-r"]).unwrap_or_default(),
+        output_of("rustc", &["--version"]).unwrap_or_default(),
     );
     let locked = include_str!("../Cargo.lock");
-    for peer in ["shared_memory", "ipc-channel", "memmap2", "command-fds"] {
-        let entry = locked.split("[[package]]").find(|entry| entry.contains(&format!("name = \"{peer}\"\n")));
+    for library in ["shared_memory", "ipc-channel", "memmap2", "command-fds"] {
+        let entry = locked.split("[[package]]").find(|entry| entry.contains(&format!("name = \"{library}\"\n")));
         let version = entry.and_then(|entry| entry.split("version = \"").nth(1)?.split('"').next());
-        write!(machine, ", {peer} {}", version.unwrap_or_default()).unwrap();
+        write!(machine, ", {library} {}", version.unwrap_or_default()).unwrap();
     }
-    match said("pkg-config", &["--modversion", "nspr"]) {
+    match output_of("pkg-config", &["--modversion", "nspr"]) {
         Some(version) => write!(machine, ", NSPR {version}").unwrap(),
-        None => machine += if WAYS.iter().all(|way| is_there(way)) { ", NSPR" } else { "; NSPR is not installed" },
+        None => {
+            machine += if CANDIDATES.iter().all(|candidate| is_installed(candidate)) {
+                ", NSPR"
+            } else {
+                "; NSPR is not installed"
+            }
+        }
     }
-    match said("python3", &["--version"]) {
+    match output_of("python3", &["--version"]) {
         Some(version) => write!(machine, ", {version}").unwrap(),
         None => machine += "; Python is not installed",
     }

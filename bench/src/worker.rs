@@ -1,4 +1,4 @@
-//! Processes that do what they are told, a line each, and answer with the nanoseconds that it took.
+//! Worker processes. A worker reads one request per line and answers with the nanoseconds that it took.
 
 use std::cell::RefCell;
 use std::io::{BufRead, BufReader, Write};
@@ -6,23 +6,23 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 pub struct Worker {
     process: RefCell<Child>,
-    lines: RefCell<(ChildStdin, BufReader<ChildStdout>)>,
+    pipes: RefCell<(ChildStdin, BufReader<ChildStdout>)>,
 }
 
 impl Worker {
     pub fn start(command: &mut Command) -> Self {
         let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-        let lines = (process.stdin.take().unwrap(), BufReader::new(process.stdout.take().unwrap()));
-        Self { process: process.into(), lines: lines.into() }
+        let pipes = (process.stdin.take().unwrap(), BufReader::new(process.stdout.take().unwrap()));
+        Self { process: process.into(), pipes: pipes.into() }
     }
 
-    /// How long it took to do that.
-    pub fn order(&self, order: &str) -> f64 {
-        let (orders, answers) = &mut *self.lines.borrow_mut();
-        writeln!(orders, "{order}").unwrap();
+    /// Sends a request and returns its nanoseconds.
+    pub fn request(&self, request: &str) -> f64 {
+        let (requests, answers) = &mut *self.pipes.borrow_mut();
+        writeln!(requests, "{request}").unwrap();
         let mut answer = String::new();
         answers.read_line(&mut answer).unwrap();
-        answer.trim().parse().unwrap_or_else(|_| panic!("{order:?} was answered by {answer:?}"))
+        answer.trim().parse().unwrap_or_else(|_| panic!("invalid answer {answer:?} to {request:?}"))
     }
 }
 

@@ -1,15 +1,15 @@
-//! `docs/format.md` written a second time, by other means, for the fuzzers to compare with.
+//! A second, independent implementation of `docs/format.md`. The fuzz targets compare the library with it.
 
-/// What an export string says.
+/// The fields of an export string.
 #[derive(Debug)]
 pub struct Fields<'a> {
-    /// Of the descriptor.
+    /// The descriptor.
     pub number: i32,
-    /// NSPR's, 0 to 2.
+    /// NSPR's protection value, 0 to 2.
     pub protection: u8,
-    /// Its word.
+    /// The word for the kind of region.
     pub kind: &'a str,
-    /// Bytes.
+    /// The size in bytes.
     pub size: u64,
     /// `st_dev`
     pub device: u64,
@@ -18,9 +18,9 @@ pub struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
-    /// What the string says, if it is an export string.
+    /// Parses an export string. Returns `None` for any other string.
     #[must_use]
-    pub fn read(string: &'a str) -> Option<Self> {
+    pub fn parse(string: &'a str) -> Option<Self> {
         let fields: Vec<_> = string.split(':').collect();
         let [number, protection, "1", kind, size, device, inode] = fields[..] else { return None };
         let protection = match (kind, protection) {
@@ -39,7 +39,7 @@ impl<'a> Fields<'a> {
         })
     }
 
-    /// The type that imports it.
+    /// Returns the name of the type that imports the region.
     #[must_use]
     pub fn type_name(&self) -> &'static str {
         match self.kind {
@@ -51,8 +51,8 @@ impl<'a> Fields<'a> {
 }
 
 fn decimal(digits: &str) -> Option<u64> {
-    let plain = digits == "0" || !digits.starts_with('0');
-    if digits.is_empty() || !plain || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+    let canonical = digits == "0" || !digits.starts_with('0');
+    if digits.is_empty() || !canonical || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
     let mut value = 0_u64;
@@ -62,35 +62,35 @@ fn decimal(digits: &str) -> Option<u64> {
     Some(value)
 }
 
-/// The pairs of a value of `HEIRLOOM_REGIONS` that are well-formed, and whether any is not.
+/// Parses a value of `HEIRLOOM_REGIONS`. Returns the well-formed entries, and whether any entry is malformed.
 #[must_use]
-pub fn pairs(value: &str) -> (Vec<(String, String)>, bool) {
-    let mut good: Vec<(String, String)> = Vec::new();
-    let mut bad = false;
+pub fn parse_variable(value: &str) -> (Vec<(String, String)>, bool) {
+    let mut entries: Vec<(String, String)> = Vec::new();
+    let mut malformed = false;
     if value.is_empty() {
-        return (good, bad);
+        return (entries, malformed);
     }
-    for pair in value.split(',') {
-        let (encoded, string) = pair.split_at(pair.find('=').unwrap_or(pair.len()));
+    for entry in value.split(',') {
+        let (encoded, string) = entry.split_at(entry.find('=').unwrap_or(entry.len()));
         let string = string.get(1..).unwrap_or_default();
         match decode(encoded) {
-            Some(name) if Fields::read(string).is_some() && good.iter().all(|(other, _)| *other != name) => {
-                good.push((name, string.to_owned()));
+            Some(name) if Fields::parse(string).is_some() && entries.iter().all(|(other, _)| *other != name) => {
+                entries.push((name, string.to_owned()));
             }
-            _ => bad = true,
+            _ => malformed = true,
         }
     }
-    (good, bad)
+    (entries, malformed)
 }
 
-fn stands_as_it_is(byte: u8) -> bool {
+fn is_unreserved(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~".contains(&byte)
 }
 
-/// A name as it stands in the variable.
+/// Encodes a name for the variable.
 #[must_use]
 pub fn encode(name: &str) -> String {
-    let encode = |byte| if stands_as_it_is(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
+    let encode = |byte| if is_unreserved(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
     name.bytes().map(encode).collect()
 }
 
@@ -101,9 +101,9 @@ fn decode(encoded: &str) -> Option<String> {
         name.push(match byte {
             b'%' => {
                 let decoded = hexadecimal(bytes.next()?)? << 4 | hexadecimal(bytes.next()?)?;
-                (!stands_as_it_is(decoded) && decoded != 0).then_some(decoded)?
+                (!is_unreserved(decoded) && decoded != 0).then_some(decoded)?
             }
-            byte => stands_as_it_is(byte).then_some(byte)?,
+            byte => is_unreserved(byte).then_some(byte)?,
         });
     }
     let name = String::from_utf8(name).ok()?;

@@ -1,19 +1,19 @@
-//! A child: attaches, writes the first byte, and leaves in the memory how long that took since the start of `main`.
+//! The child program: attaches to the memory, writes the first byte, and stores the time since the start of `main`.
 
 use std::time::Instant;
 
-use heirloom_bench::measure::nanoseconds;
-use heirloom_bench::{SPENT, ways};
+use heirloom_bench::measure::nanoseconds_since;
+use heirloom_bench::{ATTACH_TIME_OFFSET, candidates};
 
 fn main() {
     let start = Instant::now();
     let mut args = std::env::args().skip(1);
     let Some(key) = args.next() else { return };
-    let argument = args.next().expect("what names the memory");
-    let memory = ways::way(&key).attach.expect("children of that way")(&argument);
-    // SAFETY: Nobody else writes there, and a mapping has these bytes.
+    let argument = args.next().expect("an argument that names the memory");
+    let memory = candidates::by_key(&key).attach.expect("the candidate can attach")(&argument);
+    // SAFETY: A mapping is at least one page, and the parent reads it only after this process has exited.
     unsafe {
         memory.write_volatile(1);
-        memory.add(SPENT).cast::<[u8; 8]>().write_volatile(nanoseconds(start).to_ne_bytes());
+        memory.add(ATTACH_TIME_OFFSET).cast::<[u8; 8]>().write_volatile(nanoseconds_since(start).to_ne_bytes());
     }
 }

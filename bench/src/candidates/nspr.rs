@@ -1,34 +1,34 @@
-//! The C interface, by our library and by the real NSPR.
+//! The C interface, implemented by heirloom and by NSPR.
 
 use std::ffi::{CStr, CString, c_char, c_void};
 use std::os::unix::ffi::OsStrExt;
 use std::ptr;
 use std::sync::OnceLock;
 
-use super::{Parent, Running, Way, child, child_args, way};
+use super::{Candidate, Parent, Running, by_key, child_args, child_program};
 
-pub const OURS: Way = Way {
-    name: "heirloom, in C",
+pub const HEIRLOOM: Candidate = Candidate {
+    name: "heirloom, C interface",
     key: "c",
-    create: Some(|size, touch| library(&OURS).create(size, touch)),
-    parent: Some(|size| library(&OURS).parent(size)),
+    create: Some(|size, touch| library(&HEIRLOOM).create(size, touch)),
+    parent: Some(|size| library(&HEIRLOOM).parent(size)),
     attach: None,
 };
 
-pub const THEIRS: Way = Way {
+pub const NSPR: Candidate = Candidate {
     name: "NSPR",
     key: "nspr",
-    create: Some(|size, touch| library(&THEIRS).create(size, touch)),
-    parent: Some(|size| library(&THEIRS).parent(size)),
+    create: Some(|size, touch| library(&NSPR).create(size, touch)),
+    parent: Some(|size| library(&NSPR).parent(size)),
     attach: None,
 };
 
-/// The fastest place for NSPR's temporary files; ours makes none.
+/// The fastest directory for NSPR's temporary files. heirloom creates none.
 const DIRECTORY: &CStr = c"/dev/shm";
 const READ_WRITE: i32 = 1;
 
-/// Where this project's own library was built.
-const BUILT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/release/libheirloom_nspr.so");
+/// The C library of this repository.
+const HEIRLOOM_LIBRARY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/release/libheirloom_nspr.so");
 
 type FileMap = *mut c_void;
 
@@ -44,24 +44,26 @@ struct Library {
     wait_process: unsafe extern "C" fn(*mut c_void, *mut i32) -> i32,
 }
 
+/// Returns the function of that name.
+///
 /// # Safety
-/// The library has a function of that name and of type `F`, which is a pointer to one.
+/// `library` is a loaded library, and `F` is the type of a pointer to that function.
 unsafe fn symbol<F: Copy>(library: *mut c_void, name: &CStr) -> F {
-    // SAFETY: A whole string; what is there is what the caller says.
+    // SAFETY: The name ends with NUL. The caller guarantees the library and the function's type.
     unsafe {
         let address = libc::dlsym(library, name.as_ptr());
-        assert!(!address.is_null(), "{name:?}");
+        assert!(!address.is_null(), "no function {name:?}");
         std::mem::transmute_copy(&address)
     }
 }
 
 fn load(path: &CStr) -> Option<Library> {
-    // SAFETY: A whole string.
+    // SAFETY: The path ends with NUL.
     let loaded = unsafe { libc::dlopen(path.as_ptr(), libc::RTLD_NOW | libc::RTLD_LOCAL) };
     if loaded.is_null() {
         return None;
     }
-    // SAFETY: Both libraries have these functions, of these types, and are never unloaded.
+    // SAFETY: Both libraries declare these functions with these types, and neither is ever unloaded.
     unsafe {
         Some(Library {
             open: symbol(loaded, c"PR_OpenAnonFileMap"),
@@ -76,25 +78,26 @@ fn load(path: &CStr) -> Option<Library> {
 }
 
 pub fn is_installed() -> bool {
-    theirs().is_some()
+    nspr().is_some()
 }
 
-fn theirs() -> Option<&'static Library> {
-    static THEIRS: OnceLock<Option<Library>> = OnceLock::new();
-    THEIRS.get_or_init(|| load(c"libnspr4.so")).as_ref()
+fn nspr() -> Option<&'static Library> {
+    static LIBRARY: OnceLock<Option<Library>> = OnceLock::new();
+    LIBRARY.get_or_init(|| load(c"libnspr4.so")).as_ref()
 }
 
-fn library(of: &Way) -> &'static Library {
-    static OURS: OnceLock<Library> = OnceLock::new();
-    match of.key {
-        "c" => OURS.get_or_init(|| load(&CString::new(BUILT).unwrap()).expect("bench/run builds it")),
-        _ => theirs().expect("it is installed"),
+fn library(candidate: &Candidate) -> &'static Library {
+    static LIBRARY: OnceLock<Library> = OnceLock::new();
+    match candidate.key {
+        "c" => LIBRARY
+            .get_or_init(|| load(&CString::new(HEIRLOOM_LIBRARY).unwrap()).expect("`bench/run` builds the library")),
+        _ => nspr().expect("NSPR is installed"),
     }
 }
 
 impl Library {
-    fn make(&self, size: usize) -> (FileMap, *mut u8) {
-        // SAFETY: A whole string, and a handle from the call before.
+    fn create_mapped(&self, size: usize) -> (FileMap, *mut u8) {
+        // SAFETY: The directory ends with NUL, and the handle is checked before it is used.
         unsafe {
             let file_map = (self.open)(DIRECTORY.as_ptr(), size, READ_WRITE);
             assert!(!file_map.is_null());
@@ -105,9 +108,9 @@ impl Library {
     }
 
     fn create(&self, size: usize, touch: &dyn Fn(*mut u8)) {
-        let (file_map, memory) = self.make(size);
+        let (file_map, memory) = self.create_mapped(size);
         touch(memory);
-        // SAFETY: Made above and used no more.
+        // SAFETY: `create_mapped` returned both, and nothing uses them after `touch`.
         unsafe {
             assert_eq!((self.unmap)(memory, u32::try_from(size).unwrap()), 0);
             assert_eq!((self.close)(file_map), 0);
@@ -115,26 +118,26 @@ impl Library {
     }
 
     fn parent(&'static self, size: usize) -> Parent {
-        let (file_map, memory) = self.make(size);
+        let (file_map, memory) = self.create_mapped(size);
         let mut string = [0; 128];
-        // SAFETY: As many bytes as it is told.
-        let answer = unsafe { (self.export)(file_map, string.len(), string.as_mut_ptr()) };
-        assert_eq!(answer, 0);
-        // SAFETY: It ends with NUL.
+        // SAFETY: The buffer has the passed length.
+        let result = unsafe { (self.export)(file_map, string.len(), string.as_mut_ptr()) };
+        assert_eq!(result, 0);
+        // SAFETY: The library ended the string with NUL.
         let string = unsafe { CStr::from_ptr(string.as_ptr()) }.to_str().unwrap();
-        // To be found by its number in both: a child that imports it would have to load the library first.
+        // The child attaches by descriptor number with either library: importing would load the library first.
         let number = string.split(':').next().unwrap();
-        let program = CString::new(child().as_os_str().as_bytes()).unwrap();
-        let args = child_args(way("bare"), number).map(|arg| CString::new(arg).unwrap());
+        let program = CString::new(child_program().as_os_str().as_bytes()).unwrap();
+        let args = child_args(by_key("system_calls"), number).map(|arg| CString::new(arg).unwrap());
         let start = move || -> Running {
             let strings = [&program].into_iter().chain(&args).map(|arg| arg.as_ptr());
             let list: Vec<_> = strings.chain([ptr::null()]).collect();
-            // SAFETY: Whole strings and lists that end with their null.
+            // SAFETY: The strings end with NUL and the list with a null pointer; both outlive the call.
             let process = unsafe { (self.create_process)(program.as_ptr(), list.as_ptr(), ptr::null(), ptr::null()) };
             assert!(!process.is_null());
             Box::new(move || {
                 let mut code = 0;
-                // SAFETY: From the call above, waited for once.
+                // SAFETY: The handle comes from the call above and is waited for once.
                 assert_eq!(unsafe { (self.wait_process)(process, &raw mut code) }, 0);
                 assert_eq!(code, 0);
             })

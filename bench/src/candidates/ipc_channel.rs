@@ -1,29 +1,29 @@
-//! The crate `ipc-channel`: memory that is sent over a socket which the child finds by its name.
+//! The crate `ipc-channel`: memory sent over a socket that the child finds by name.
 
 use std::mem::ManuallyDrop;
 use std::process::Command;
 
 use ipc_channel::ipc::{IpcOneShotServer, IpcSender, IpcSharedMemory, channel};
 
-use super::{Parent, Running, Way, child, child_args, running};
+use super::{Candidate, Parent, Running, child_args, child_program, running};
 
-pub const WAY: Way =
-    Way { name: "ipc-channel", key: "ipc", create: Some(create), parent: Some(parent), attach: Some(attach) };
+pub const CANDIDATE: Candidate =
+    Candidate { name: "ipc-channel", key: "ipc", create: Some(create), parent: Some(parent), attach: Some(attach) };
 
 fn create(size: usize, touch: &dyn Fn(*mut u8)) {
-    // There is no other way to make it than to fill it.
+    // `ipc-channel` can only create memory by filling it.
     let mut memory = IpcSharedMemory::from_byte(0, size);
-    // SAFETY: Nobody else has it yet.
+    // SAFETY: The memory was just created and is not shared yet.
     touch(unsafe { memory.deref_mut() }.as_mut_ptr());
 }
 
 fn parent(size: usize) -> Parent {
     let mut shared = IpcSharedMemory::from_byte(0, size);
-    // SAFETY: Only what one side writes is looked at, once the other is gone.
+    // SAFETY: The parent only reads the child's bytes, and only after the child has exited.
     let memory = unsafe { shared.deref_mut() }.as_mut_ptr();
     let start = move || -> Running {
         let (server, name) = IpcOneShotServer::<IpcSender<IpcSharedMemory>>::new().unwrap();
-        let child = Command::new(child()).args(child_args(&WAY, &name)).spawn().unwrap();
+        let child = Command::new(child_program()).args(child_args(&CANDIDATE, &name)).spawn().unwrap();
         let (_, sender) = server.accept().unwrap();
         sender.send(shared.clone()).unwrap();
         running(child)
@@ -35,6 +35,6 @@ fn attach(name: &str) -> *mut u8 {
     let (sender, receiver) = channel::<IpcSharedMemory>().unwrap();
     IpcSender::connect(name.to_owned()).unwrap().send(sender).unwrap();
     let mut shared = ManuallyDrop::new(receiver.recv().unwrap());
-    // SAFETY: As for the parent.
+    // SAFETY: The parent reads these bytes only after this process has exited.
     unsafe { shared.deref_mut() }.as_mut_ptr()
 }

@@ -1,13 +1,13 @@
-//! The crate `shared_memory`: memory that has a name, by which anyone of this user can open it.
+//! The crate `shared_memory`: named memory that every process of the same user can open.
 
 use std::mem::ManuallyDrop;
 use std::process::Command;
 
 use shared_memory::ShmemConf;
 
-use super::{Parent, Way, child, child_args, running};
+use super::{Candidate, Parent, child_args, child_program, running};
 
-pub const WAY: Way = Way {
+pub const CANDIDATE: Candidate = Candidate {
     name: "shared_memory",
     key: "shared_memory",
     create: Some(create),
@@ -22,11 +22,11 @@ fn create(size: usize, touch: &dyn Fn(*mut u8)) {
 
 fn parent(size: usize) -> Parent {
     let shared = ShmemConf::new().size(size).create().unwrap();
-    let args = child_args(&WAY, shared.get_os_id());
+    let args = child_args(&CANDIDATE, shared.get_os_id());
     let memory = shared.as_ptr();
     let start = move || {
         let _ = &shared;
-        running(Command::new(child()).args(&args).spawn().unwrap())
+        running(Command::new(child_program()).args(&args).spawn().unwrap())
     };
     Parent { memory, start: Box::new(start) }
 }

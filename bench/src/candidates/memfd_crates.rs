@@ -1,4 +1,5 @@
-//! `memfd_create` by rustix, memmap2 to map it, and command-fds to hand it down, which makes the standard library fork.
+//! A combination of crates: rustix for `memfd_create`, memmap2 for the mapping, and command-fds for the inheritance.
+//! command-fds makes the standard library fork.
 
 use std::fs::File;
 use std::mem::ManuallyDrop;
@@ -9,9 +10,9 @@ use command_fds::{CommandFdExt, FdMapping};
 use memmap2::MmapMut;
 use rustix::fs::{MemfdFlags, memfd_create};
 
-use super::{Parent, Way, child, child_args, running};
+use super::{Candidate, Parent, child_args, child_program, running};
 
-pub const WAY: Way = Way {
+pub const CANDIDATE: Candidate = Candidate {
     name: "memfd, memmap2, command-fds",
     key: "crates",
     create: Some(create),
@@ -19,39 +20,39 @@ pub const WAY: Way = Way {
     attach: Some(attach),
 };
 
-/// Under what number the child gets it.
-const NUMBER: i32 = 3;
+/// The descriptor number in the child.
+const CHILD_FD: i32 = 3;
 
-fn make(size: usize) -> (File, MmapMut) {
+fn create_mapped(size: usize) -> (File, MmapMut) {
     let file = File::from(memfd_create("crates", MemfdFlags::CLOEXEC).unwrap());
     file.set_len(size as u64).unwrap();
-    // SAFETY: Nobody makes it shorter.
+    // SAFETY: Only this program and its child have the file, and neither truncates it.
     let view = unsafe { MmapMut::map_mut(&file) }.unwrap();
     (file, view)
 }
 
 fn create(size: usize, touch: &dyn Fn(*mut u8)) {
-    let (_file, mut view) = make(size);
+    let (_file, mut view) = create_mapped(size);
     touch(view.as_mut_ptr());
 }
 
 fn parent(size: usize) -> Parent {
-    let (file, mut view) = make(size);
+    let (file, mut view) = create_mapped(size);
     let memory = view.as_mut_ptr();
-    let args = child_args(&WAY, &NUMBER.to_string());
+    let args = child_args(&CANDIDATE, &CHILD_FD.to_string());
     let start = move || {
         let _ = &view;
         let parent_fd = OwnedFd::from(file.try_clone().unwrap());
-        let mut command = Command::new(child());
-        command.args(&args).fd_mappings(vec![FdMapping { parent_fd, child_fd: NUMBER }]).unwrap();
+        let mut command = Command::new(child_program());
+        command.args(&args).fd_mappings(vec![FdMapping { parent_fd, child_fd: CHILD_FD }]).unwrap();
         running(command.spawn().unwrap())
     };
     Parent { memory, start: Box::new(start) }
 }
 
 fn attach(argument: &str) -> *mut u8 {
-    // SAFETY: The parent put it there for this.
+    // SAFETY: The parent opened this descriptor for this function, and no other code uses it.
     let file = unsafe { File::from_raw_fd(argument.parse().unwrap()) };
-    // SAFETY: Nobody makes it shorter.
+    // SAFETY: Neither the parent nor this process truncates the file.
     ManuallyDrop::new(unsafe { MmapMut::map_mut(&file) }.unwrap()).as_mut_ptr()
 }

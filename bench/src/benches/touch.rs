@@ -1,0 +1,105 @@
+//! The first access to each page of memory.
+
+use std::ptr;
+use std::time::Instant;
+
+use heirloom::{Mapping, Region, RegionOptions};
+use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous, munmap};
+
+use super::Results;
+use crate::table::{Table, size_label};
+use heirloom_bench::measure::{nanoseconds_since, routine, time};
+
+const PAGE: usize = 4096;
+
+/// Writes a byte of each page and returns the nanoseconds.
+fn touch(memory: *mut u8, size: usize) -> f64 {
+    let start = Instant::now();
+    for offset in (0..size).step_by(PAGE) {
+        // SAFETY: The offset is inside the mapping, which only this process uses.
+        unsafe { memory.add(offset).write_volatile(1) };
+    }
+    nanoseconds_since(start)
+}
+
+/// Measures `map` and the first touch, without unmapping and closing.
+fn map_and_touch(size: usize, map: impl FnOnce() -> (Region, Mapping)) -> f64 {
+    let start = Instant::now();
+    let (_region, view) = map();
+    touch(view.as_mut_ptr(), size);
+    nanoseconds_since(start)
+}
+
+fn create_and_touch(size: usize, options: &RegionOptions) -> f64 {
+    map_and_touch(size, || {
+        let region = options.create(size as u64).unwrap();
+        let view = region.map().unwrap();
+        (region, view)
+    })
+}
+
+fn map_again(size: usize, region: &Region) -> f64 {
+    map_and_touch(size, || (region.clone(), region.map().unwrap()))
+}
+
+pub fn measure() -> Results {
+    let mut table = Table::new(
+        "touch",
+        "Map memory and touch each page for the first time",
+        "size",
+        "The \"region\" columns create a region. The \"second mapping\" columns map a region whose pages another \
+         mapping has already touched, as in a child.",
+    );
+    for size in [2 << 20, 16 << 20, 128 << 20, 256 << 20] {
+        let full = Region::create(size as u64).unwrap();
+        touch(full.map().unwrap().as_mut_ptr(), size);
+        let (view, full) = (full.map().unwrap(), &full);
+        // The handle determines whether its mappings are populated.
+        let populated = Region::options().populate(true).create(size as u64).unwrap();
+        let mut routines = vec![
+            routine("region", || create_and_touch(size, &Region::options())),
+            routine("private memory", || map_private_and_touch(size)),
+            routine("region, populate", || create_and_touch(size, Region::options().populate(true))),
+            routine("second mapping", || map_again(size, full)),
+            routine("second mapping, populate", || map_again(size, &populated)),
+            routine("zeroing mapped memory", || zero(&view, size)),
+        ];
+        let mut huge = Region::options();
+        if huge.huge_pages(true).create(size as u64).is_ok() {
+            routines.insert(3, routine("region, huge pages", move || create_and_touch(size, &huge)));
+        }
+        table.add_row(size as f64, size_label(size as u64), routines);
+    }
+    let mut results = Results::default();
+    let last = table.rows.len() - 1;
+    let speedup = table.ratio("region", "region, huge pages", last);
+    results.at_least(
+        format!("first touch of {} with huge pages, speedup over 4 KiB pages", table.rows[last].1),
+        5.0,
+        speedup,
+        "the kernel zeroes each page first, and zeroing alone takes about this long; see the last column",
+    );
+    results.tables.push(table);
+    results
+}
+
+/// Zeroes memory whose pages are already mapped.
+fn zero(view: &Mapping, size: usize) -> f64 {
+    time(1, || {
+        // SAFETY: The mapping has this size, and only this process uses it.
+        unsafe { view.as_mut_ptr().write_bytes(0, size) };
+    })
+}
+
+fn map_private_and_touch(size: usize) -> f64 {
+    let start = Instant::now();
+    // SAFETY: The kernel chooses an unused address, and nothing uses it after `munmap`.
+    unsafe {
+        let flags = MapFlags::PRIVATE;
+        let memory = mmap_anonymous(ptr::null_mut(), size, ProtFlags::READ | ProtFlags::WRITE, flags).unwrap();
+        touch(memory.cast(), size);
+        let elapsed = nanoseconds_since(start);
+        munmap(memory, size).unwrap();
+        elapsed
+    }
+}
