@@ -39,11 +39,11 @@ pub fn play(game: &str, number: u8, rounds: u32, bytes: &SharedBytes) {
     bytes.atomic_u64(CAME).unwrap().fetch_add(1);
     side.wait_until(|| bytes.load_u64(CAME).unwrap() == 2);
     match game {
-        "halves" => side.halves(),
-        "writers" => side.writers(),
-        "counts" => side.counts(),
-        "copies" => side.copies(),
-        "messages" => side.messages(),
+        "tearing" => side.tearing(),
+        "ordering" => side.ordering(),
+        "counting" => side.counting(),
+        "copying" => side.copying(),
+        "messaging" => side.messaging(),
         _ => panic!("what is {game}?"),
     }
 }
@@ -85,7 +85,7 @@ impl Side<'_> {
         }
     }
 
-    fn halves(&mut self) {
+    fn tearing(&mut self) {
         let (long, short) = (self.bytes.atomic_u64(BYTES).unwrap(), self.bytes.atomic_u32(BYTES + 8).unwrap());
         for round in 0..self.rounds {
             let (long_before, short_before) = (long.load(), short.load());
@@ -112,7 +112,7 @@ impl Side<'_> {
         }
     }
 
-    fn writers(&mut self) {
+    fn ordering(&mut self) {
         let number = self.bytes.atomic_u64(BYTES).unwrap();
         let (mut mine, mut latest) = (0, 0);
         let mut check = |seen: u64, mine: u32| {
@@ -150,7 +150,7 @@ impl Side<'_> {
     }
 
     /// What it counts is for the caller to add up.
-    fn counts(&mut self) {
+    fn counting(&mut self) {
         let bytes = self.bytes;
         // Both share its word with what is only copied, and each side has two bytes of that.
         let loose = BYTES + 20 + 2 * usize::from(self.number);
@@ -168,7 +168,7 @@ impl Side<'_> {
         }
     }
 
-    fn copies(&mut self) {
+    fn copying(&mut self) {
         const LEN: usize = 1000;
         let bytes = self.bytes;
         let mut buffer = [0; LEN];
@@ -205,7 +205,7 @@ impl Side<'_> {
     }
 
     /// In turns: what one copied in before a store, the other finds after a load that saw it.
-    fn messages(&mut self) {
+    fn messaging(&mut self) {
         let turn = self.bytes.atomic_u32(BYTES).unwrap();
         for round in (u32::from(self.number)..self.rounds).step_by(2) {
             self.wait_until(|| turn.load() == round);

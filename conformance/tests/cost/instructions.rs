@@ -27,13 +27,14 @@ fn instructions(access: &str, size: u64) -> Option<u64> {
             return None;
         }
     };
-    let told = String::from_utf8(output.stderr).unwrap();
-    let collected = told.lines().find_map(|line| line.split_once("Collected : ")).unwrap_or_else(|| panic!("{told}")).1;
+    let report = String::from_utf8(output.stderr).unwrap();
+    let collected =
+        report.lines().find_map(|line| line.split_once("Collected : ")).unwrap_or_else(|| panic!("{report}")).1;
     Some(collected.trim().parse::<u64>().unwrap() / TIMES)
 }
 
 #[test]
-fn a_copy_of_a_few_bytes_takes_a_few_instructions() {
+fn small_copy_takes_few_instructions() {
     for access in ["read_at", "write_at"] {
         for (size, most) in [(8, 45), (64, 65), (256, 90), (1024, 240)] {
             let Some(count) = instructions(access, size) else { return };
@@ -45,7 +46,7 @@ fn a_copy_of_a_few_bytes_takes_a_few_instructions() {
 }
 
 #[test]
-fn a_number_takes_a_few_instructions_more_than_a_bare_one() {
+fn atomic_access_takes_few_instructions() {
     for (access, most) in [("load", 12), ("store", 12), ("fetch_add", 12)] {
         let (Some(few), Some(many)) = (instructions(access, 10), instructions(access, 1010)) else { return };
         let each = (many - few) / 1000;

@@ -55,7 +55,7 @@ fn create_map_and_drop() {
 }
 
 #[test]
-fn fill_from_a_small_file() {
+fn fill_from_small_file() {
     // Of the two sendfile, the second finds the end.
     let fill = ["memfd_create", "prlimit64", "sendfile", "sendfile", "fcntl", "fstat", "close"];
     assert_calls(&["fill", concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")], &fill);
@@ -63,7 +63,7 @@ fn fill_from_a_small_file() {
 
 #[test]
 fn attach_by_name_and_by_string() {
-    let Some(calls) = trace(&["hand-on"]) else { return };
+    let Some(calls) = trace(&["attach-children"]) else { return };
     let [by_name, by_string] = &marked(&calls)[..] else { panic!("{calls:?}") };
     // F_GETFD thrice, once to see whether it is close-on-exec and with each look; F_GETFL, F_GET_SEALS; F_SETFD.
     let name = ["fcntl", "fcntl", "fcntl", "fstat", "fcntl", "fcntl", "fcntl", "mmap", "munmap", "close"];
@@ -94,7 +94,7 @@ fn spawning(names: &[&str]) -> Option<BTreeMap<String, usize>> {
 }
 
 #[test]
-fn each_region_handed_down() {
+fn calls_per_inherited_region() {
     let (Some(none), Some(one), Some(two)) = (spawning(&[]), spawning(&["a"]), spawning(&["a", "b"])) else { return };
     let more = |few: &BTreeMap<String, usize>, many: &BTreeMap<String, usize>| -> Vec<(String, usize)> {
         let more = many.iter().map(|(name, count)| (name.clone(), count - few.get(name).unwrap_or(&0)));

@@ -9,7 +9,7 @@ fn play(game: &str, rounds: u32, stderr: fn() -> Stdio, prepare: impl FnOnce(&Ma
     prepare(&region.map().unwrap());
     let sides = ["0", "1"].map(|side| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_child"));
-        command.args(["play", game, side, &rounds.to_string()]).stderr(stderr());
+        command.args(["soundness", game, side, &rounds.to_string()]).stderr(stderr());
         command.inherit("bytes", &region).unwrap().spawn().unwrap()
     });
     let ended = sides.map(|mut side| side.wait().unwrap().success());
@@ -23,19 +23,19 @@ fn content(game: &str, rounds: u32) -> Region {
 }
 
 #[test]
-fn a_number_is_never_half_of_one_and_half_of_another() {
-    content("halves", 3_000_000);
+fn integer_access_never_tears() {
+    content("tearing", 3_000_000);
 }
 
 #[test]
-fn a_number_is_one_that_a_side_wrote_and_no_older_than_the_last_one_seen() {
-    content("writers", 6_000_000);
+fn integer_reads_never_go_backwards() {
+    content("ordering", 6_000_000);
 }
 
 #[test]
-fn what_both_sides_count_adds_up() {
+fn concurrent_counts_add_up() {
     const ROUNDS: u32 = 1_000_000;
-    let view = content("counts", ROUNDS).map().unwrap();
+    let view = content("counting", ROUNDS).map().unwrap();
     let all = 2 * ROUNDS;
     assert_eq!(view.load_u32(BYTES).unwrap(), all);
     assert_eq!(view.load_u32(BYTES + 4).unwrap(), all.wrapping_neg());
@@ -45,18 +45,18 @@ fn what_both_sides_count_adds_up() {
 }
 
 #[test]
-fn a_copy_brings_only_bytes_that_were_written_there() {
-    content("copies", 250_000);
+fn copies_contain_only_written_bytes() {
+    content("copying", 250_000);
 }
 
 #[test]
-fn what_came_before_a_store_is_there_after_the_load_that_saw_it() {
-    content("messages", 200_000);
+fn load_sees_copies_made_before_the_store() {
+    content("messaging", 200_000);
 }
 
 #[test]
-fn the_control_a_side_tells_what_nobody_wrote() {
-    for game in ["halves", "writers", "copies"] {
+fn control_detects_values_never_written() {
+    for game in ["tearing", "ordering", "copying"] {
         let (_, content) = play(game, 100_000, Stdio::null, |view| view.write_at(BYTES, &[1; 1000]).unwrap());
         assert!(!content, "{game}");
     }

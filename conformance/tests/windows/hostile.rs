@@ -7,9 +7,9 @@ use heirloom_conformance::{open_regions, output, skip, text, wine};
 use crate::{CHILD, child};
 
 /// Holds what a hostile child told against what stands beside each attempt.
-fn check(told: &str, target: Target) {
-    assert_eq!(told.lines().count(), ATTEMPTS.len(), "{told}");
-    for (attempt, line) in ATTEMPTS.iter().zip(told.lines()) {
+fn check(report: &str, target: Target) {
+    assert_eq!(report.lines().count(), ATTEMPTS.len(), "{report}");
+    for (attempt, line) in ATTEMPTS.iter().zip(report.lines()) {
         let mut expected = (attempt.answer(target), attempt.control);
         if let (Some((answers, why)), Some(version)) = (&attempt.wine, wine()) {
             skip(format_args!("{} on {target:?}, since this is Wine {version}: {why}", attempt.name));
@@ -24,7 +24,7 @@ fn frozen() -> FrozenRegion {
 }
 
 #[test]
-fn a_hostile_child_cannot_write_what_is_frozen_by_either_protocol() {
+fn hostile_child_cannot_write_frozen_region() {
     let region = frozen();
     check(&output(child(&["hostile", "target"]).inherit("target", &region).unwrap()), Target::Frozen);
     // Where nothing lets a write through.
@@ -39,7 +39,7 @@ fn a_hostile_child_cannot_write_what_is_frozen_by_either_protocol() {
 }
 
 #[test]
-fn a_hostile_child_cannot_write_what_is_published_by_either_protocol() {
+fn hostile_child_cannot_write_read_only_region() {
     for protocol in 1..=2 {
         let (region, writer) = Region::create(SIZE as u64).unwrap().into_read_only().unwrap();
         writer.write_at(0, &[7; SIZE]).unwrap();
@@ -55,13 +55,13 @@ fn a_hostile_child_cannot_write_what_is_published_by_either_protocol() {
 }
 
 #[test]
-fn a_hostile_child_can_neither_resize_nor_run_what_it_may_write() {
+fn hostile_child_cannot_resize_or_execute() {
     let region = Region::create(SIZE as u64).unwrap();
     check(&output(child(&["hostile", "target"]).inherit("target", &region).unwrap()), Target::Writable);
 }
 
 #[test]
-fn no_handle_that_allows_writing_is_left_in_a_process_that_froze_or_published() {
+fn conversion_leaves_no_writable_handle() {
     // The region, and by what it is found among another process's handles, without a word that it was handed out.
     let make = || {
         let before = open_regions();
@@ -70,7 +70,7 @@ fn no_handle_that_allows_writing_is_left_in_a_process_that_froze_or_published() 
         (region, inode)
     };
     let take_from_this = |inode: u64| {
-        output(&mut child(&["take-from", &std::process::id().to_string(), &inode.to_string()])).trim().to_owned()
+        output(&mut child(&["write-handle-of", &std::process::id().to_string(), &inode.to_string()])).trim().to_owned()
     };
     // The control, and the door that Windows leaves open: what this process could write, another one of its user can.
     let (_open, inode) = make();
@@ -86,7 +86,7 @@ fn no_handle_that_allows_writing_is_left_in_a_process_that_froze_or_published() 
 }
 
 #[test]
-fn a_hostile_grandchild_fares_no_better() {
+fn hostile_grandchild_cannot_write_frozen_region() {
     let region = frozen();
     let mut command = child(&["pass-on", "target", "hostile", "target"]);
     check(&output(command.inherit("target", &region).unwrap()), Target::Frozen);

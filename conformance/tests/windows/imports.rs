@@ -20,7 +20,7 @@ fn with(string: &str, index: usize, value: &str) -> String {
 }
 
 #[test]
-fn what_is_not_exactly_the_region_is_refused_and_left_alone() {
+fn mismatched_import_leaves_handles_untouched() {
     let region = Region::create(4096).unwrap();
     let exported = region.export_inheritable().unwrap();
     let string = exported.as_str();
@@ -63,7 +63,7 @@ fn what_is_not_exactly_the_region_is_refused_and_left_alone() {
 }
 
 #[test]
-fn other_sections_and_files_are_no_regions() {
+fn foreign_sections_and_files_are_rejected() {
     let section = hostile::control().unwrap();
     let file: Owned = File::open(CHILD).unwrap().into();
     for handle in [section, file] {
@@ -75,14 +75,14 @@ fn other_sections_and_files_are_no_regions() {
 }
 
 #[test]
-fn a_published_region_is_not_inherited_as_a_frozen_one() {
+fn read_only_region_is_not_inherited_as_frozen() {
     let (read_only, _writer) = Region::create(4096).unwrap().into_read_only().unwrap();
     let exported = read_only.export_inheritable().unwrap();
     let lie = exported.as_str().replace(":read_only:", ":frozen:");
     let mut command = Command::new(CHILD);
     command.args(["take", "frozen:a"]).env("HEIRLOOM_REGIONS", format!("a={lie}"));
-    let told = text(command.output().unwrap());
-    assert!(told.starts_with("Mismatch: ") && told.contains("seal"), "{told}");
+    let report = text(command.output().unwrap());
+    assert!(report.starts_with("Mismatch: ") && report.contains("seal"), "{report}");
     // The control: the truth.
     command = Command::new(CHILD);
     command.args(["take", "read-only:a"]).env("HEIRLOOM_REGIONS", format!("a={exported}"));
@@ -90,7 +90,7 @@ fn a_published_region_is_not_inherited_as_a_frozen_one() {
 }
 
 #[test]
-fn the_same_handle_twice_is_refused_also_by_another_number() {
+fn duplicate_handle_is_rejected() {
     let region = Region::create(4096).unwrap();
     let exported = region.export_inheritable().unwrap();
     let number = number(&exported);
@@ -100,13 +100,13 @@ fn the_same_handle_twice_is_refused_also_by_another_number() {
     ] {
         let mut command = Command::new(CHILD);
         command.args(["take", "region:a"]).env("HEIRLOOM_REGIONS", value);
-        let told = text(command.output().unwrap());
-        assert!(told.starts_with("Mismatch: ") && told.contains(says), "{told}");
+        let report = text(command.output().unwrap());
+        assert!(report.starts_with("Mismatch: ") && report.contains(says), "{report}");
     }
 }
 
 #[test]
-fn an_import_leaves_what_a_start_hands_down_just_now_as_the_start_needs_it() {
+fn import_during_a_start_keeps_handle_inheritable() {
     let region = Region::create(4096).unwrap();
     let exported = region.export().unwrap();
     // By the number that starts make inheritable, for as long as each takes.
@@ -122,10 +122,10 @@ fn an_import_leaves_what_a_start_hands_down_just_now_as_the_start_needs_it() {
             imports
         });
         let start = |_| child(&["take", "region:a"]).inherit("a", &region).unwrap().output();
-        let told: Vec<_> = (0..30).map(start).collect();
+        let report: Vec<_> = (0..30).map(start).collect();
         over.store(true, Ordering::Relaxed);
         assert!(importer.join().unwrap() > 30);
-        for output in told {
+        for output in report {
             assert_eq!(text(output.unwrap()), "ok 4096\n");
         }
     });
@@ -133,7 +133,7 @@ fn an_import_leaves_what_a_start_hands_down_just_now_as_the_start_needs_it() {
 }
 
 #[test]
-fn an_error_says_what_kind_it_is_to_the_standard_library_too() {
+fn error_converts_to_io_error_kind() {
     let error: std::io::Error = Region::import("4:1:1:writable:1:1:1").unwrap_err().into();
     assert_eq!(error.kind(), Io::InvalidData);
 }

@@ -24,7 +24,7 @@ const WAYS: [(&str, GiveAway); 5] = [
 ];
 
 #[test]
-fn what_was_handed_out_for_writing_can_be_neither_published_nor_frozen() {
+fn shared_writable_handle_blocks_conversion() {
     for (way, give_away) in WAYS {
         let region = Region::create(4096).unwrap();
         region.map().unwrap().write_at(0, b"so far").unwrap();
@@ -48,7 +48,7 @@ fn what_was_handed_out_for_writing_can_be_neither_published_nor_frozen() {
 }
 
 #[test]
-fn what_was_handed_down_read_only_can_still_be_frozen() {
+fn region_inherited_read_only_can_be_frozen() {
     let (region, writer) = Region::create(4096).unwrap().into_read_only().unwrap();
     assert_eq!(output(child(&["take", "read-only:a"]).inherit("a", &region).unwrap()), "ok 4096\n");
     writer.write_at(0, b"final").unwrap();
@@ -60,10 +60,10 @@ fn what_was_handed_down_read_only_can_still_be_frozen() {
 }
 
 #[test]
-fn a_child_can_neither_publish_nor_freeze_what_others_may_write() {
+fn child_cannot_freeze_a_region_others_may_write() {
     let region = Region::create(4096).unwrap();
-    let told = output(child(&["freeze", "a"]).inherit("a", &region).unwrap());
-    assert!(told.starts_with("StillWritable: "), "{told}");
+    let report = output(child(&["freeze", "a"]).inherit("a", &region).unwrap());
+    assert!(report.starts_with("StillWritable: "), "{report}");
     // The control: it may write.
     output(child(&["write", "a", "hello"]).inherit("a", &region).unwrap());
     let mut seen = [0; 5];
@@ -72,7 +72,7 @@ fn a_child_can_neither_publish_nor_freeze_what_others_may_write() {
 }
 
 #[test]
-fn a_handle_is_taken_for_what_it_allows_and_its_creator_says() {
+fn handle_kind_follows_rights_and_recorded_stage() {
     let handle_of = |region: FrozenRegion| Owned::try_from(region).unwrap();
     let frozen = handle_of(FrozenRegion::from_bytes("frozen").unwrap());
     // What is frozen is published too, and never writable.
@@ -93,7 +93,7 @@ fn a_handle_is_taken_for_what_it_allows_and_its_creator_says() {
 }
 
 #[test]
-fn huge_pages_want_a_privilege_and_say_so() {
+fn huge_pages_without_privilege_are_an_error() {
     let error = Region::options().huge_pages(true).create(4096).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
     match Region::options().huge_pages(true).create(2 << 20) {
@@ -112,13 +112,13 @@ fn huge_pages_want_a_privilege_and_say_so() {
 }
 
 #[test]
-fn no_file_stands_in_for_memory() {
+fn unsealed_file_is_unsupported() {
     let error = Region::options().unsealed_file_in(".").create(4096).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported);
 }
 
 #[test]
-fn pages_that_may_be_dumped_say_so() {
+fn no_dump_is_unsupported() {
     let view = FrozenRegion::from_bytes("secret").unwrap().map().unwrap();
     assert_eq!(view.no_dump().unwrap_err().kind(), ErrorKind::Unsupported);
 }

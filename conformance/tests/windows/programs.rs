@@ -9,7 +9,7 @@ use heirloom_conformance::{output, skip, wine};
 use crate::{CHILD, child};
 
 #[test]
-fn programs_are_found_as_the_standard_library_finds_them() {
+fn program_lookup_matches_standard_library() {
     let directory = tempfile::tempdir().unwrap();
     let name = "heirloom-test-program";
     fs::copy(CHILD, directory.path().join(name).with_extension("exe")).unwrap();
@@ -31,7 +31,7 @@ fn programs_are_found_as_the_standard_library_finds_them() {
 }
 
 #[test]
-fn variables_are_the_same_in_upper_and_lower_case() {
+fn environment_variable_names_ignore_case() {
     let mut command = child(&["environment"]);
     let seen = output(
         command.env("heirloom_a", "lost").env("HEIRLOOM_A", "kept").env("heirloom_b", "x").env_remove("HEIRLOOM_B"),
@@ -42,7 +42,7 @@ fn variables_are_the_same_in_upper_and_lower_case() {
 }
 
 #[test]
-fn what_cannot_be_started_is_an_error() {
+fn invalid_program_or_arg0_is_an_error() {
     let directory = tempfile::tempdir().unwrap();
     let garbage = directory.path().join("garbage.exe");
     fs::write(&garbage, "no program").unwrap();
@@ -53,13 +53,13 @@ fn what_cannot_be_started_is_an_error() {
 }
 
 #[test]
-fn a_program_is_called_what_it_is_told() {
+fn arg0_does_not_change_the_program() {
     // What it is, it still is.
     assert_eq!(output(Command::new(CHILD).arg0("another name").args(["print", "x"])), "x\n");
 }
 
 #[test]
-fn a_batch_file_gets_its_arguments_whole() {
+fn batch_file_receives_exact_arguments() {
     let directory = tempfile::tempdir().unwrap();
     let script = directory.path().join("a script.bat");
     fs::write(&script, format!("@\"{CHILD}\" arguments %*\r\n")).unwrap();
@@ -71,8 +71,8 @@ fn a_batch_file_gets_its_arguments_whole() {
         None => args.extend(["%PATH%", "a\"b", "ends\\"]),
     }
     let expected: Vec<_> = args.iter().map(|arg| format!("{arg:?}")).collect();
-    let told = output(Command::new(&script).args(&args));
-    assert_eq!(told.lines().collect::<Vec<_>>(), expected);
+    let report = output(Command::new(&script).args(&args));
+    assert_eq!(report.lines().collect::<Vec<_>>(), expected);
     // Also where the path ends with what the system ignores.
     for ending in ["", ". ", r"\.", "/.", r"\.\."] {
         let mut script = script.clone().into_os_string();
@@ -86,7 +86,7 @@ fn a_batch_file_gets_its_arguments_whole() {
 }
 
 #[test]
-fn a_batch_file_hands_nothing_on_that_was_not_named_and_names_arrive_through_it() {
+fn batch_file_passes_named_region_to_its_program() {
     let directory = tempfile::tempdir().unwrap();
     let script = directory.path().join("script.cmd");
     fs::write(&script, format!("@\"{CHILD}\" print-frozen a\r\n")).unwrap();
@@ -96,7 +96,7 @@ fn a_batch_file_hands_nothing_on_that_was_not_named_and_names_arrive_through_it(
 }
 
 #[test]
-fn a_killed_child_has_a_code_and_an_ended_one_is_left_alone() {
+fn killed_child_has_a_code_and_ended_child_is_kept() {
     let mut killed = child(&["cat"]).stdin(heirloom::Stdio::piped()).spawn().unwrap();
     killed.kill().unwrap();
     assert_eq!(killed.wait().unwrap().code(), Some(1));

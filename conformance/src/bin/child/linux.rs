@@ -11,7 +11,7 @@ use heirloom_conformance::old_kernels::{self, Refusal};
 use heirloom_conformance::{descriptors, hostile, open_regions, output, text};
 use rustix::process::{Resource, Rlimit, setrlimit};
 
-use super::{own_path, told, write};
+use super::{describe, own_path, write};
 
 #[allow(clippy::too_many_lines)] // A list of small programs.
 pub(super) fn run(args: &[&str]) {
@@ -22,13 +22,13 @@ pub(super) fn run(args: &[&str]) {
             old_kernels::answer_as((major.parse().unwrap(), minor.parse().unwrap()));
             super::run(rest);
         }
-        ["on-this-kernel", directory] => on_this_kernel(directory),
+        ["report-features", directory] => on_this_kernel(directory),
         ["start", program] => {
             // With a region, whose descriptor is open to the child alone.
             let region = Region::create(4096).unwrap();
             let status = Command::new(program).inherit("a", &region).unwrap().status();
             let closed = rustix::io::fcntl_getfd(&region).unwrap().contains(rustix::io::FdFlags::CLOEXEC);
-            println!("{} {closed}", told(status.map(|status| status.to_string())));
+            println!("{} {closed}", describe(status.map(|status| status.to_string())));
         }
         ["descriptors"] => {
             for (number, what) in descriptors() {
@@ -42,7 +42,7 @@ pub(super) fn run(args: &[&str]) {
                 println!("{number} {what}");
             }
         }
-        ["claim-after-another"] => {
+        ["claim-after-foreign-claim"] => {
             let (number, _) = open_regions().pop_first().unwrap();
             // SAFETY: A plain number.
             unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) };
@@ -50,7 +50,7 @@ pub(super) fn run(args: &[&str]) {
             let (own, others) = (region.as_fd().as_raw_fd(), open_regions());
             println!("{} {}", own != number, others.contains_key(&own) && others.contains_key(&number));
         }
-        ["import-owned-and-inherit", variable] => {
+        ["import-owned-then-inherit", variable] => {
             let string = env::var(variable).unwrap();
             // SAFETY: It was inherited for just this, and this program knows of no other owner.
             let owned = unsafe { Region::import_owned(&string) }.unwrap();
@@ -59,7 +59,7 @@ pub(super) fn run(args: &[&str]) {
             drop(owned);
             println!("{}", inherited.map().is_ok());
         }
-        ["receive-and-inherit"] => {
+        ["convert-then-inherit"] => {
             let (number, _) = open_regions().pop_first().unwrap();
             // SAFETY: It was inherited, and nothing claimed it yet.
             let owned = unsafe { OwnedFd::from_raw_fd(number) };
@@ -70,7 +70,7 @@ pub(super) fn run(args: &[&str]) {
             println!("{}", inherited.map().is_ok());
         }
         ["hostile", name] => try_all(name),
-        ["hostile-by-c", library, kind, protocol] => {
+        ["hostile-via-c-library", library, kind, protocol] => {
             let library = CLibrary::load(library);
             let file_map = library.file_map(u32::try_from(hostile::SIZE).unwrap(), kind);
             if *protocol == "by-name" {
@@ -81,10 +81,10 @@ pub(super) fn run(args: &[&str]) {
                 print!("{}", text(command.output().unwrap()));
             }
         }
-        ["both-claim", library, first] => both_claim(&CLibrary::load(library), first),
+        ["claim-with-c-library", library, first] => both_claim(&CLibrary::load(library), first),
         ["limited", limit, rest @ ..] => limited(limit, rest),
-        ["with-standard-closed"] => with_standard_closed(),
-        ["make-all-kinds", directory] => {
+        ["with-stdio-closed"] => with_standard_closed(),
+        ["create-all-kinds", directory] => {
             let region = Region::create(4096).unwrap();
             Region::options().name("named").populate(true).create(4096).unwrap().freeze().unwrap();
             FrozenRegion::from_reader(&b"a text"[..]).unwrap();
@@ -94,26 +94,26 @@ pub(super) fn run(args: &[&str]) {
             let _exported = region.export_inheritable().unwrap();
             drop(region.into_read_only().unwrap());
         }
-        ["make-a-file", directory] => {
+        ["create-named-file", directory] => {
             let path = std::path::Path::new(directory).join("named");
             std::fs::write(&path, "").unwrap();
             std::fs::remove_file(path).unwrap();
         }
         ["without-memfd", errno, directory] => {
             refuse_memfd(errno.parse().unwrap());
-            println!("{}", told(Region::create(4096).map(|_| String::new())));
-            println!("{}", told(Region::options().huge_pages(true).create(2 << 20).map(|_| String::new())));
-            println!("{}", told(FrozenRegion::from_bytes("x").map(|_| String::new())));
+            println!("{}", describe(Region::create(4096).map(|_| String::new())));
+            println!("{}", describe(Region::options().huge_pages(true).create(2 << 20).map(|_| String::new())));
+            println!("{}", describe(FrozenRegion::from_bytes("x").map(|_| String::new())));
             let region = Region::options().unsealed_file_in(directory).create(4096).unwrap();
             println!(
                 "{} {}",
                 region.kind(),
                 output(Command::new(own_path()).args(["take", "region:a"]).inherit("a", &region).unwrap()).trim()
             );
-            println!("{}", told(region.clone().into_read_only().map_err(Error::from).map(|_| String::new())));
-            println!("{}", told(region.freeze().map_err(Error::from).map(|_| String::new())));
+            println!("{}", describe(region.clone().into_read_only().map_err(Error::from).map(|_| String::new())));
+            println!("{}", describe(region.freeze().map_err(Error::from).map(|_| String::new())));
         }
-        ["shielded-hold", set_undumpable] => {
+        ["hold-with-undumpable", set_undumpable] => {
             let region = Region::create(4096).unwrap();
             if *set_undumpable == "yes" {
                 heirloom::os::linux::set_undumpable().unwrap();
@@ -131,14 +131,14 @@ pub(super) fn run(args: &[&str]) {
         ["exec-grep-signals"] => {
             println!("{}", Command::new("grep").args(["-E", "SigIgn|SigBlk", "/proc/self/status"]).exec());
         }
-        ["make-and-execute"] => {
+        ["create-and-execute"] => {
             let region = Region::create(4096).unwrap();
             println!("{}", hostile::execute(region.as_fd().as_raw_fd()).unwrap_err().raw_os_error().unwrap());
         }
         ["exec-in-group", group] => {
             println!("{:?}", Command::new("true").process_group(group.parse().unwrap()).exec().kind());
         }
-        ["exec-nothing"] => {
+        ["exec-missing"] => {
             // SAFETY: Both are whole, and the handler is never called.
             let action = |new: Option<&libc::sigaction>| unsafe {
                 let mut old: libc::sigaction = std::mem::zeroed();
@@ -200,7 +200,7 @@ fn refuse_memfd(errno: i32) {
 
 /// What becomes of each thing that not every kernel can do, and of what this process then hands down.
 fn on_this_kernel(directory: &str) {
-    let nothing = |answer: Result<(), Error>| told(answer.map(|()| String::new()));
+    let nothing = |answer: Result<(), Error>| describe(answer.map(|()| String::new()));
     println!("create {}", nothing(Region::create(4096).map(drop)));
     println!("huge {}", nothing(Region::options().huge_pages(true).create(2 << 20).map(drop)));
     let region = Region::create(4096).or_else(|_| Region::options().unsealed_file_in(directory).create(4096)).unwrap();
@@ -210,8 +210,8 @@ fn on_this_kernel(directory: &str) {
     println!("freeze {}", nothing(region.clone().freeze().map(drop).map_err(Error::from)));
     println!("fill {}", nothing(FrozenRegion::from_bytes("of before").map(drop)));
     for wanted in ["region:a", "frozen:a"] {
-        let told = output(Command::new(own_path()).args(["take", wanted]).inherit("a", &region).unwrap());
-        println!("{wanted} {}", told.trim_end());
+        let report = output(Command::new(own_path()).args(["take", wanted]).inherit("a", &region).unwrap());
+        println!("{wanted} {}", report.trim_end());
     }
     println!("import {}", nothing(FrozenRegion::import(region.export().unwrap().as_str()).map(drop)));
     println!("spawn {:?}", Command::new("/nonexistent/program").spawn().unwrap_err().kind());
@@ -261,25 +261,25 @@ fn limited(limit: &str, rest: &[&str]) {
     setrlimit(resource, Rlimit { current: value, maximum: value }).unwrap();
     match rest {
         ["create", size] => {
-            println!("{}", told(Region::create(size.parse().unwrap()).map(|region| region.size().to_string())));
+            println!("{}", describe(Region::create(size.parse().unwrap()).map(|region| region.size().to_string())));
         }
         ["freeze-bytes", size] => {
             let bytes = vec![1; size.parse().unwrap()];
-            println!("{}", told(FrozenRegion::from_bytes(&bytes).map(|frozen| frozen.size().to_string())));
-            println!("{}", told(FrozenRegion::from_reader(&bytes[..]).map(|frozen| frozen.size().to_string())));
+            println!("{}", describe(FrozenRegion::from_bytes(&bytes).map(|frozen| frozen.size().to_string())));
+            println!("{}", describe(FrozenRegion::from_reader(&bytes[..]).map(|frozen| frozen.size().to_string())));
             let pipe = rustix::pipe::pipe().unwrap();
             let writer = std::thread::spawn(move || rustix::io::write(&pipe.1, &bytes).map(drop));
             let file = std::fs::File::from(pipe.0);
-            println!("{}", told(FrozenRegion::from_file(&file).map(|frozen| frozen.size().to_string())));
+            println!("{}", describe(FrozenRegion::from_file(&file).map(|frozen| frozen.size().to_string())));
             drop(file);
             let _ = writer.join();
         }
         ["map", size] => {
             let region = Region::create(size.parse().unwrap()).unwrap();
-            println!("{}", told(region.map().map(|view| view.len().to_string())));
-            println!("{}", told(region.map_range(0..4096).map(|view| view.len().to_string())));
+            println!("{}", describe(region.map().map(|view| view.len().to_string())));
+            println!("{}", describe(region.map_range(0..4096).map(|view| view.len().to_string())));
         }
-        ["use-up-descriptors"] => use_up_descriptors(),
+        ["exhaust-descriptors"] => use_up_descriptors(),
         _ => panic!("{rest:?}"),
     }
 }
@@ -292,22 +292,25 @@ fn use_up_descriptors() {
         all.push(fd);
     }
     let before = descriptors_by_flag();
-    println!("{}", told(Region::create(4096).map(|_| String::new())));
-    println!("{}", told(FrozenRegion::from_bytes("x").map(|_| String::new())));
-    println!("{}", told(region.export().map(|_| String::new())));
-    println!("{}", told(region.export_inheritable().map(|_| String::new())));
+    println!("{}", describe(Region::create(4096).map(|_| String::new())));
+    println!("{}", describe(FrozenRegion::from_bytes("x").map(|_| String::new())));
+    println!("{}", describe(region.export().map(|_| String::new())));
+    println!("{}", describe(region.export_inheritable().map(|_| String::new())));
     let string = format!("{}:1:1:writable:4096:", region.as_fd().as_raw_fd());
     let status = rustix::fs::fstat(&region).unwrap();
     println!(
         "{}",
-        told(Region::import(&format!("{string}{}:{}", status.st_dev, status.st_ino)).map(|_| String::new()))
+        describe(Region::import(&format!("{string}{}:{}", status.st_dev, status.st_ino)).map(|_| String::new()))
     );
-    println!("{}", told(Command::new("true").output().map(|_| String::new())));
+    println!("{}", describe(Command::new("true").output().map(|_| String::new())));
     // Nothing of this needs a descriptor.
-    println!("{}", told(Command::new("true").inherit("a", &region).unwrap().status().map(|status| status.to_string())));
+    println!(
+        "{}",
+        describe(Command::new("true").inherit("a", &region).unwrap().status().map(|status| status.to_string()))
+    );
     println!("{}", before == descriptors_by_flag());
     drop(all);
-    println!("{}", told(Region::create(4096).map(|_| String::new())));
+    println!("{}", describe(Region::create(4096).map(|_| String::new())));
 }
 
 /// Which numbers are open, without opening one to look.

@@ -33,12 +33,12 @@ fn run(args: &[&str]) -> ExitCode {
             heirloom::claim().unwrap();
             print_regions();
         }
-        ["claim"] => println!("{}", told(heirloom::claim().map(|()| String::new()))),
+        ["claim"] => println!("{}", describe(heirloom::claim().map(|()| String::new()))),
         ["list"] => {
             for region in heirloom::inherited().unwrap() {
                 let state = match region.state {
                     InheritedState::Taken => "taken".to_owned(),
-                    InheritedState::Missing(error) => told(Err(error)),
+                    InheritedState::Missing(error) => describe(Err(error)),
                     _ => "there".to_owned(),
                 };
                 println!("{:?} {} {} {state}", region.name, region.kind, region.size);
@@ -67,7 +67,7 @@ fn run(args: &[&str]) -> ExitCode {
             let number = view.atomic_u64(0).unwrap();
             (0..times.parse().unwrap()).for_each(|_: u32| _ = number.fetch_add(1));
         }
-        ["play", game, side, rounds] => {
+        ["soundness", game, side, rounds] => {
             let view = Region::inherited("bytes").unwrap().map().unwrap();
             soundness::play(game, side.parse().unwrap(), rounds.parse().unwrap(), &view);
         }
@@ -79,7 +79,7 @@ fn run(args: &[&str]) -> ExitCode {
         ["freeze", name] => {
             println!(
                 "{}",
-                told(
+                describe(
                     Region::inherited(name)
                         .unwrap()
                         .freeze()
@@ -90,7 +90,7 @@ fn run(args: &[&str]) -> ExitCode {
         }
         ["spawn-environment"] => print!("{}", output(Command::new(own_path()).arg("environment"))),
         // Starts a child before it asked for anything, by our command or the standard library's.
-        ["spawn", "ours"] => println!("{}", output(Command::new(own_path()).arg("regions"))),
+        ["spawn", "heirloom"] => println!("{}", output(Command::new(own_path()).arg("regions"))),
         ["spawn", "std"] => {
             println!("{}", text(std::process::Command::new(own_path()).arg("regions").output().unwrap()));
         }
@@ -115,7 +115,7 @@ fn run(args: &[&str]) -> ExitCode {
             std::io::read_to_string(std::io::stdin()).unwrap();
             drop(view);
         }
-        ["answer"] => {
+        ["add-one-to-all"] => {
             // Waits for a number, and writes the next one into all that it inherited.
             let mut line = String::new();
             std::io::stdin().read_line(&mut line).unwrap();
@@ -127,7 +127,7 @@ fn run(args: &[&str]) -> ExitCode {
             }
             println!("{}", inherited.len());
         }
-        ["soak", name, size] => {
+        ["fill-and-hold", name, size] => {
             // A parent that is killed sometime: it fills a region, and starts a child that maps it and stays.
             let region = Region::options().name(*name).create(size.parse().unwrap()).unwrap();
             let view = region.map().unwrap();
@@ -136,7 +136,7 @@ fn run(args: &[&str]) -> ExitCode {
             println!("{}", child.id());
             std::io::read_to_string(std::io::stdin()).unwrap();
         }
-        ["stale-export"] => {
+        ["take-own-export"] => {
             // What this process makes itself is never taken for inherited, whatever the variable says by then.
             let region = Region::create(4096).unwrap();
             let exported = region.export_inheritable().unwrap();
@@ -176,7 +176,7 @@ fn own_path() -> std::path::PathBuf {
     env::current_exe().unwrap()
 }
 
-fn told(answer: Result<String, Error>) -> String {
+fn describe(answer: Result<String, Error>) -> String {
     match answer {
         Ok(answer) => format!("ok {answer}"),
         Err(error) => format!("{error:?}"),
@@ -198,7 +198,7 @@ fn take(wanted: &str) {
         "frozen" => FrozenRegion::inherited(name).map(|region| region.size()),
         _ => panic!("{wanted}"),
     };
-    println!("{}", told(answer.map(|size| size.to_string())));
+    println!("{}", describe(answer.map(|size| size.to_string())));
 }
 
 /// `kind:variable`
@@ -211,7 +211,7 @@ fn import(wanted: &str) {
         "frozen" => FrozenRegion::import(&string).map(|region| region.size()),
         _ => panic!("{wanted}"),
     };
-    println!("{}", told(answer.map(|size| size.to_string())));
+    println!("{}", describe(answer.map(|size| size.to_string())));
 }
 
 fn write(region: &Region, text: &str) {

@@ -10,7 +10,7 @@ use heirloom_conformance::{hostile, is_inheritable, open_regions};
 pub(super) fn run(args: &[&str]) {
     match args {
         ["hostile", name] => try_all(name),
-        ["take-from", process, inode] => {
+        ["write-handle-of", process, inode] => {
             let taken = hostile::taken_from(process.parse().unwrap(), inode.parse().unwrap());
             println!("{}", taken.map_or_else(|error| format!("{:?}", error.kind()), |()| "written".to_owned()));
         }

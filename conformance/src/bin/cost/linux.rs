@@ -21,7 +21,7 @@ pub(super) fn main() {
         ["spawn"] => spawn(&[]),
         ["spawn", name] => spawn(&[name]),
         ["spawn", one, other] => spawn(&[one, other]),
-        ["hand-on"] => {
+        ["attach-children"] => {
             let region = Region::create(4096).unwrap();
             let exported = region.export_inheritable().unwrap();
             let program = std::env::current_exe().unwrap();

@@ -58,14 +58,14 @@ fn mark() {
 }
 
 fn tell(answer: Result<Check, Error>, before: &[String]) {
-    let (told, right) = match answer {
+    let (report, right) = match answer {
         Ok(check) => ("ok\t0\t".to_owned(), check()),
         Err(error) => (format!("{:?}\t{}\t{error}", error.kind(), error.raw_os_error().unwrap_or(0)), true),
     };
     let after = census();
     let gone = before.iter().filter(|one| !after.contains(one)).map(|one| format!("-{one}"));
     let left = after.iter().filter(|one| !before.contains(one)).map(|one| format!("+{one}"));
-    println!("{told}\n{right}\n{:?}", gone.chain(left).collect::<Vec<_>>());
+    println!("{report}\n{right}\n{:?}", gone.chain(left).collect::<Vec<_>>());
 }
 
 /// All that a call could leave behind.
@@ -157,7 +157,7 @@ fn operation(name: &str) -> Operation {
             let region = Region::options().populate(true).create(SIZE).unwrap();
             plain(move || region.map(), |view| view.load_u64(0).unwrap() == 0)
         }
-        "map-part" => {
+        "map-range" => {
             let region = region();
             plain(move || region.map_range(4096..4196), |view| view.load_u64(0).unwrap() == 0 && view.len() == 100)
         }
@@ -231,7 +231,7 @@ fn operation(name: &str) -> Operation {
             // SAFETY: Nothing owns that number: `left_open` gives it up again.
             plain(move || unsafe { Region::import_owned(&string) }, left_open)
         }
-        "receive" => {
+        "from-descriptor" => {
             let kept = region();
             let ready = two(|| rustix::io::fcntl_dupfd_cloexec(&kept, 3).unwrap());
             consuming(ready, kept, Region::try_from, |region| {
@@ -239,11 +239,11 @@ fn operation(name: &str) -> Operation {
                 true
             })
         }
-        "give-up" => {
+        "into-descriptor" => {
             let region = region();
             plain(move || OwnedFd::try_from(region.clone()), |fd| fd.as_raw_fd() > 2)
         }
-        "for-copies" => {
+        "copy-on-write" => {
             let frozen = FrozenRegion::from_bytes(TEXT).unwrap();
             plain(move || frozen.copy_on_write(), is_text)
         }

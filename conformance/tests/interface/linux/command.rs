@@ -12,7 +12,7 @@ use heirloom_conformance::skip;
 use crate::{CHILD, child, output};
 
 #[test]
-fn a_program_is_called_what_it_is_told_and_looks_where_it_is_told() {
+fn arg0_environment_and_directory_are_applied() {
     let directory = tempfile::tempdir().unwrap();
     let mut command = Command::new("sh");
     command.arg0("shell").args(["-c", "echo $0 $1 $A $B $HOME; pwd"]).arg("zero").arg("one");
@@ -24,7 +24,7 @@ fn a_program_is_called_what_it_is_told_and_looks_where_it_is_told() {
 }
 
 #[test]
-fn programs_are_found_as_the_standard_library_finds_them() {
+fn program_lookup_matches_standard_library() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().to_str().unwrap();
     let name = "heirloom-test-program";
@@ -54,7 +54,7 @@ fn programs_are_found_as_the_standard_library_finds_them() {
 }
 
 #[test]
-fn what_cannot_be_started_is_an_error_also_where_posix_spawn_does_not_tell() {
+fn failed_start_is_reported_under_valgrind() {
     // Under valgrind a child has a copy of its parent's memory, where glibc would tell.
     let emulated = |args: &[&str]| Command::new("valgrind").arg("--quiet").arg(CHILD).args(args).output();
     match emulated(&["print", "started"]) {
@@ -62,7 +62,7 @@ fn what_cannot_be_started_is_an_error_also_where_posix_spawn_does_not_tell() {
         Ok(control) => return skip(format_args!("valgrind runs no program of this kind here: {}", control.status)),
         Err(error) => return skip(format_args!("there is no valgrind: {error}")),
     }
-    for (program, told) in [
+    for (program, report) in [
         ("/nonexistent/program", "ProgramNotFound: cannot start \"/nonexistent/program\": "),
         ("nonexistent-program", "ProgramNotFound: cannot start \"nonexistent-program\": "),
         ("/etc/passwd", "ProgramNotRunnable: cannot start \"/etc/passwd\": "),
@@ -70,12 +70,12 @@ fn what_cannot_be_started_is_an_error_also_where_posix_spawn_does_not_tell() {
     ] {
         let output = emulated(&["start", program]).unwrap();
         let said = String::from_utf8(output.stdout).unwrap();
-        assert!(said.starts_with(told), "{program}: {said}");
+        assert!(said.starts_with(report), "{program}: {said}");
     }
 }
 
 #[test]
-fn what_cannot_be_started_is_an_error_and_leaves_nothing_behind() {
+fn failed_start_leaves_nothing_behind() {
     let region = Region::create(1).unwrap();
     let directory = tempfile::tempdir().unwrap();
     let garbage = directory.path().join("garbage");
@@ -115,7 +115,7 @@ fn what_cannot_be_started_is_an_error_and_leaves_nothing_behind() {
 }
 
 #[test]
-fn the_number_of_a_child_that_was_waited_for_is_left_alone() {
+fn reaped_child_is_never_signalled() {
     let mut child = Command::new("sh").args(["-c", "exit 3"]).spawn().unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(3));
     assert_eq!(child.wait().unwrap().code(), Some(3));
@@ -132,7 +132,7 @@ fn the_number_of_a_child_that_was_waited_for_is_left_alone() {
 }
 
 #[test]
-fn a_child_that_somebody_else_waited_for_is_not_signalled() {
+fn child_reaped_elsewhere_is_never_signalled() {
     let mut child = Command::new("true").spawn().unwrap();
     let pid = rustix::process::Pid::from_raw(i32::try_from(child.id()).unwrap());
     rustix::process::waitpid(pid, rustix::process::WaitOptions::empty()).unwrap();
@@ -146,7 +146,7 @@ fn a_child_that_somebody_else_waited_for_is_not_signalled() {
 }
 
 #[test]
-fn a_pidfd_becomes_readable_when_the_child_ends() {
+fn pidfd_is_readable_when_child_ends() {
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
     let mut child = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
     let pidfd = child.pidfd().unwrap();
@@ -158,7 +158,7 @@ fn a_pidfd_becomes_readable_when_the_child_ends() {
 }
 
 #[test]
-fn the_child_starts_with_signals_as_a_program_expects_them() {
+fn child_starts_with_default_signals() {
     // Rust ignores SIGPIPE in this process, as a program must not find it.
     // A Rust program would ignore it again by itself: ask one that isn't.
     const SIGPIPE: u64 = 1 << (libc::SIGPIPE - 1);
@@ -180,7 +180,7 @@ fn the_child_starts_with_signals_as_a_program_expects_them() {
 }
 
 #[test]
-fn a_child_can_lead_a_process_group_of_its_own() {
+fn process_group_zero_makes_child_a_leader() {
     let mut child = Command::new("cat").stdin(Stdio::piped()).process_group(0).spawn().unwrap();
     let group = rustix::process::getpgid(rustix::process::Pid::from_raw(i32::try_from(child.id()).unwrap())).unwrap();
     assert_eq!(group.as_raw_nonzero().get().unsigned_abs(), child.id());
@@ -190,10 +190,10 @@ fn a_child_can_lead_a_process_group_of_its_own() {
 }
 
 #[test]
-fn exec_becomes_the_program_with_its_regions_and_comes_back_unchanged_if_it_cannot() {
+fn exec_passes_regions_and_failure_restores_state() {
     assert_eq!(output(&mut child(&["exec", "print-frozen", "text"])), "from before the exec");
     // What failed left the regions close-on-exec.
-    assert_eq!(output(&mut child(&["exec-nothing"])), "ProgramNotFound\ntrue\n");
+    assert_eq!(output(&mut child(&["exec-missing"])), "ProgramNotFound\ntrue\n");
     let error = Command::new("cat").stdin(Stdio::piped()).exec();
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
 }

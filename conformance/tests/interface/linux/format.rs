@@ -26,7 +26,7 @@ fn recipe(lines: &str) -> Option<Command> {
 }
 
 #[test]
-fn the_recipe_in_python_reads_and_writes_what_it_inherits() {
+fn python_recipe_reads_and_writes_regions() {
     let region = Region::create(4096).unwrap();
     let (read_only, writer) = Region::create(8192).unwrap().into_read_only().unwrap();
     writer.write_at(0, b"news").unwrap();
@@ -58,7 +58,7 @@ print(bytes(regions["template"]))
 }
 
 #[test]
-fn the_recipe_in_python_refuses_what_the_library_refuses() {
+fn python_recipe_rejects_what_the_library_rejects() {
     let region = Region::create(4096).unwrap();
     let frozen = FrozenRegion::from_bytes([0; 4096]).unwrap();
     let lines = r#"
@@ -90,9 +90,9 @@ print(len(import_region(string)))
 "#;
     let Some(mut command) = recipe(lines) else { return };
     let output = command.inherit("a", &region).unwrap().inherit("b", &frozen).unwrap().output().unwrap();
-    let told = String::from_utf8(output.stdout).unwrap();
+    let report = String::from_utf8(output.stdout).unwrap();
     assert_eq!(
-        told,
+        report,
         "[]\n['', '\\x00', 'A', 'a', 'x', 'y'] False\n4096\n",
         "{}",
         String::from_utf8_lossy(&output.stderr)
@@ -100,7 +100,7 @@ print(len(import_region(string)))
 }
 
 #[test]
-fn the_parent_in_python_hands_down_to_a_child_of_the_library() {
+fn python_parent_passes_a_region_to_a_child() {
     let child = format!("[{CHILD:?}, \"write\", \"frames\", \"from a child\"]");
     let parent = code("## A parent in Python").replace("[\"./worker\"]", &child);
     let Some(mut command) = python() else { return };

@@ -1,4 +1,4 @@
-//! G7, gone with the last holder, however it ends: parents and children killed at random moments.
+//! G7, freed with the last holder: parents and children are killed at random moments, and no memory stays allocated.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -11,25 +11,25 @@ use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 use crate::CHILD;
 
-/// How much each parent holds, in bytes.
+/// The size of each parent's region in bytes.
 const SIZE: u64 = 8 << 20;
 
-/// The memory of all regions and of all else that is shared, in KiB.
+/// The shared memory of the whole system in KiB (`Shmem`).
 fn shared_memory() -> u64 {
     let meminfo = fs::read_to_string("/proc/meminfo").unwrap();
     let line = meminfo.lines().find_map(|line| line.strip_prefix("Shmem:")).unwrap();
     line.split_ascii_whitespace().next().unwrap().parse().unwrap()
 }
 
-/// What the regions of this test are called.
+/// The name of this test's regions.
 fn name() -> String {
     format!("soak-{}", std::process::id())
 }
 
-/// The processes that hold or map a region of this test.
+/// The processes that hold or map one of this test's regions.
 fn holders() -> Vec<String> {
     let processes = fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.path());
-    // Not `self`, which is one of the others.
+    // Numbers only: `self` is a second path to one of them.
     let processes = processes.filter(|path| path.to_string_lossy().ends_with(|end: char| end.is_ascii_digit()));
     let name = format!("heirloom:{}", name());
     let holds = |process: &std::path::Path| {
@@ -46,17 +46,17 @@ fn pid(number: u32) -> Pid {
 }
 
 #[test]
-fn g7_memory_is_gone_with_the_last_of_those_that_are_killed() {
+fn g7_memory_is_freed_when_last_holder_is_killed() {
     let mut chance = Chance::new(7);
     let before = shared_memory();
     assert_eq!(holders(), Vec::<String>::new());
     let mut seen = false;
     for _ in 0..rounds(150, 10_000) {
-        // A process group of its own, for the child that may outlive its parent.
+        // A process group, to kill the child if it outlives its parent.
         let mut command = Command::new(CHILD);
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
         let mut parent = command
-            .args(["soak", &name(), &SIZE.to_string()])
+            .args(["fill-and-hold", &name(), &SIZE.to_string()])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -67,7 +67,7 @@ fn g7_memory_is_gone_with_the_last_of_those_that_are_killed() {
         if wait_for_child {
             BufReader::new(parent.stdout.take().unwrap()).read_line(&mut line).unwrap();
         }
-        // The control: the memory is there, and found, while they live.
+        // The control: `holders` finds both processes while they run.
         if wait_for_child && !seen {
             seen = holders().len() == 2;
         }
@@ -75,7 +75,7 @@ fn g7_memory_is_gone_with_the_last_of_those_that_are_killed() {
         while Instant::now() < moment {
             thread::yield_now();
         }
-        // The parent, the child or both, in either order.
+        // Kills the child, the parent, both or neither.
         let child = line.trim().parse().ok().filter(|_| chance.below(2) == 0);
         if let Some(child) = child {
             let _ = kill_process(pid(child), Signal::KILL);
@@ -83,13 +83,13 @@ fn g7_memory_is_gone_with_the_last_of_those_that_are_killed() {
         if chance.below(2) == 0 {
             let _ = kill_process(pid(parent.id()), Signal::KILL);
         }
-        // Whoever is left.
+        // Kills the rest of the group.
         let _ = kill_process_group(pid(parent.id()), Signal::KILL);
         parent.wait().unwrap();
     }
     assert!(seen);
     let end = Instant::now() + Duration::from_secs(60);
-    // The last of them may still be on its way.
+    // The kernel may still be freeing the last region.
     while !holders().is_empty() || shared_memory() > before + SIZE / 1024 / 2 {
         assert!(Instant::now() < end, "{:?} {} {before}", holders(), shared_memory());
         thread::yield_now();
@@ -97,7 +97,7 @@ fn g7_memory_is_gone_with_the_last_of_those_that_are_killed() {
 }
 
 #[test]
-fn g7_memory_lives_as_long_as_a_mapping_does() {
+fn g7_mapping_keeps_memory_alive() {
     let region = heirloom::Region::options().name(name()).create(SIZE).unwrap();
     let view = region.map().unwrap();
     drop(region);
