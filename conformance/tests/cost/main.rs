@@ -1,4 +1,4 @@
-//! What things cost, in what can be counted: system calls and instructions. How long they take is for `bench/`.
+//! The cost of operations in system calls and instructions. `bench/` measures times.
 
 #![cfg(target_os = "linux")]
 
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-/// The program that does one thing, as it would be released: a debug build calls and checks more.
+/// Builds the `cost` program in release mode, because a debug build makes more calls and checks.
 fn program() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| {

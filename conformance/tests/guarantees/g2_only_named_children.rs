@@ -37,7 +37,8 @@ fn found(output: std::process::Output) -> BTreeMap<String, String> {
 
 #[test]
 fn g2_each_child_inherits_only_its_named_region() {
-    // Eight threads create regions and start children at once, half of them through the standard library. Another one forks.
+    // Eight threads create regions and start children at once, half of them through the standard library. Another one
+    // forks.
     const THREADS: usize = 8;
     let rounds = rounds(25, 625);
     let bystander = Region::create(4096).unwrap();
@@ -109,7 +110,8 @@ fn g2_two_library_copies_hold_separate_descriptors() {
     for first in ["c", "rust"] {
         let region = Region::create(4096).unwrap();
         let report = output(child(&["claim-with-c-library", library, first]).inherit("a", &region).unwrap());
-        // Both map the same memory through two descriptors. After both close, no descriptor is left, and a child inherits none.
+        // Both map the same memory through two descriptors. After both close, no descriptor is left, and a child
+        // inherits none.
         assert_eq!(report, "42 2\ntrue\n0\n", "first: {first}");
     }
 }
@@ -149,7 +151,8 @@ fn g2_set_undumpable_blocks_access_through_proc() {
     let directory = tempfile::tempdir().unwrap();
     fs::set_permissions(directory.path(), Permissions::from_mode(0o755)).unwrap();
     let program = directory.path().join("child");
-    // `cp` copies it: if this process did, a child forked by another thread could hold the copy open for writing (ETXTBSY).
+    // `cp` copies it: if this process did, a child forked by another thread could hold the copy open for writing
+    // (ETXTBSY).
     assert!(Command::new("cp").arg(CHILD).arg(&program).status().unwrap().success());
     for (set_undumpable, opens) in [("no", true), ("yes", false)] {
         let mut holder = without_privileges(&program);

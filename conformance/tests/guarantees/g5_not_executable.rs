@@ -1,4 +1,5 @@
-//! G5, not executable, under each setting of `vm.memfd_noexec`. The hostile child of G3 and G4 makes the other attempts to execute.
+//! G5, not executable, under each setting of `vm.memfd_noexec`. The hostile child of G3 and G4 makes the other attempts
+//! to execute.
 
 use std::process::Command;
 

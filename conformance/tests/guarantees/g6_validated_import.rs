@@ -1,5 +1,5 @@
-//! G6, validated import: `import` rejects any string that does not describe exactly the region open under its number. A rejected
-//! descriptor is neither closed, mapped nor changed.
+//! G6, validated import: `import` rejects any string that does not describe exactly the region open under its number. A
+//! rejected descriptor is neither closed, mapped nor changed.
 
 use std::fs::{self, File};
 use std::os::fd::{AsFd, AsRawFd};
@@ -115,8 +115,8 @@ fn g6_mismatched_import_leaves_descriptors_untouched() {
     assert_eq!(ReadOnlyRegion::import(&honest(&read_only, "read-only")).unwrap().size(), 4096);
 }
 
-/// Generates import strings: a true string with each field kept, taken from another descriptor's string or made up; sometimes an
-/// arbitrary string.
+/// Generates import strings: a true string with each field kept, taken from another descriptor's string or made up;
+/// sometimes an arbitrary string.
 fn imports(truths: &[String]) -> impl Strategy<Value = String> + use<> {
     let fields: Vec<Vec<String>> = truths.iter().map(|truth| truth.split(':').map(str::to_owned).collect()).collect();
     let spliced = (0..fields.len()).prop_flat_map(move |truth| {

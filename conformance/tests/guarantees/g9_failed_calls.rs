@@ -1,5 +1,5 @@
-//! G9, a failed call leaves nothing behind, and fresh memory is zero. strace makes each system call of each operation fail in turn,
-//! with each error that its manual page names and that can occur there.
+//! G9, a failed call leaves nothing behind, and fresh memory is zero. strace makes each system call of each operation
+//! fail in turn, with each error that its manual page names and that can occur there.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
@@ -13,8 +13,8 @@ use heirloom_conformance::skip;
 /// The path of the `faulty` program, whose calls strace makes fail.
 const FAULTY: &str = env!("CARGO_BIN_EXE_faulty");
 
-/// Calls that are not made to fail: they cannot fail, come from the C library or from hash maps' random numbers, or release a
-/// resource, whose errors no caller could act on.
+/// Calls that are not made to fail: they cannot fail, come from the C library or from hash maps' random numbers, or
+/// release a resource, whose errors no caller could act on.
 const NOT_INJECTED: &[&str] =
     &["rt_sigaction", "rt_sigprocmask", "getrandom", "munmap", "close", "exit_group", "lseek"];
 
@@ -69,8 +69,8 @@ const OPERATIONS: &[(&str, &[&str])] = &[
 const FILL: &[&str] = &["cannot create a frozen region: ", "cannot fill a frozen region after "];
 const START: &[&str] = &["cannot start \"/bin/true\": ", "cannot open a standard stream for \"/bin/true\": "];
 
-/// Calls: the operation's prefix (empty: every operation), the call, a part of its arguments, and each error with the kind that
-/// it becomes, or `fine` where the library falls back to another call. The first matching row counts.
+/// Calls: the operation's prefix (empty: every operation), the call, a part of its arguments, and each error with the
+/// kind that it becomes, or `fine` where the library falls back to another call. The first matching row counts.
 const CALLS: &[(&str, &str, &str, &str)] = &[
     // Creating memory. The first attempt has a flag that old kernels reject with EINVAL.
     (
@@ -197,8 +197,8 @@ const OPEN_UNNAMED: &str = "EINTR=fine EMFILE=OutOfDescriptors ENFILE=OutOfDescr
 /// Some kernels reject any shared mapping of a sealed memfd with EPERM.
 const READING: &str = "EPERM=fine ENOMEM=OutOfMemory EACCES=System EAGAIN=System ENODEV=System ENFILE=OutOfDescriptors";
 
-/// The name of a call in the table. 32-bit systems have separate names for the calls with 64-bit offsets and times, and musl uses
-/// some old names.
+/// The name of a call in the table. 32-bit systems have separate names for the calls with 64-bit offsets and times, and
+/// musl uses some old names.
 fn usual_name(call: &str) -> &str {
     match call {
         "fcntl64" => "fcntl",
@@ -215,8 +215,8 @@ fn usual_name(call: &str) -> &str {
     }
 }
 
-/// Whether musl handles the error itself. Where its allocator gets no pages, Rust aborts; its `dup2` retries; its `posix_spawn`
-/// assumes that the program started where it cannot read the child's error.
+/// Whether musl handles the error itself. Where its allocator gets no pages, Rust aborts; its `dup2` retries; its
+/// `posix_spawn` assumes that the program started where it cannot read the child's error.
 fn musl_handles(call: &str, rest: &str, trace: &str) -> bool {
     let spawns = trace.contains("CLONE_VFORK");
     match call {
@@ -267,7 +267,7 @@ fn run(operation: &str, options: &[&str], trace: &Path) -> Result<([Report; 2], 
     let calls = fs::read_to_string(trace).unwrap_or_default();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let lines: Vec<_> = text.lines().collect();
-    let report = |lines: &[&str]| {
+    let report_of = |lines: &[&str]| {
         let mut fields = lines[0].splitn(3, '\t').map(str::to_owned);
         let (kind, errno, message) = (fields.next()?, fields.next()?.parse().ok()?, fields.next()?);
         Some(Report { kind, errno, message, correct: lines[1] == "true", changes: lines[2].to_owned() })
@@ -326,8 +326,8 @@ fn cases(operation: &'static str, prefixes: &'static [&'static str], trace: &str
         if cfg!(target_env = "musl") && musl_handles(call, rest, trace) {
             continue;
         }
-        // strace counts each process's calls from 1, so a fault for a child's call would hit the parent's call of the same
-        // number. Only calls that no other process makes can be injected in a child.
+        // strace counts each process's calls from 1, so a fault for a child's call would hit the parent's call of the
+        // same number. Only calls that no other process makes can be injected in a child.
         let is_child = !trace.starts_with(&format!("{pid} "));
         if is_child && counted.keys().any(|(other, name)| other != pid && name == call && call != "execve") {
             continue;

@@ -1,5 +1,5 @@
-//! The hostile child. It makes every attempt of `heirloom_conformance::hostile` on a region that it inherited or imported, and on
-//! unsealed memory as a control. Each result is compared with the expected one.
+//! The hostile child. It makes every attempt of `heirloom_conformance::hostile` on a region that it inherited or
+//! imported, and on unsealed memory as a control. Each result is compared with the expected one.
 
 use heirloom::os::unix::InheritExt;
 use heirloom::{AsRegion, Region};

@@ -1,4 +1,5 @@
-//! Many regions and children at once, and exhausted descriptors: each call fails with a clear error, and later calls succeed again.
+//! Many regions and children at once, and exhausted descriptors: each call fails with a clear error, and later calls
+//! succeed again.
 
 use std::io::{Read, Write};
 

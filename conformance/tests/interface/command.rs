@@ -1,4 +1,4 @@
-//! `Command` and `Child`: the standard library's names and habits.
+//! `Command` and `Child`, which behave like the standard library's.
 
 use std::collections::BTreeSet;
 use std::io::{Read, Write};
@@ -19,7 +19,7 @@ fn arguments_environment_and_directory_reach_child() {
     let mut command = child(&["environment"]);
     command.env("A", "1").envs([("B", "2=3")]).env("LOST", "x").env_remove("LOST");
     let seen = output(&mut command);
-    // In whatever order: an emulator has another.
+    // A set, because an emulator may reorder the environment.
     let set: BTreeSet<_> =
         seen.lines().filter(|line| ["A=", "B=", "LOST"].iter().any(|key| line.starts_with(key))).collect();
     assert_eq!(set, BTreeSet::from(["A=1", "B=2=3"]));
@@ -39,10 +39,10 @@ fn env_clear_keeps_region_names_and_later_variables() {
     let mut keys: Vec<_> = keys.filter(|key| !ADDED_BY_THE_SYSTEM.contains(key)).collect();
     keys.sort_unstable();
     assert_eq!(keys, ["B", "HEIRLOOM_REGIONS"]);
-    // Without regions the variable is removed, whatever the caller says.
+    // Without regions the variable is removed, even if the caller set it.
     let seen = output(child(&["environment"]).env("HEIRLOOM_REGIONS", "stale"));
     assert!(!seen.contains("HEIRLOOM_REGIONS"));
-    // So is the one that this process itself was started with.
+    // The variable that this process inherited is removed too.
     let seen = output(child(&["spawn-environment"]).inherit("r", &region).unwrap());
     assert!(seen.contains("PATH=") && !seen.contains("HEIRLOOM_REGIONS"), "{seen}");
 }

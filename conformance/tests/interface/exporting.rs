@@ -1,4 +1,4 @@
-//! Protocol two: a region as a string, for children that are started in other ways.
+//! Export strings, for children that are started by other means.
 
 use std::process::Command;
 
@@ -33,11 +33,11 @@ fn each_kind_imports_only_as_itself() {
     let exports =
         [region.export_inheritable(), read_only.export_inheritable(), frozen.export_inheritable()].map(Result::unwrap);
     let mut command = Command::new(CHILD);
-    for (name, export) in ["REGION", "PUBLISHED", "FROZEN"].iter().zip(&exports) {
+    for (name, export) in ["REGION", "READ_ONLY", "FROZEN"].iter().zip(&exports) {
         command.env(name, export.as_str());
     }
     let all = ["region", "read-only", "frozen"];
-    let names = ["REGION", "PUBLISHED", "FROZEN"];
+    let names = ["REGION", "READ_ONLY", "FROZEN"];
     command.arg("import").args(all.iter().flat_map(|kind| names.map(|name| format!("{kind}:{name}"))));
     let report = report_of(&mut command);
     for (index, line) in report.lines().enumerate() {
@@ -55,7 +55,8 @@ fn import_owned_leaves_rejected_descriptor_open() {
     let region = Region::create(4096).unwrap();
     let exported = region.export_inheritable().unwrap();
     let report = report_of(Command::new(CHILD).args(["import-owned", "FRAMES"]).env("FRAMES", exported.as_str()));
-    // Two refusals, and still open; then under its own number, close-on-exec; and gone with its one handle.
+    // Two rejected imports leave the descriptor open. The third keeps the number and sets close-on-exec. Dropping the
+    // region closes it.
     assert_eq!(report, "WrongKind Mismatch 1\ntrue false\n0\n");
 }
 

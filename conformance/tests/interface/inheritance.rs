@@ -1,4 +1,4 @@
-//! Protocol one: names, kinds, and what a child finds.
+//! Inheritance by name: names, kinds, and the child's results.
 
 use std::io::Write;
 
@@ -49,7 +49,7 @@ fn invalid_and_duplicate_names_are_rejected() {
     ] {
         assert_eq!(command.inherit(name, &region).unwrap_err().kind(), kind, "{name:?}");
     }
-    // What was refused changed nothing.
+    // A rejected name leaves the command unchanged.
     assert_eq!(output(&mut command), "\"a\" writable 1 there\n");
 }
 
@@ -104,10 +104,10 @@ fn child_sees_writes_made_after_spawn() {
 fn handle_may_be_dropped_before_spawn() {
     let mut command = child(&["print-frozen", "a"]);
     command.inherit("a", &FrozenRegion::from_bytes("still there").unwrap()).unwrap();
-    // The number must not go to somebody else meanwhile.
+    // New regions must not get the same descriptor number.
     let _others: Vec<_> = (0..20).map(|_| Region::create(1).unwrap()).collect();
     assert_eq!(output(&mut command), "still there");
-    assert_eq!(output(&mut command), "still there", "a command can be spawned again");
+    assert_eq!(output(&mut command), "still there", "a command can be started again");
 }
 
 #[test]
@@ -130,7 +130,8 @@ fn names_beyond_the_variable_limit_are_rejected() {
 #[test]
 fn grandchild_inherits_only_what_its_parent_names() {
     let region = Region::create(4096).unwrap();
-    // Its parent claimed, and started it by the standard library: the variable is left over, the descriptor is not.
+    // The child claims, and starts the grandchild through the standard library: the variable is passed on, the
+    // descriptor is not.
     let mut command = child(&["claim-and-spawn-std", "take", "region:a"]);
     let report = output(command.inherit("a", &region).unwrap());
     assert!(report.starts_with("Mismatch: ") && report.contains("left over from an ancestor"), "{report}");

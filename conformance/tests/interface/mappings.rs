@@ -1,4 +1,4 @@
-//! Views: whole ones and parts, and what outlives what.
+//! Mappings: whole regions and ranges, private copies, and lifetimes.
 
 use heirloom::{ErrorKind, FrozenRegion, Region};
 

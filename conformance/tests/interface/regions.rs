@@ -1,4 +1,4 @@
-//! Making regions, and turning one kind into another.
+//! Creating regions and converting between kinds.
 
 use std::io::{self, Read, Write};
 
@@ -58,7 +58,7 @@ fn populated_region_is_zero_and_writable() {
     view.write_at((8 << 20) - 8, b"the end.").unwrap();
 }
 
-// Of 32 bits, a program can't ask for that.
+// Larger than any size that a 32-bit target allows.
 #[test]
 #[cfg(target_pointer_width = "64")]
 fn populate_beyond_memory_fails_in_create() {
@@ -77,7 +77,7 @@ fn read_only_region_has_one_writer() {
     reader.read_at(100, &mut seen).unwrap();
     assert_eq!(&seen, b"news");
 
-    // A handle from before maps no more, and finds out what happened.
+    // An earlier handle can no longer map for writing, and converts to the read-only kind.
     assert_eq!(other.map().unwrap_err().kind(), ErrorKind::Sealed);
     assert_eq!(other.clone().into_read_only().unwrap_err().error().kind(), ErrorKind::Sealed);
     assert_eq!(ReadOnlyRegion::try_from(other).unwrap().size(), 4096);
@@ -104,14 +104,14 @@ fn frozen_region_holds_exactly_its_input() {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(text).unwrap();
         io::Seek::rewind(&mut file).unwrap();
-        for (way, region) in [
+        for (source, region) in [
             ("bytes", FrozenRegion::from_bytes(text).unwrap()),
             ("reader", FrozenRegion::from_reader(Trickle(text)).unwrap()),
             ("file", FrozenRegion::from_file(&file).unwrap()),
         ] {
-            assert_eq!(region.size(), len as u64, "{way}");
-            assert_eq!(*region.map().unwrap(), *text, "{way}");
-            assert_eq!(&*FrozenRegion::copy_of(&region).unwrap().map().unwrap(), text, "{way}");
+            assert_eq!(region.size(), len as u64, "{source}");
+            assert_eq!(*region.map().unwrap(), *text, "{source}");
+            assert_eq!(&*FrozenRegion::copy_of(&region).unwrap().map().unwrap(), text, "{source}");
         }
     }
 }
@@ -129,7 +129,7 @@ fn from_file_starts_at_the_current_position() {
 #[test]
 fn read_error_is_reported() {
     let error = FrozenRegion::from_reader(Broken).unwrap_err();
-    assert!(error.to_string().contains("out of paper"), "{error}");
+    assert!(error.to_string().contains("broken reader"), "{error}");
 }
 
 #[test]
@@ -155,7 +155,7 @@ fn clone_keeps_its_own_descriptor() {
     assert!(clone.map().is_ok());
 }
 
-/// Gives a few bytes at a time.
+/// Returns a few bytes per read.
 struct Trickle<'a>(&'a [u8]);
 
 impl Read for Trickle<'_> {
@@ -168,11 +168,11 @@ impl Read for Trickle<'_> {
     }
 }
 
-/// Fails after a while.
+/// Fails on the first read.
 struct Broken;
 
 impl Read for Broken {
     fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
-        Err(io::Error::other("out of paper"))
+        Err(io::Error::other("broken reader"))
     }
 }

@@ -1,4 +1,4 @@
-//! Protocol two, where a launcher makes a handle inheritable.
+//! Export strings, where the launcher makes the handle inheritable.
 
 use std::process::Command;
 

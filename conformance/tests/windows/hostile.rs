@@ -1,4 +1,4 @@
-//! Read-only can't be undone, the size is fixed, and what is data is no program.
+//! Read-only is irreversible, the size is fixed, and regions are not executable.
 
 use heirloom::{FrozenRegion, Region};
 use heirloom_conformance::hostile::{ATTEMPTS, SIZE, Target};
@@ -6,13 +6,13 @@ use heirloom_conformance::{open_regions, output, skip, text, wine};
 
 use crate::{CHILD, child};
 
-/// Holds what a hostile child told against what stands beside each attempt.
+/// Compares the results that a hostile child printed with the expected ones.
 fn check(report: &str, target: Target) {
     assert_eq!(report.lines().count(), ATTEMPTS.len(), "{report}");
     for (attempt, line) in ATTEMPTS.iter().zip(report.lines()) {
         let mut expected = (attempt.answer(target), attempt.control);
         if let (Some((answers, why)), Some(version)) = (&attempt.wine, wine()) {
-            skip(format_args!("{} on {target:?}, since this is Wine {version}: {why}", attempt.name));
+            skip(format_args!("{} on {target:?}, because this is Wine {version}: {why}", attempt.name));
             expected = (*answers).into();
         }
         assert_eq!(line, format!("{}\t{}\t{}", attempt.name, expected.0, expected.1), "{target:?}");
@@ -27,10 +27,10 @@ fn frozen() -> FrozenRegion {
 fn hostile_child_cannot_write_frozen_region() {
     let region = frozen();
     check(&output(child(&["hostile", "target"]).inherit("target", &region).unwrap()), Target::Frozen);
-    // Where nothing lets a write through.
+    // Wine lets some writes through.
     assert!(wine().is_some() || *region.map().unwrap() == [7; SIZE]);
 
-    // A fresh one: what Wine allows is done to the section for good.
+    // A new region, because Wine's writes changed the first one.
     let region = frozen();
     let exported = region.export_inheritable().unwrap();
     let mut command = std::process::Command::new(CHILD);
@@ -62,26 +62,27 @@ fn hostile_child_cannot_resize_or_execute() {
 
 #[test]
 fn conversion_leaves_no_writable_handle() {
-    // The region, and by what it is found among another process's handles, without a word that it was handed out.
+    // A region, and the inode that finds it among another process's handles. `as_handle` would count as sharing the
+    // handle.
     let make = || {
         let before = open_regions();
         let region = Region::create(SIZE as u64).unwrap();
         let inode = open_regions().into_values().find(|inode| !before.values().any(|other| other == inode)).unwrap();
         (region, inode)
     };
-    let take_from_this = |inode: u64| {
+    let write_from_child = |inode: u64| {
         output(&mut child(&["write-handle-of", &std::process::id().to_string(), &inode.to_string()])).trim().to_owned()
     };
-    // The control, and the door that Windows leaves open: what this process could write, another one of its user can.
+    // The control, and a documented limit of Windows: another process of the same user can write to a writable region.
     let (_open, inode) = make();
-    assert_eq!(take_from_this(inode), "written");
+    assert_eq!(write_from_child(inode), "written");
 
     let (region, inode) = make();
     let (read_only, writer) = region.into_read_only().unwrap();
-    assert_eq!(take_from_this(inode), "PermissionDenied");
+    assert_eq!(write_from_child(inode), "PermissionDenied");
     drop(writer);
     let frozen = read_only.freeze().unwrap();
-    assert_eq!(take_from_this(inode), "PermissionDenied");
+    assert_eq!(write_from_child(inode), "PermissionDenied");
     assert_eq!(*frozen.map().unwrap(), [0; SIZE]);
 }
 

@@ -1,4 +1,4 @@
-//! Import takes nothing on trust: what is not exactly the region is refused and left alone.
+//! Validated import: `import` rejects any other handle and leaves it unchanged.
 
 use std::fs::File;
 use std::io::ErrorKind as Io;
@@ -12,7 +12,7 @@ use heirloom_conformance::{Owned, hostile, is_inheritable, number, text};
 
 use crate::{CHILD, child};
 
-/// The string with another field.
+/// An export string with one field replaced.
 fn with(string: &str, index: usize, value: &str) -> String {
     let mut fields: Vec<_> = string.split(':').collect();
     fields[index] = value;
@@ -35,7 +35,7 @@ fn mismatched_import_leaves_handles_untouched() {
         (with(string, 0, &others), ErrorKind::Mismatch),
         (with(string, 0, &number(&file).to_string()), ErrorKind::Mismatch),
         (with(string, 0, &number(&section).to_string()), ErrorKind::Mismatch),
-        // The system ignores these bits, and would take it for the same handle.
+        // Windows ignores the two low bits of a handle, so this would be the same one.
         (with(string, 0, &next), ErrorKind::Mismatch),
         (with(string, 0, "0"), ErrorKind::Mismatch),
         (with(string, 0, "2147483644"), ErrorKind::Mismatch),
@@ -52,12 +52,12 @@ fn mismatched_import_leaves_handles_untouched() {
         let error = Region::import(&bad).unwrap_err();
         assert_eq!(error.kind(), kind, "{bad}: {error}");
     }
-    // A writable one is neither published nor frozen, whatever a string says.
+    // A writable region is neither read-only nor frozen, whatever its string says.
     let as_frozen = with(&with(string, 1, "0"), 3, "frozen");
     assert_eq!(FrozenRegion::import(&as_frozen).unwrap_err().kind(), ErrorKind::Mismatch);
-    let as_published = with(&with(string, 1, "0"), 3, "read-only");
-    assert_eq!(ReadOnlyRegion::import(&as_published).unwrap_err().kind(), ErrorKind::Mismatch);
-    // What was refused is as it was; the control is what it is.
+    let as_read_only = with(&with(string, 1, "0"), 3, "read-only");
+    assert_eq!(ReadOnlyRegion::import(&as_read_only).unwrap_err().kind(), ErrorKind::Mismatch);
+    // Rejected handles are unchanged. The control: the true string is accepted.
     assert!(is_inheritable(number(&exported)) && file.metadata().is_ok());
     assert_eq!(Region::import(string).unwrap().size(), 4096);
 }
@@ -78,12 +78,12 @@ fn foreign_sections_and_files_are_rejected() {
 fn read_only_region_is_not_inherited_as_frozen() {
     let (read_only, _writer) = Region::create(4096).unwrap().into_read_only().unwrap();
     let exported = read_only.export_inheritable().unwrap();
-    let lie = exported.as_str().replace(":read_only:", ":frozen:");
+    let lie = exported.as_str().replace(":read-only:", ":frozen:");
     let mut command = Command::new(CHILD);
     command.args(["take", "frozen:a"]).env("HEIRLOOM_REGIONS", format!("a={lie}"));
     let report = text(command.output().unwrap());
     assert!(report.starts_with("Mismatch: ") && report.contains("seal"), "{report}");
-    // The control: the truth.
+    // The control: the true kind.
     command = Command::new(CHILD);
     command.args(["take", "read-only:a"]).env("HEIRLOOM_REGIONS", format!("a={exported}"));
     assert_eq!(text(command.output().unwrap()), "ok 4096\n");
@@ -94,14 +94,14 @@ fn duplicate_handle_is_rejected() {
     let region = Region::create(4096).unwrap();
     let exported = region.export_inheritable().unwrap();
     let number = number(&exported);
-    for (value, says) in [
+    for (value, message) in [
         (format!("a={exported},b={exported}"), "more than once"),
         (format!("b={exported},a={}", with(exported.as_str(), 0, &(number + 1).to_string())), "is closed"),
     ] {
         let mut command = Command::new(CHILD);
         command.args(["take", "region:a"]).env("HEIRLOOM_REGIONS", value);
         let report = text(command.output().unwrap());
-        assert!(report.starts_with("Mismatch: ") && report.contains(says), "{report}");
+        assert!(report.starts_with("Mismatch: ") && report.contains(message), "{report}");
     }
 }
 
@@ -109,7 +109,7 @@ fn duplicate_handle_is_rejected() {
 fn import_during_a_start_keeps_handle_inheritable() {
     let region = Region::create(4096).unwrap();
     let exported = region.export().unwrap();
-    // By the number that starts make inheritable, for as long as each takes.
+    // The handle that each start makes inheritable while it runs.
     let string = with(exported.as_str(), 0, &number(&region).to_string());
     let over = AtomicBool::new(false);
     thread::scope(|scope| {

@@ -1,4 +1,4 @@
-//! Only the heirs: no process inherits a region unless its spawn named it.
+//! Only named children inherit: a child gets a region only if its own command names it.
 
 use std::thread;
 
@@ -9,7 +9,7 @@ use crate::child;
 
 #[test]
 fn each_child_inherits_only_its_named_region() {
-    // One that everybody's spawns could take along by mistake.
+    // A region that no command names.
     let others = Region::create(4096).unwrap();
     thread::scope(|scope| {
         for _ in 0..8 {
@@ -17,9 +17,10 @@ fn each_child_inherits_only_its_named_region() {
                 for _ in 0..rounds(4, 1250) {
                     let region = Region::create(4096).unwrap();
                     let report = output(child(&["regions"]).inherit("mine", &region).unwrap());
-                    let numbers: Vec<_> = report.lines().map(|line| line.split(' ').next().unwrap().to_owned()).collect();
+                    let numbers: Vec<_> =
+                        report.lines().map(|line| line.split(' ').next().unwrap().to_owned()).collect();
                     assert_eq!(numbers, [number(&region).to_string()]);
-                    assert!(!is_inheritable(number(&region)), "it stayed inheritable");
+                    assert!(!is_inheritable(number(&region)), "the handle stayed inheritable");
                 }
             });
         }
@@ -46,7 +47,7 @@ fn concurrent_spawns_share_one_region() {
 fn spawn_without_claim_passes_nothing_on() {
     let region = Region::create(4096).unwrap();
     assert_eq!(output(child(&["spawn", "heirloom"]).inherit("a", &region).unwrap()), "\n");
-    // The control: the standard library's, without a claim, hands on all that can be inherited.
+    // The control: without a claim, a child of the standard library inherits every inheritable handle.
     let report = output(child(&["spawn", "std"]).inherit("a", &region).unwrap());
     assert_eq!(report.trim().lines().count(), 1, "{report}");
 }

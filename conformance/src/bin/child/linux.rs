@@ -1,4 +1,4 @@
-//! What only Linux can be asked, or refuse.
+//! The sub-commands for Linux.
 
 use std::env;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
@@ -13,18 +13,18 @@ use rustix::process::{Resource, Rlimit, setrlimit};
 
 use super::{describe, own_path, write};
 
-#[allow(clippy::too_many_lines)] // A list of small programs.
+#[allow(clippy::too_many_lines)] // One arm per sub-command.
 pub(super) fn run(args: &[&str]) {
     match args {
-        // The rest, on a kernel that answers as that one.
+        // Runs another sub-command as on an older kernel.
         ["as-linux", version, rest @ ..] => {
             let (major, minor) = version.split_once('.').unwrap();
-            old_kernels::answer_as((major.parse().unwrap(), minor.parse().unwrap()));
+            old_kernels::simulate((major.parse().unwrap(), minor.parse().unwrap()));
             super::run(rest);
         }
-        ["report-features", directory] => on_this_kernel(directory),
+        ["report-features", directory] => report_features(directory),
         ["start", program] => {
-            // With a region, whose descriptor is open to the child alone.
+            // Starts a program with a region, and prints whether the region stayed close-on-exec here.
             let region = Region::create(4096).unwrap();
             let status = Command::new(program).inherit("a", &region).unwrap().status();
             let closed = rustix::io::fcntl_getfd(&region).unwrap().contains(rustix::io::FdFlags::CLOEXEC);
@@ -36,7 +36,7 @@ pub(super) fn run(args: &[&str]) {
             }
         }
         ["claim-then-descriptors"] => {
-            // A malformed or hostile variable is what some tests are about.
+            // Some tests set a malformed variable, where the claim fails.
             let _ = heirloom::claim();
             for (number, what) in descriptors() {
                 println!("{number} {what}");
@@ -44,7 +44,7 @@ pub(super) fn run(args: &[&str]) {
         }
         ["claim-after-foreign-claim"] => {
             let (number, _) = open_regions().pop_first().unwrap();
-            // SAFETY: A plain number.
+            // SAFETY: All arguments are integers.
             unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) };
             let region = Region::inherited("a").unwrap();
             let (own, others) = (region.as_fd().as_raw_fd(), open_regions());
@@ -52,7 +52,7 @@ pub(super) fn run(args: &[&str]) {
         }
         ["import-owned-then-inherit", variable] => {
             let string = env::var(variable).unwrap();
-            // SAFETY: It was inherited for just this, and this program knows of no other owner.
+            // SAFETY: The descriptor was inherited for this call, and nothing else in this program owns it.
             let owned = unsafe { Region::import_owned(&string) }.unwrap();
             let inherited = Region::inherited("a").unwrap();
             println!("{}", owned.as_fd().as_raw_fd() != inherited.as_fd().as_raw_fd());
@@ -61,7 +61,7 @@ pub(super) fn run(args: &[&str]) {
         }
         ["convert-then-inherit"] => {
             let (number, _) = open_regions().pop_first().unwrap();
-            // SAFETY: It was inherited, and nothing claimed it yet.
+            // SAFETY: The descriptor was inherited and not claimed yet, so nothing owns it.
             let owned = unsafe { OwnedFd::from_raw_fd(number) };
             let owned = Region::try_from(owned).unwrap();
             let inherited = Region::inherited("a").unwrap();
@@ -81,9 +81,9 @@ pub(super) fn run(args: &[&str]) {
                 print!("{}", text(command.output().unwrap()));
             }
         }
-        ["claim-with-c-library", library, first] => both_claim(&CLibrary::load(library), first),
+        ["claim-with-c-library", library, first] => claim_with_c_library(&CLibrary::load(library), first),
         ["limited", limit, rest @ ..] => limited(limit, rest),
-        ["with-stdio-closed"] => with_standard_closed(),
+        ["with-stdio-closed"] => with_stdio_closed(),
         ["create-all-kinds", directory] => {
             let region = Region::create(4096).unwrap();
             Region::options().name("named").populate(true).create(4096).unwrap().freeze().unwrap();
@@ -139,14 +139,14 @@ pub(super) fn run(args: &[&str]) {
             println!("{:?}", Command::new("true").process_group(group.parse().unwrap()).exec().kind());
         }
         ["exec-missing"] => {
-            // SAFETY: Both are whole, and the handler is never called.
+            // SAFETY: `new` is null or a complete action, `old` is filled in, and SIGPIPE is never raised meanwhile.
             let action = |new: Option<&libc::sigaction>| unsafe {
                 let mut old: libc::sigaction = std::mem::zeroed();
                 libc::sigaction(libc::SIGPIPE, new.map_or(std::ptr::null(), std::ptr::from_ref), &raw mut old);
                 (old.sa_sigaction, old.sa_flags)
             };
             let handler: extern "C" fn(i32, *const u8, *const u8) = unused_handler;
-            // SAFETY: All zeros is an action.
+            // SAFETY: All zeros is a valid `sigaction`.
             let mut new: libc::sigaction = unsafe { std::mem::zeroed() };
             (new.sa_sigaction, new.sa_flags) = (handler as usize, libc::SA_SIGINFO | libc::SA_ONSTACK);
             action(Some(&new));
@@ -155,18 +155,19 @@ pub(super) fn run(args: &[&str]) {
             let error = Command::new("/nonexistent/program").inherit("a", &region).unwrap().exec();
             println!("{:?}", error.kind());
             println!("{}", action(None) == before && before.0 == handler as usize);
-            // Nothing is left that another program's start would hand on.
+            // A child started now inherits no region.
             print!("{}", text(std::process::Command::new(own_path()).arg("regions").output().unwrap()));
         }
-        _ => panic!("what is {args:?}?"),
+        _ => panic!("unknown sub-command: {args:?}"),
     }
 }
 
 extern "C" fn unused_handler(_: i32, _: *const u8, _: *const u8) {}
 
-/// Prints what became of each attempt, and of its control: on an inherited region, or an imported one.
+/// Prints the result of each attempt and of its control, on a region that is inherited by name or imported from a
+/// variable.
 fn try_all(name: &str) {
-    // What a variable names was imported; anything else is a name.
+    // If a variable has this name, its value is an export string.
     let string = env::var(name).ok();
     let string = string.as_deref();
     let by_kind: [&dyn Fn() -> Result<OwnedFd, Error>; 3] = [
@@ -175,7 +176,7 @@ fn try_all(name: &str) {
         &|| string.map_or_else(|| Region::inherited(name), Region::import)?.try_into(),
     ];
     let fd = by_kind.iter().find_map(|open| open().ok()).unwrap();
-    // Who tried before left it somewhere else: all holders share the position.
+    // All holders share the position, which earlier attempts moved.
     rustix::fs::seek(&fd, rustix::fs::SeekFrom::Start(0)).unwrap();
     let huge = rustix::fs::fstat(&fd).unwrap().st_blksize > 4096 && hostile::huge_control().is_ok();
     let code = |answer: std::io::Result<()>| match answer {
@@ -193,36 +194,36 @@ fn try_all(name: &str) {
     }
 }
 
-/// From now on this process is refused memory without a name, as by a sandbox.
+/// Makes the kernel reject `memfd_create` for this process, as a sandbox may.
 fn refuse_memfd(errno: i32) {
     old_kernels::refuse(&[Refusal { call: libc::SYS_memfd_create, arguments: &[], errno }]);
 }
 
-/// What becomes of each thing that not every kernel can do, and of what this process then hands down.
-fn on_this_kernel(directory: &str) {
-    let nothing = |answer: Result<(), Error>| describe(answer.map(|()| String::new()));
-    println!("create {}", nothing(Region::create(4096).map(drop)));
-    println!("huge {}", nothing(Region::options().huge_pages(true).create(2 << 20).map(drop)));
+/// Prints the result of each kernel-dependent feature, and of inheriting and importing a region.
+fn report_features(directory: &str) {
+    let outcome = |answer: Result<(), Error>| describe(answer.map(|()| String::new()));
+    println!("create {}", outcome(Region::create(4096).map(drop)));
+    println!("huge {}", outcome(Region::options().huge_pages(true).create(2 << 20).map(drop)));
     let region = Region::create(4096).or_else(|_| Region::options().unsealed_file_in(directory).create(4096)).unwrap();
     println!("execute {:?}", hostile::execute(region.as_fd().as_raw_fd()).unwrap_err().raw_os_error().unwrap());
     write(&region, "of before");
-    println!("make-read-only {}", nothing(region.clone().into_read_only().map(drop).map_err(Error::from)));
-    println!("freeze {}", nothing(region.clone().freeze().map(drop).map_err(Error::from)));
-    println!("fill {}", nothing(FrozenRegion::from_bytes("of before").map(drop)));
+    println!("make-read-only {}", outcome(region.clone().into_read_only().map(drop).map_err(Error::from)));
+    println!("freeze {}", outcome(region.clone().freeze().map(drop).map_err(Error::from)));
+    println!("fill {}", outcome(FrozenRegion::from_bytes("of before").map(drop)));
     for wanted in ["region:a", "frozen:a"] {
         let report = output(Command::new(own_path()).args(["take", wanted]).inherit("a", &region).unwrap());
         println!("{wanted} {}", report.trim_end());
     }
-    println!("import {}", nothing(FrozenRegion::import(region.export().unwrap().as_str()).map(drop)));
+    println!("import {}", outcome(FrozenRegion::import(region.export().unwrap().as_str()).map(drop)));
     println!("spawn {:?}", Command::new("/nonexistent/program").spawn().unwrap_err().kind());
     let mut child = Command::new("true").spawn().unwrap();
-    println!("pidfd {}", nothing(child.pidfd().map(drop)));
+    println!("pidfd {}", outcome(child.pidfd().map(drop)));
     println!("wait {}", child.wait().unwrap());
 }
 
-/// Two copies of the library in one process, each with what was handed down: whoever comes second gets its own.
-fn both_claim(library: &CLibrary, first: &str) {
-    // SAFETY: As the header says.
+/// Inherits the same region through the C library and the Rust library, and prints whether each has its own descriptor.
+fn claim_with_c_library(library: &CLibrary, first: &str) {
+    // SAFETY: Called as the header requires.
     let c = || unsafe { (library.PR_GetInheritedFileMap)(c"a".as_ptr()) };
     let rust = || Region::inherited("a").unwrap();
     let (file_map, region) = if first == "c" {
@@ -232,7 +233,7 @@ fn both_claim(library: &CLibrary, first: &str) {
         let region = rust();
         (c(), region)
     };
-    // SAFETY: As the header says; the mapping is nobody else's.
+    // SAFETY: Called as the header requires, and the write stays inside the mapping.
     unsafe {
         let view = (library.PR_MemMap)(file_map, 0, 4096);
         assert!(!view.is_null());
@@ -240,7 +241,7 @@ fn both_claim(library: &CLibrary, first: &str) {
         let mut seen = [0];
         region.map().unwrap().read_at(0, &mut seen).unwrap();
         println!("{} {}", seen[0], open_regions().len());
-        // Each closes what is its own, and nothing of the other's.
+        // Closing one descriptor leaves the other open.
         assert_eq!((library.PR_CloseFileMap)(file_map), 0);
         println!("{}", open_regions().contains_key(&region.as_fd().as_raw_fd()));
         drop(region);
@@ -279,13 +280,14 @@ fn limited(limit: &str, rest: &[&str]) {
             println!("{}", describe(region.map().map(|view| view.len().to_string())));
             println!("{}", describe(region.map_range(0..4096).map(|view| view.len().to_string())));
         }
-        ["exhaust-descriptors"] => use_up_descriptors(),
+        ["exhaust-descriptors"] => exhaust_descriptors(),
         _ => panic!("{rest:?}"),
     }
 }
 
-/// Every call answers when no descriptor is left, leaves nothing behind, and works again once there is one.
-fn use_up_descriptors() {
+/// Prints the error of each call when no descriptor is left, whether the descriptors are unchanged, and that creating
+/// works again.
+fn exhaust_descriptors() {
     let region = Region::create(4096).unwrap();
     let mut all = Vec::new();
     while let Ok(fd) = region.as_fd().try_clone_to_owned() {
@@ -303,7 +305,7 @@ fn use_up_descriptors() {
         describe(Region::import(&format!("{string}{}:{}", status.st_dev, status.st_ino)).map(|_| String::new()))
     );
     println!("{}", describe(Command::new("true").output().map(|_| String::new())));
-    // Nothing of this needs a descriptor.
+    // This needs no descriptor.
     println!(
         "{}",
         describe(Command::new("true").inherit("a", &region).unwrap().status().map(|status| status.to_string()))
@@ -313,14 +315,14 @@ fn use_up_descriptors() {
     println!("{}", describe(Region::create(4096).map(|_| String::new())));
 }
 
-/// Which numbers are open, without opening one to look.
+/// Lists the open descriptors without opening one.
 fn descriptors_by_flag() -> Vec<RawFd> {
-    // SAFETY: A plain number; the answer is all that is used.
+    // SAFETY: The arguments are integers, and no memory is accessed.
     (0..256).filter(|number| unsafe { libc::fcntl(*number, libc::F_GETFD) } >= 0).collect()
 }
 
-fn with_standard_closed() {
-    // SAFETY: Nothing in this process uses them from here on but as free numbers.
+fn with_stdio_closed() {
+    // SAFETY: Until standard output is restored below, this process does not use its standard streams.
     let saved = unsafe {
         let saved = libc::dup(1);
         (0..3).for_each(|number| _ = libc::close(number));
@@ -331,12 +333,12 @@ fn with_standard_closed() {
     let exported = region.export().unwrap();
     let numbers = [region.as_fd(), frozen.as_fd(), exported.as_fd()].map(|fd| fd.as_raw_fd());
     let seen = Command::new(own_path()).arg("take").arg("region:a").inherit("a", &region).unwrap().output().unwrap();
-    // A descriptor of the caller's that is a standard one by its number can be handed down all the same.
+    // A region whose descriptor has the number of a standard stream can be inherited too.
     let low = Region::try_from(rustix::io::dup(&region).unwrap()).unwrap();
     let low_number = low.as_fd().as_raw_fd();
     let low_seen = Command::new(own_path()).arg("take").arg("region:a").inherit("a", &low).unwrap().output().unwrap();
     drop(low);
-    // SAFETY: As above.
+    // SAFETY: Both are integers; descriptor 1 is unused now.
     unsafe { libc::dup2(saved, 1) };
     println!("{}", numbers.iter().all(|number| *number > 2));
     print!("{}", String::from_utf8(seen.stdout).unwrap());
@@ -348,7 +350,7 @@ fn fork_and_import() {
     let region = Region::create(4096).unwrap();
     let exported = region.export().unwrap();
     let string = exported.to_string();
-    // SAFETY: This process has one thread.
+    // SAFETY: This process has one thread, so the child may run any code.
     let pid = unsafe { libc::fork() };
     if pid == 0 {
         let imported = Region::import(&string).unwrap();
@@ -356,7 +358,7 @@ fn fork_and_import() {
         std::process::exit(0);
     }
     let mut status = 0;
-    // SAFETY: A child of this process, and a status that lives during the call.
+    // SAFETY: `pid` is a child of this process, and `status` outlives the call.
     unsafe { libc::waitpid(pid, &raw mut status, 0) };
     let mut seen = [0; 13];
     region.map().unwrap().read_at(0, &mut seen).unwrap();

@@ -1,4 +1,4 @@
-//! With tokio: its `Command` by the extension trait, our `Child` by its pidfd.
+//! tokio: its `Command` with the extension trait, and heirloom's `Child` through its pidfd.
 
 #![allow(unsafe_code)]
 
@@ -28,7 +28,7 @@ fn tokio_command_passes_regions() {
 fn tokio_waits_for_child_by_pidfd() {
     Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
         let mut child = Command::new("cat").stdin(heirloom::Stdio::piped()).spawn().unwrap();
-        // SAFETY: An `OwnedFd` is open as long as it lives, under one number.
+        // SAFETY: An `OwnedFd` stays open under one number for its lifetime.
         let ended = unsafe { AsyncFd::register(child.pidfd().unwrap()) }.unwrap();
         drop(child.stdin.take());
         drop(ended.readable().await.unwrap());

@@ -1,4 +1,4 @@
-//! `HEIRLOOM_REGIONS` as a child finds it: absent, empty, cut short, hostile.
+//! `HEIRLOOM_REGIONS` in a child: absent, empty, malformed or hostile.
 
 #![allow(unsafe_code)]
 
@@ -12,7 +12,8 @@ use heirloom_conformance::text;
 
 use crate::CHILD;
 
-/// What the child tells when the variable is as given; it inherits the descriptor of `region` in any case.
+/// Runs a child with that value of the variable and returns its output. The child always inherits the descriptor of
+/// `region`.
 fn report_of(region: &Region, variable: Option<&str>, args: &[&str]) -> String {
     let mut command = Command::new(CHILD);
     command.args(args).inherit("a", region).unwrap();
@@ -23,12 +24,12 @@ fn report_of(region: &Region, variable: Option<&str>, args: &[&str]) -> String {
     text(command.output().unwrap())
 }
 
-/// The descriptors that are the same in two runs of a program.
+/// A child's descriptors without the standard streams, which differ between runs.
 fn beyond_standard(descriptors: &str) -> Vec<String> {
     descriptors.lines().skip(3).map(str::to_owned).collect()
 }
 
-/// The string that the region is handed down by.
+/// The string of a region in the variable.
 fn string(region: &Region) -> String {
     let status = rustix::fs::fstat(region).unwrap();
     let number = region.as_fd().as_raw_fd();
@@ -61,9 +62,9 @@ fn malformed_variable_keeps_valid_entries() {
             assert!(report_of(&region, Some(&variable), args).starts_with("Malformed: "), "{variable}");
         }
     }
-    // What asks for nothing is none the worse for it, and hands nothing on that could be claimed.
+    // A program that requests no region is unaffected, and its own child inherits no region.
     assert_eq!(report_of(&region, Some(&format!("a={good},b")), &["spawn", "heirloom"]), "\n");
-    // The control: only the region is inherited, and it is close-on-exec by then.
+    // The control: the first program's claim has no effect on the second one, which inherits the region.
     let (variable, number) = (format!("a={good},b=9:1:1:writ"), region.as_fd().as_raw_fd());
     let mut command = Command::new("sh");
     command.args(["-c", "\"$0\" claim >&2; \"$0\" regions", CHILD]).inherit("a", &region).unwrap();
@@ -86,11 +87,11 @@ fn wrong_descriptor_numbers_are_left_untouched() {
         let before = beyond_standard(&report_of(&region, Some(&variable), &["descriptors"]));
         let refusal = report_of(&region, Some(&variable), &["take", "region:a"]);
         assert!(refusal.starts_with("Mismatch: ") && refusal.contains(says), "{refusal}");
-        // The descriptors are the same after a claim as without one.
+        // A claim leaves the descriptors unchanged.
         let after = beyond_standard(&report_of(&region, Some(&variable), &["claim-then-descriptors"]));
         assert_eq!(before, after, "{variable}");
     }
-    // The control: what is right is taken over, and close-on-exec.
+    // The control: a correct entry is claimed, and its descriptor set close-on-exec.
     assert_eq!(report_of(&region, Some(&format!("a={good}")), &["take", "region:a"]), "ok 4096\n");
     let before = beyond_standard(&report_of(&region, Some(&format!("a={good}")), &["descriptors"]));
     let after = beyond_standard(&report_of(&region, Some(&format!("a={good}")), &["claim-then-descriptors"]));
@@ -103,11 +104,11 @@ fn foreign_descriptor_is_left_untouched() {
     file.set_len(4096).unwrap();
     let status = rustix::fs::fstat(&file).unwrap();
     let number = file.as_raw_fd();
-    let report = |what: &[&str]| {
+    let report_of = |args: &[&str]| {
         let mut command = Command::new(CHILD);
         let variable = format!("a={number}:1:1:writable:4096:{}:{}", status.st_dev, status.st_ino);
-        command.args(what).env("HEIRLOOM_REGIONS", variable);
-        // SAFETY: One system call between fork and exec.
+        command.args(args).env("HEIRLOOM_REGIONS", variable);
+        // SAFETY: The closure makes one system call, which is async-signal-safe.
         unsafe { command.pre_exec(move || heirloom_conformance::check(libc::fcntl(number, libc::F_SETFD, 0))) };
         text(command.output().unwrap())
     };
@@ -121,7 +122,7 @@ fn foreign_descriptor_is_left_untouched() {
 fn owned_descriptor_is_not_claimed_again() {
     let region = Region::create(4096).unwrap();
     let good = string(&region);
-    // Both own one each, and the one goes without the other.
+    // Each has its own descriptor, and dropping one leaves the other usable.
     assert_eq!(report_of(&region, Some(&format!("a={good}")), &["convert-then-inherit"]), "true\ntrue\n");
     let mut command = Command::new(CHILD);
     command.args(["import-owned-then-inherit", "FRAMES"]).env("FRAMES", &good).inherit("a", &region).unwrap();
@@ -132,6 +133,6 @@ fn owned_descriptor_is_not_claimed_again() {
 fn descriptor_claimed_elsewhere_is_duplicated() {
     let region = Region::create(4096).unwrap();
     let good = format!("a={}", string(&region));
-    // As if another copy of the library had made it close-on-exec: both then own one each.
+    // Close-on-exec as if another copy of the library had claimed it: then each has its own descriptor.
     assert_eq!(report_of(&region, Some(&good), &["claim-after-foreign-claim"]), "true true\n");
 }

@@ -1,4 +1,4 @@
-//! Protocol two, where a launcher acts between fork and exec.
+//! Export strings, where the launcher clears close-on-exec between fork and exec.
 
 #![allow(unsafe_code)]
 
@@ -25,12 +25,12 @@ fn export_needs_the_launcher_to_clear_close_on_exec() {
     assert!(refused.starts_with("Mismatch: ") && refused.contains("no descriptor"), "{refused}");
 
     let number = exported.as_fd().as_raw_fd();
-    // SAFETY: One system call between fork and exec.
+    // SAFETY: The closure makes one system call, which is async-signal-safe.
     unsafe {
         command.pre_exec(move || heirloom_conformance::check(libc::fcntl(number, libc::F_SETFD, 0)));
     }
     assert_eq!(report_of(&mut command), "ok 4096\n");
-    // Here it stayed close-on-exec.
+    // In this process the descriptor stays close-on-exec.
     assert!(rustix::io::fcntl_getfd(&exported).unwrap().contains(rustix::io::FdFlags::CLOEXEC));
 }
 

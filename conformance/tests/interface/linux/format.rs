@@ -1,4 +1,4 @@
-//! `docs/format.md`: the recipe that stands there, run as it stands.
+//! Runs the code of `docs/format.md` as it is printed there.
 
 use std::fs;
 
@@ -10,7 +10,7 @@ use crate::linux::python;
 
 const FORMAT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/format.md");
 
-/// The code that stands under a heading.
+/// The code block under a heading.
 fn code(heading: &str) -> String {
     let page = fs::read_to_string(FORMAT).unwrap();
     let (_, section) = page.split_once(heading).unwrap();
@@ -18,7 +18,7 @@ fn code(heading: &str) -> String {
     code.split_once("```").unwrap().0.to_owned()
 }
 
-/// The recipe of a child, and lines of the test's own behind it; nothing where there is no Python.
+/// The code of a child, followed by the test's own lines. `None` where there is no Python.
 fn recipe(lines: &str) -> Option<Command> {
     let mut command = python()?;
     command.args(["-c", &format!("{}\n{lines}", code("## A child in Python"))]);
@@ -82,7 +82,7 @@ for each in bad:
         pass
 print(accepted)
 
-# One bad pair keeps nobody else's region from being claimed.
+# An invalid pair does not keep other regions from being claimed.
 os.environ["HEIRLOOM_REGIONS"] = "x=1:1:1:writable:4096:1:1,y=" + with_fields({0: "9" * 20}) + ",=" + strings["b"] + ",%00=" + strings["b"] + "," + "%41=" + strings["b"] + ",a=" + string + ",a=" + string
 regions = inherited()
 print(sorted(name for name, region in regions.items() if isinstance(region, Exception)), os.get_inheritable(int(number)))

@@ -1,4 +1,4 @@
-//! Protocol one through the standard library's command, and through a launcher in Python.
+//! Inheritance by name through the standard library's command, and through a launcher in Python.
 
 use heirloom::os::unix::InheritExt;
 use heirloom::{ErrorKind, Region};
@@ -19,7 +19,7 @@ fn std_command_rejects_invalid_and_duplicate_names() {
     ] {
         assert_eq!(command.inherit(name, &region).unwrap_err().kind(), kind, "{name:?}");
     }
-    // What was refused changed nothing.
+    // A rejected name leaves the command unchanged.
     assert_eq!(command.output().unwrap().stdout, b"\"a\" writable 1 there\n");
 }
 
@@ -29,7 +29,7 @@ fn std_command_env_clear_loses_the_names() {
     let mut command = std::process::Command::new(CHILD);
     command.args(["take", "region:a"]).inherit("a", &region).unwrap();
     assert_eq!(command.output().unwrap().stdout, b"ok 4096\n");
-    // As its page says: cleared afterwards, the names are lost.
+    // As documented, clearing the environment afterwards loses the names.
     let report = command.env_clear().output().unwrap().stdout;
     assert!(report.starts_with(b"NotInherited: "));
 }

@@ -1,4 +1,4 @@
-//! When something runs out: a clear error, nothing left behind, and all is well again afterwards.
+//! Exhausted resources: calls fail with a clear error, leave nothing behind, and succeed again afterwards.
 
 use heirloom_conformance::{emulated, skip};
 
@@ -14,7 +14,7 @@ fn file_size_limit_is_an_error_not_a_signal() {
     let report = lines(&["limited", "file-size=8192", "create", "8193"]);
     assert!(report[0].starts_with("TooLarge: ") && report[0].contains("ulimit -f"), "{report:?}");
 
-    // From bytes, from a reader, from a pipe; up to the limit and past it.
+    // From bytes, a reader and a pipe, at the limit and past it.
     assert_eq!(lines(&["limited", "file-size=8192", "freeze-bytes", "8192"]), ["ok 8192"; 3]);
     let report = lines(&["limited", "file-size=8192", "freeze-bytes", "8193"]);
     assert!(report.len() == 3 && report.iter().all(|line| line.starts_with("TooLarge: ")), "{report:?}");
@@ -35,7 +35,7 @@ fn exhausted_descriptors_fail_each_call_cleanly() {
     let report = lines(&["limited", "descriptors=64", "exhaust-descriptors"]);
     let (errors, rest) = report.split_at(6);
     assert!(errors.iter().all(|line| line.starts_with("OutOfDescriptors: ")), "{report:?}");
-    // musl's posix_spawn needs a pipe, and so does a fork where posix_spawn doesn't tell what failed.
+    // musl's posix_spawn needs a pipe. So does the fallback to fork, used where posix_spawn reports no error.
     let needs = cfg!(target_env = "musl") || emulated();
     let refused = needs && rest[0].starts_with("OutOfDescriptors: cannot start \"true\": ");
     assert!(rest[0] == "ok exit status: 0" || refused, "{report:?}");
@@ -44,6 +44,6 @@ fn exhausted_descriptors_fail_each_call_cleanly() {
 
 #[test]
 fn regions_are_inherited_with_stdio_closed() {
-    // Its regions stay above 2; one that came from elsewhere as 0 is handed down under another number.
+    // Created regions get numbers above 2. A region received as descriptor 0 is inherited under another number.
     assert_eq!(lines(&["with-stdio-closed"]), ["true", "ok 4096", "0", "ok 4096"]);
 }

@@ -1,4 +1,4 @@
-//! What the kernel tells of a process's mappings.
+//! Mappings, checked with the kernel's data.
 
 #[cfg(target_pointer_width = "32")]
 use heirloom::ErrorKind;
@@ -10,7 +10,7 @@ const PAGE: usize = 4096;
 
 #[test]
 fn range_of_a_received_6_gib_region_maps() {
-    // What a program of 64 bits may hand down to one of 32, which can't make it itself.
+    // A 64-bit program may pass such a region to a 32-bit one, which cannot create it.
     let memory = memfd_create("large", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING).unwrap();
     ftruncate(&memory, 6 << 30).unwrap();
     fcntl_add_seals(&memory, SealFlags::SHRINK | SealFlags::GROW).unwrap();
@@ -27,7 +27,7 @@ fn range_of_a_received_6_gib_region_maps() {
 #[test]
 #[cfg(target_pointer_width = "32")]
 fn size_beyond_32_bits_is_rejected_not_truncated() {
-    // The last one would be a page, were it cut to 32 bits.
+    // Truncated to 32 bits, the last size would be one page.
     for size in [1 << 31, 1 << 32, (1 << 32) + 4096] {
         let error = Region::create(size).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::TooLarge, "{error}");

@@ -1,4 +1,4 @@
-//! What the kernel tells of regions, and what it can do that others can't: huge pages, directories, seals by anybody.
+//! Regions, checked with the kernel's data, and Linux features: huge pages, directories, seals set by other holders.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -57,14 +57,14 @@ fn huge_pages_are_reserved_in_create_or_fail() {
         Err(error) => {
             assert!(free == 0 || error.kind() == ErrorKind::Unsupported, "{error}");
             assert!(matches!(error.kind(), ErrorKind::OutOfMemory | ErrorKind::Unsupported), "{error}");
-            println!("no huge page is free here: only the error was seen");
+            println!("no huge page is free here, so only the error was checked");
         }
         Ok(region) => {
             let view = region.map().unwrap();
             view.write_at((2 << 20) - 1, b"x").unwrap();
             drop(view);
             assert_eq!(region.map_range(4096..8192).unwrap_err().kind(), ErrorKind::Misaligned);
-            // A part that is no multiple of the page is mapped, and unmapped without a trace.
+            // A range whose length is no multiple of the huge page is mapped and unmapped completely.
             let maps = || fs::read_to_string("/proc/self/maps").unwrap().matches("memfd:heirloom:huge ").count();
             let named = Region::options().name("huge ").huge_pages(true).create(2 << 20);
             if let Ok(named) = named {
@@ -77,7 +77,7 @@ fn huge_pages_are_reserved_in_create_or_fail() {
             assert!(region.freeze().is_ok());
         }
     }
-    // A gigabyte more than is free.
+    // One GiB more than is free.
     let error = Region::options().huge_pages(true).create((free << 21) + (1 << 30)).unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::OutOfMemory | ErrorKind::Unsupported), "{error}");
 }
@@ -93,13 +93,13 @@ fn directory_region_reserves_its_space() {
     assert!(report.starts_with("ok 1048576\nWrongKind: "), "{report}");
     assert_eq!(Region::import(region.export().unwrap().as_str()).unwrap().kind(), RegionKind::Unsealed);
 
-    // A holder that cuts it ends nobody who copies it.
+    // If a holder truncates it, copying fails with an error, not a signal.
     let cut = Region::options().unsealed_file_in(directory.path()).create(1 << 20).unwrap();
     assert_eq!(FrozenRegion::copy_of(&cut).unwrap().size(), 1 << 20);
     rustix::fs::ftruncate(&cut, 10).unwrap();
     assert_eq!(FrozenRegion::copy_of(&cut).unwrap_err().kind(), ErrorKind::Mismatch);
 
-    // What it can't promise, it refuses.
+    // Without seals, converting fails.
     let refused = region.into_read_only().unwrap_err();
     assert!(matches!(refused.error().kind(), ErrorKind::Unsupported | ErrorKind::Sealed), "{refused}");
     let refused = refused.into_inner().freeze().unwrap_err();
@@ -114,9 +114,9 @@ fn unsuitable_directory_fails_in_create() {
     let error = options().unsealed_file_in("/nonexistent").create(4096).unwrap_err();
     assert_eq!((error.kind(), error.raw_os_error()), (ErrorKind::System, Some(libc::ENOENT)));
     let error = options().unsealed_file_in("/proc").create(4096).unwrap_err();
-    // Who isn't root may make nothing there anyway.
-    let barred = !rustix::process::geteuid().is_root() && error.raw_os_error() == Some(libc::EACCES);
-    assert!(error.kind() == ErrorKind::Unsupported || barred, "{error}");
+    // An unprivileged user may get EACCES instead.
+    let not_permitted = !rustix::process::geteuid().is_root() && error.raw_os_error() == Some(libc::EACCES);
+    assert!(error.kind() == ErrorKind::Unsupported || not_permitted, "{error}");
     let error = options().unsealed_file_in("/tmp").huge_pages(true).create(2 << 20).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
 }
