@@ -21,17 +21,20 @@ fn shared_memory() -> u64 {
     line.split_ascii_whitespace().next().unwrap().parse().unwrap()
 }
 
-/// The name of this test's regions.
-fn name() -> String {
-    format!("soak-{}", std::process::id())
+/// The number of threads that start and kill processes.
+const THREADS: usize = 2;
+
+/// The name of a thread's regions. Without a thread's number, the part that the names of all threads share.
+fn name(thread: &str) -> String {
+    format!("killed-{}-{thread}", std::process::id())
 }
 
-/// The processes that hold or map one of this test's regions.
-fn holders() -> Vec<String> {
+/// The processes that hold or map a region whose name contains `name`.
+fn holders(name: &str) -> Vec<String> {
     let processes = fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.path());
     // Numbers only: `self` is a second path to one of them.
     let processes = processes.filter(|path| path.to_string_lossy().ends_with(|end: char| end.is_ascii_digit()));
-    let name = format!("heirloom:{}", name());
+    let name = format!("heirloom:{name}");
     let holds = |process: &std::path::Path| {
         let descriptors = fs::read_dir(process.join("fd")).into_iter().flatten().flatten();
         let mut links = descriptors.filter_map(|descriptor| fs::read_link(descriptor.path()).ok());
@@ -45,18 +48,16 @@ fn pid(number: u32) -> Pid {
     Pid::from_raw(i32::try_from(number).unwrap()).unwrap()
 }
 
-#[test]
-fn g7_memory_is_freed_when_last_holder_is_killed() {
-    let mut chance = Chance::new(7);
-    let before = shared_memory();
-    assert_eq!(holders(), Vec::<String>::new());
+/// Starts parents and their children, and kills them at random moments. Returns whether `holders` found both processes of one round.
+fn kill_at_random(rounds: usize, seed: u64, name: &str) -> bool {
+    let mut chance = Chance::new(seed);
     let mut seen = false;
-    for _ in 0..rounds(150, 10_000) {
+    for _ in 0..rounds {
         // A process group, to kill the child if it outlives its parent.
         let mut command = Command::new(CHILD);
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
         let mut parent = command
-            .args(["fill-and-hold", &name(), &SIZE.to_string()])
+            .args(["fill-and-hold", name, &SIZE.to_string()])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -69,7 +70,7 @@ fn g7_memory_is_freed_when_last_holder_is_killed() {
         }
         // The control: `holders` finds both processes while they run.
         if wait_for_child && !seen {
-            seen = holders().len() == 2;
+            seen = holders(name).len() == 2;
         }
         let moment = Instant::now() + Duration::from_micros(chance.below(3000) as u64);
         while Instant::now() < moment {
@@ -87,22 +88,38 @@ fn g7_memory_is_freed_when_last_holder_is_killed() {
         let _ = kill_process_group(pid(parent.id()), Signal::KILL);
         parent.wait().unwrap();
     }
-    assert!(seen);
+    seen
+}
+
+#[test]
+fn g7_memory_is_freed_when_last_holder_is_killed() {
+    let before = shared_memory();
+    assert_eq!(holders(&name("")), Vec::<String>::new());
+    // Threads, because each one mostly waits for its processes.
+    thread::scope(|scope| {
+        let threads: Vec<_> = (1..=THREADS)
+            .map(|number| {
+                let (rounds, seed) = (rounds(150, 10_000) / THREADS, 6 + number as u64);
+                scope.spawn(move || kill_at_random(rounds, seed, &name(&number.to_string())))
+            })
+            .collect();
+        assert!(threads.into_iter().all(|thread| thread.join().unwrap()));
+    });
     let end = Instant::now() + Duration::from_secs(60);
     // The kernel may still be freeing the last region.
-    while !holders().is_empty() || shared_memory() > before + SIZE / 1024 / 2 {
-        assert!(Instant::now() < end, "{:?} {} {before}", holders(), shared_memory());
+    while !holders(&name("")).is_empty() || shared_memory() > before + SIZE / 1024 / 2 {
+        assert!(Instant::now() < end, "{:?} {} {before}", holders(&name("")), shared_memory());
         thread::yield_now();
     }
 }
 
 #[test]
 fn g7_mapping_keeps_memory_alive() {
-    let region = heirloom::Region::options().name(name()).create(SIZE).unwrap();
+    let region = heirloom::Region::options().name(name("mapped")).create(SIZE).unwrap();
     let view = region.map().unwrap();
     drop(region);
-    assert_eq!(holders().len(), 1);
+    assert_eq!(holders(&name("mapped")).len(), 1);
     view.write_at(view.len() - 4, b"here").unwrap();
     drop(view);
-    assert_eq!(holders(), Vec::<String>::new());
+    assert_eq!(holders(&name("mapped")), Vec::<String>::new());
 }
