@@ -11,10 +11,11 @@ use crate::Chance;
 /// The size of the region in bytes.
 pub const SIZE: u64 = 8192;
 
-/// Where the number of processes that started is, and of those that ended.
+/// The offset of the number of processes that started.
 const STARTED: usize = 0;
+/// The offset of the number of processes that ended.
 const ENDED: usize = 8;
-/// Where the bytes of the workloads start.
+/// The offset of the bytes that the workloads use.
 pub const BYTES: usize = 64;
 
 struct Side<'a> {

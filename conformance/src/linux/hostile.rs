@@ -590,7 +590,7 @@ fn size(fd: RawFd) -> io::Result<libc::off_t> {
     Ok(end)
 }
 
-/// The size of one page, by which sizes change and of which holes are.
+/// The size of one page: the step by which sizes change, and the size of a punched hole.
 fn step(fd: RawFd) -> io::Result<libc::off_t> {
     Ok(if is_huge(fd)? { 2 << 20 } else { 4096 })
 }

@@ -1,5 +1,5 @@
-//! The instructions of each access, counted by valgrind. The checks of an access take a constant number, whatever its
-//! size.
+//! The instructions of each access, counted by valgrind. The checks of an access take a constant number,
+//! independent of its size.
 
 use std::process::Command;
 

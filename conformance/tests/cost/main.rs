@@ -15,7 +15,8 @@ fn program() -> &'static Path {
     BUILT.get_or_init(|| {
         let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
         let mut build = Command::new(env!("CARGO"));
-        build.args(["build", "--quiet", "--locked", "--release", "--package", env!("CARGO_PKG_NAME"), "--bin", "cost"]);
+        // With the features of the whole workspace, which an earlier release build of it has compiled already.
+        build.args(["build", "--quiet", "--locked", "--release", "--workspace", "--bin", "cost"]);
         assert!(build.arg("--target-dir").arg(target).status().unwrap().success());
         target.join("release/cost")
     })

@@ -1,4 +1,4 @@
-//! G10, no silent downgrade: where the kernel lacks a feature, the call that needs it fails and says so.
+//! G10, no silent downgrade: where the kernel lacks a feature, the call that needs it returns an error that says so.
 
 use std::collections::BTreeMap;
 

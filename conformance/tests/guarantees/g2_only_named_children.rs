@@ -29,7 +29,7 @@ fn inodes(seen: &str) -> Vec<u64> {
     seen.lines().map(|line| line.split_once(' ').unwrap().1.parse().unwrap()).collect()
 }
 
-/// A child's descriptors: each number, and what it refers to.
+/// A child's descriptors: number and target.
 fn found(output: std::process::Output) -> BTreeMap<String, String> {
     let text = heirloom_conformance::text(output);
     text.lines().filter_map(|line| line.split_once(' ')).map(|(a, b)| (a.to_owned(), b.to_owned())).collect()
@@ -168,7 +168,7 @@ fn g2_set_undumpable_blocks_access_through_proc() {
     }
 }
 
-/// Runs a program as an unprivileged user, because root may open any `/proc/PID/fd`.
+/// A command that runs as an unprivileged user, because root may open any `/proc/PID/fd`.
 fn without_privileges(program: &Path) -> Command {
     let mut command = Command::new(program);
     if rustix::process::geteuid().is_root() {

@@ -48,7 +48,8 @@ fn pid(number: u32) -> Pid {
     Pid::from_raw(i32::try_from(number).unwrap()).unwrap()
 }
 
-/// Starts parents and their children, and kills them at random moments. Returns whether `holders` found both processes of one round.
+/// Starts parents and their children, and kills them at random moments. Returns whether `holders` found both processes
+/// in one round.
 fn kill_at_random(rounds: usize, seed: u64, name: &str) -> bool {
     let mut chance = Chance::new(seed);
     let mut seen = false;

@@ -70,7 +70,8 @@ const FILL: &[&str] = &["cannot create a frozen region: ", "cannot fill a frozen
 const START: &[&str] = &["cannot start \"/bin/true\": ", "cannot open a standard stream for \"/bin/true\": "];
 
 /// Calls: the operation's prefix (empty: every operation), the call, a part of its arguments, and each error with the
-/// kind that it becomes, or `fine` where the library falls back to another call. The first matching row counts.
+/// kind that it becomes, or `fine` where the library retries or falls back to another call. The first matching row
+/// counts.
 const CALLS: &[(&str, &str, &str, &str)] = &[
     // Creating memory. The first attempt has a flag that old kernels reject with EINVAL.
     (
@@ -242,7 +243,7 @@ struct Case {
     expected: &'static str,
 }
 
-/// What `faulty` printed about one run of the operation.
+/// The output of `faulty` for one run of the operation.
 #[derive(Debug, PartialEq, Eq)]
 struct Report {
     kind: String,
@@ -356,7 +357,7 @@ fn cases(operation: &'static str, prefixes: &'static [&'static str], trace: &str
     if marks == 2 { Ok(cases) } else { Err(format!("{operation}: {marks} marks")) }
 }
 
-/// Runs a case and returns a description of what is wrong, if anything.
+/// Runs a case and describes the failure, if any.
 fn run_case(case: &Case, normal: &[Report; 2], trace: &Path) -> Option<String> {
     let Case { call, occurrence, errno, .. } = case;
     let traced = format!("trace={call},getpriority");

@@ -52,7 +52,7 @@ fn mismatched_import_leaves_handles_untouched() {
         let error = Region::import(&bad).unwrap_err();
         assert_eq!(error.kind(), kind, "{bad}: {error}");
     }
-    // A writable region is neither read-only nor frozen, whatever its string says.
+    // A false string does not make a writable region read-only or frozen.
     let as_frozen = with(&with(string, 1, "0"), 3, "frozen");
     assert_eq!(FrozenRegion::import(&as_frozen).unwrap_err().kind(), ErrorKind::Mismatch);
     let as_read_only = with(&with(string, 1, "0"), 3, "read-only");

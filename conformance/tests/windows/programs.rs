@@ -55,7 +55,7 @@ fn invalid_program_or_arg0_is_an_error() {
 
 #[test]
 fn arg0_does_not_change_the_program() {
-    // The program is the same, whatever its name.
+    // `arg0` changes the program's name, not which program runs.
     assert_eq!(output(Command::new(CHILD).arg0("another name").args(["print", "x"])), "x\n");
 }
 

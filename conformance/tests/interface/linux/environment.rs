@@ -77,7 +77,7 @@ fn wrong_descriptor_numbers_are_left_untouched() {
     let region = Region::create(4096).unwrap();
     let good = string(&region);
     let rest = good.split_once(':').unwrap().1;
-    for (variable, says) in [
+    for (variable, message) in [
         (format!("a={good},b={good}"), "more than once"),
         (format!("a=0:{rest}"), "standard input, output or error"),
         (format!("a=2:{rest}"), "standard input, output or error"),
@@ -86,7 +86,7 @@ fn wrong_descriptor_numbers_are_left_untouched() {
     ] {
         let before = beyond_standard(&report_of(&region, Some(&variable), &["descriptors"]));
         let refusal = report_of(&region, Some(&variable), &["take", "region:a"]);
-        assert!(refusal.starts_with("Mismatch: ") && refusal.contains(says), "{refusal}");
+        assert!(refusal.starts_with("Mismatch: ") && refusal.contains(message), "{refusal}");
         // A claim leaves the descriptors unchanged.
         let after = beyond_standard(&report_of(&region, Some(&variable), &["claim-then-descriptors"]));
         assert_eq!(before, after, "{variable}");
