@@ -52,7 +52,7 @@ fn pid(number: u32) -> Pid {
 /// in one round.
 fn kill_at_random(rounds: usize, seed: u64, name: &str) -> bool {
     let mut chance = Chance::new(seed);
-    let mut seen = false;
+    let mut found = false;
     for _ in 0..rounds {
         // A process group, to kill the child if it outlives its parent.
         let mut command = Command::new(CHILD);
@@ -70,8 +70,8 @@ fn kill_at_random(rounds: usize, seed: u64, name: &str) -> bool {
             BufReader::new(parent.stdout.take().unwrap()).read_line(&mut line).unwrap();
         }
         // The control: `holders` finds both processes while they run.
-        if wait_for_child && !seen {
-            seen = holders(name).len() == 2;
+        if wait_for_child && !found {
+            found = holders(name).len() == 2;
         }
         let moment = Instant::now() + Duration::from_micros(chance.below(3000) as u64);
         while Instant::now() < moment {
@@ -89,7 +89,7 @@ fn kill_at_random(rounds: usize, seed: u64, name: &str) -> bool {
         let _ = kill_process_group(pid(parent.id()), Signal::KILL);
         parent.wait().unwrap();
     }
-    seen
+    found
 }
 
 #[test]

@@ -122,10 +122,10 @@ fn import_during_a_start_keeps_handle_inheritable() {
             imports
         });
         let start = |_| child(&["take", "region:a"]).inherit("a", &region).unwrap().output();
-        let report: Vec<_> = (0..30).map(start).collect();
+        let outputs: Vec<_> = (0..30).map(start).collect();
         over.store(true, Ordering::Relaxed);
         assert!(importer.join().unwrap() > 30);
-        for output in report {
+        for output in outputs {
             assert_eq!(text(output.unwrap()), "ok 4096\n");
         }
     });
