@@ -1,4 +1,4 @@
-//! What the tests and the programs that they start share.
+//! Code shared by the tests and the programs that they start.
 
 #[cfg(target_os = "linux")]
 mod linux;
@@ -19,34 +19,34 @@ pub use linux::*;
 #[cfg(windows)]
 pub use windows::*;
 
-/// How often a proof repeats: few times, or as many as it promises where `HEIRLOOM_FULL` is set.
+/// The number of times that a test repeats: `full` if `HEIRLOOM_FULL` is set, otherwise `few`.
 #[must_use]
 pub fn rounds(few: usize, full: usize) -> usize {
     if std::env::var_os("HEIRLOOM_FULL").is_some() { full } else { few }
 }
 
-/// Says, past what catches a test's output, that a test proved nothing here.
+/// Reports that a test, or a part of it, was skipped. The report bypasses the captured output.
 pub fn skip(why: impl Display) {
-    // Not `eprintln`, which the tests' harness keeps to itself where all goes well.
+    // The test harness captures `eprintln` and drops it when the test passes.
     let _ = writeln!(io::stderr(), "SKIPPED: {why}");
 }
 
-/// Whether an emulator of another processor runs this, which passes not every call on to the kernel: `HEIRLOOM_EMULATED`
-/// says so.
+/// Whether an emulator of another processor runs the tests, as `HEIRLOOM_EMULATED` says. It does not pass every system
+/// call on to the kernel.
 #[must_use]
 pub fn emulated() -> bool {
     std::env::var_os("HEIRLOOM_EMULATED").is_some()
 }
 
-/// Builds the C library, and tells where it is. `target` is cargo's folder for what it builds here.
+/// Builds the C library and returns its path. `target` is cargo's target directory for this build.
 ///
 /// # Panics
-/// Where it can't be built.
+/// If the build fails.
 #[must_use]
 pub fn build_c_library(target: &Path) -> PathBuf {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = process::Command::new(cargo);
-    // Of another system, that folder is one within cargo's own, which cargo finds by itself.
+    // With CARGO_BUILD_TARGET, `target` is a directory inside cargo's own, which cargo appends by itself.
     let folder = if std::env::var_os("CARGO_BUILD_TARGET").is_some() { target.parent().unwrap() } else { target };
     command.args(["build", "--quiet", "--locked", "--package", "heirloom-nspr", "--target-dir"]).arg(folder);
     command.current_dir(env!("CARGO_MANIFEST_DIR"));
@@ -54,18 +54,18 @@ pub fn build_c_library(target: &Path) -> PathBuf {
     target.join("debug").join(format!("{DLL_PREFIX}heirloom_nspr{DLL_SUFFIX}"))
 }
 
-/// Numbers that look random and are the same in every run, see Marsaglia's "Xorshift RNGs" (2003).
+/// Pseudorandom numbers, the same in every run. See Marsaglia, "Xorshift RNGs" (2003).
 #[derive(Clone, Debug)]
 pub struct Chance(u64);
 
 impl Chance {
-    /// The sequence of that number, which isn't 0.
+    /// Creates the sequence of a seed, which must not be 0.
     #[must_use]
     pub fn new(seed: u64) -> Self {
         Self(seed)
     }
 
-    /// The next of them.
+    /// Returns the next number.
     pub fn number(&mut self) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
@@ -73,24 +73,24 @@ impl Chance {
         self.0
     }
 
-    /// One of the numbers below `limit`.
+    /// Returns a number below `limit`.
     pub fn below(&mut self, limit: usize) -> usize {
         (self.number() >> 33) as usize % limit
     }
 }
 
-/// What a program wrote, if it ended well.
+/// Runs a program and returns its standard output.
 ///
 /// # Panics
-/// Where it didn't.
+/// If the program fails.
 pub fn output(command: &mut Command) -> String {
     text(command.output().unwrap())
 }
 
-/// The same of a program that was started in some other way.
+/// Returns the standard output of a program that was started by other means.
 ///
 /// # Panics
-/// Where it didn't end well.
+/// If the program failed.
 #[must_use]
 pub fn text(output: Output) -> String {
     assert!(output.status.success(), "{output:?}");

@@ -1,4 +1,5 @@
-//! Four workers count the words of a file, each a part of one frozen region, and add up in a shared one.
+//! Counts the words of a file in parallel. Each of four workers counts in one part of a frozen region, and adds its
+//! count to a shared one.
 //!
 //!     cargo run --example count_words -- README.md
 
@@ -16,7 +17,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     match &args[..] {
         [worker, number] if worker == "worker" => count(number.parse()?),
         [file] => parent(file),
-        _ => Err("which file?".into()),
+        _ => Err("usage: count_words FILE".into()),
     }
 }
 
@@ -38,7 +39,7 @@ fn parent(file: &str) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// A word belongs to the worker in whose part it begins.
+/// Counts the words that begin in the worker's part.
 fn count(number: usize) -> Result<(), Box<dyn Error>> {
     let text = FrozenRegion::inherited("text")?.map()?;
     let total = Region::inherited("total")?.map()?;

@@ -1,4 +1,5 @@
-//! Protocol two: a parent turns a region into a string, starts the worker in its own way, and the worker imports it.
+//! Exports a region as a string. The parent passes the string to a worker that the standard library starts, and the
+//! worker imports it.
 //!
 //!     cargo run --example export
 
@@ -19,13 +20,13 @@ fn parent() -> Result<(), Box<dyn Error>> {
     let message = Region::create(4096)?;
     let exported = message.export_inheritable()?;
     let status = Command::new(env::current_exe()?).env("MESSAGE", exported.as_str()).status()?;
-    // From here on no other child gets it.
+    // Children started from here on do not inherit the region.
     drop(exported);
     assert!(status.success());
 
     let mut text = [0; 5];
     message.map()?.read_at(0, &mut text)?;
-    println!("the worker says {}", String::from_utf8_lossy(&text));
+    println!("the worker wrote: {}", String::from_utf8_lossy(&text));
     Ok(())
 }
 

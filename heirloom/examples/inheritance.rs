@@ -1,4 +1,5 @@
-//! Protocol one: a parent names a region on the command that it starts, and the worker asks for it by that name.
+//! Inherits a region by name. The parent names a region on the command that it starts, and the worker opens it by that
+//! name.
 //!
 //!     cargo run --example inheritance
 
@@ -23,7 +24,7 @@ fn parent() -> Result<()> {
     let mut worker = Command::new(own_path).arg("worker").inherit("numbers", &numbers)?.spawn()?;
     worker.wait()?;
 
-    println!("the worker made 20 into {}", view.load_u64(0)?);
+    println!("the worker added 22 to 20: {}", view.load_u64(0)?);
     Ok(())
 }
 

@@ -1,5 +1,5 @@
-//! A secret for one child: never in an argument, in the environment, on a disk or in a core dump, and closed to other
-//! processes of the same user.
+//! Passes a secret to one child. It never appears in an argument, the environment, a file or a core dump, and other
+//! processes of the same user cannot read it.
 //!
 //!     cargo run --example secret
 
@@ -10,7 +10,7 @@ use heirloom::{Command, ErrorKind, FrozenRegion};
 
 fn main() -> Result<(), Box<dyn Error>> {
     heirloom::claim()?;
-    // After every exec again: it is each holder's own door.
+    // Each process calls this after its start, because an exec resets it.
     #[cfg(target_os = "linux")]
     heirloom::os::linux::set_undumpable()?;
     match env::args().nth(1).as_deref() {
@@ -20,7 +20,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 fn parent() -> Result<(), Box<dyn Error>> {
-    // In earnest it would come from a key store, by `from_reader`.
+    // A real program would read the key from a key store, by `from_reader`.
     let key = FrozenRegion::options().name("key").from_bytes("correct horse battery staple")?;
     let status = Command::new(env::current_exe()?).arg("child").inherit("key", &key)?.status()?;
     assert!(status.success());
@@ -30,10 +30,10 @@ fn parent() -> Result<(), Box<dyn Error>> {
 fn child() -> Result<(), Box<dyn Error>> {
     let key = FrozenRegion::inherited("key")?.map()?;
     match key.no_dump() {
-        // Where a system can't, forbid it dumps altogether.
+        // Where the system does not support it, disable core dumps altogether.
         Err(error) if error.kind() == ErrorKind::Unsupported => eprintln!("{error}"),
-        answer => answer?,
+        result => result?,
     }
-    println!("the child has a key of {} bytes", key.len());
+    println!("the child received a key of {} bytes", key.len());
     Ok(())
 }

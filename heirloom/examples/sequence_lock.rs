@@ -1,9 +1,10 @@
-//! One process tells many: a price and its volume, always a pair that belongs together, by a sequence lock.
+//! Shares a price and its volume with many readers by a sequence lock. The pair that a reader gets is always
+//! consistent.
 //!
-//!     cargo run --example into_read_only
+//!     cargo run --example sequence_lock
 //!
-//! The lock is a number that is odd while the publisher writes. A reader copies the pair out and takes it only if the number
-//! was even before, and is the same after. Copies order nothing by themselves, hence the fences.
+//! The lock is a number that is odd while the writer changes the pair. A reader copies the pair, and uses it only if
+//! the number was even before the copy and is the same after it. Copies have no memory ordering, so fences order them.
 
 use std::env;
 use std::error::Error;
@@ -11,7 +12,7 @@ use std::sync::atomic::{Ordering, fence};
 
 use heirloom::{Command, Mapping, ReadOnlyMapping, ReadOnlyRegion, Region};
 
-/// Where they lie in the region, in bytes.
+/// Offsets in the region, in bytes.
 const SEQUENCE: usize = 0;
 const PAIR: usize = 8;
 
@@ -22,12 +23,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     heirloom::claim()?;
     match env::args().nth(1).as_deref() {
         Some("reader") => reader(),
-        _ => publisher(),
+        _ => writer(),
     }
 }
 
-fn publisher() -> Result<(), Box<dyn Error>> {
-    // Published before it is handed down: this mapping is the only writer there will ever be.
+fn writer() -> Result<(), Box<dyn Error>> {
+    // Made read-only before any child inherits it, so this mapping stays the only writer.
     let (prices, writer) = Region::create(4096)?.into_read_only()?;
     let mut readers = Vec::new();
     for _ in 0..READERS {
@@ -42,7 +43,7 @@ fn publisher() -> Result<(), Box<dyn Error>> {
             return Err("a reader failed".into());
         }
     }
-    println!("{READERS} readers saw only pairs that belong together");
+    println!("{READERS} readers saw only consistent pairs");
     Ok(())
 }
 
@@ -50,25 +51,25 @@ fn write(view: &Mapping, [price, volume]: [u64; 2]) -> heirloom::Result<()> {
     let sequence = view.atomic_u64(SEQUENCE)?;
     let before = sequence.load();
     sequence.store(before + 1);
-    // The odd number comes before the pair ...
+    // Orders the odd number before the pair.
     fence(Ordering::Release);
     let mut pair = [0; 16];
     pair[..8].copy_from_slice(&price.to_ne_bytes());
     pair[8..].copy_from_slice(&volume.to_ne_bytes());
     view.write_at(PAIR, &pair)?;
-    // ... and the even one behind it: a store releases.
+    // A store has release ordering, so the even number comes after the pair.
     sequence.store(before + 2);
     Ok(())
 }
 
 fn read(view: &ReadOnlyMapping) -> heirloom::Result<[u64; 2]> {
     loop {
-        // A load acquires: the copy comes behind it.
+        // A load has acquire ordering, so the copy comes after it.
         let before = view.load_u64(SEQUENCE)?;
         let (mut price, mut volume) = ([0; 8], [0; 8]);
         view.read_at(PAIR, &mut price)?;
         view.read_at(PAIR + 8, &mut volume)?;
-        // The copy comes before the second look.
+        // Orders the copy before the second load.
         fence(Ordering::Acquire);
         if before % 2 == 0 && view.load_u64(SEQUENCE)? == before {
             return Ok([u64::from_ne_bytes(price), u64::from_ne_bytes(volume)]);
@@ -81,7 +82,7 @@ fn reader() -> Result<(), Box<dyn Error>> {
     loop {
         let [price, volume] = read(&view)?;
         if volume != price * 10 {
-            return Err(format!("{price} and {volume} don't belong together").into());
+            return Err(format!("{price} and {volume} are inconsistent").into());
         }
         if price == ROUNDS {
             return Ok(());

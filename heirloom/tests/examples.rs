@@ -1,9 +1,9 @@
-//! The worked examples, run as their pages say.
+//! Runs the examples and checks their output.
 
 use std::path::PathBuf;
 use std::process::Command;
 
-/// An example that cargo built beside this test.
+/// A command for an example, which cargo built beside this test.
 fn example(name: &str) -> Command {
     let mut path: PathBuf = std::env::current_exe().unwrap();
     path.pop();
@@ -11,7 +11,7 @@ fn example(name: &str) -> Command {
     Command::new(path.join(name))
 }
 
-fn told(command: &mut Command) -> String {
+fn stdout_of(command: &mut Command) -> String {
     let output = command.output().unwrap();
     assert!(output.status.success(), "{output:?}");
     String::from_utf8(output.stdout).unwrap()
@@ -19,28 +19,28 @@ fn told(command: &mut Command) -> String {
 
 #[test]
 fn inheritance() {
-    assert_eq!(told(&mut example("inheritance")), "the worker made 20 into 42\n");
+    assert_eq!(stdout_of(&mut example("inheritance")), "the worker added 22 to 20: 42\n");
 }
 
 #[test]
 fn export() {
-    assert_eq!(told(&mut example("export")), "the worker says hello\n");
+    assert_eq!(stdout_of(&mut example("export")), "the worker wrote: hello\n");
 }
 
 #[test]
 fn count_words() {
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/count_words.rs");
     let words = std::fs::read_to_string(file).unwrap().split_ascii_whitespace().count();
-    assert_eq!(told(example("count_words").arg(file)), format!("{words} words\n"));
+    assert_eq!(stdout_of(example("count_words").arg(file)), format!("{words} words\n"));
     assert!(!example("count_words").arg("/nonexistent").output().unwrap().status.success());
 }
 
 #[test]
 fn sequence_lock() {
-    assert_eq!(told(&mut example("sequence_lock")), "3 readers saw only pairs that belong together\n");
+    assert_eq!(stdout_of(&mut example("sequence_lock")), "3 readers saw only consistent pairs\n");
 }
 
 #[test]
 fn secret() {
-    assert_eq!(told(&mut example("secret")), "the child has a key of 28 bytes\n");
+    assert_eq!(stdout_of(&mut example("secret")), "the child received a key of 28 bytes\n");
 }

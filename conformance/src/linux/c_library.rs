@@ -1,4 +1,4 @@
-//! The C library, called as C calls it, in a process that has the Rust library too.
+//! The C library, loaded into a process that also has the Rust library.
 
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::path::Path;
@@ -6,21 +6,22 @@ use std::ptr;
 
 macro_rules! functions {
     ($($name:ident($($argument:ty),*) $(-> $answer:ty)?;)*) => {
-        /// Its functions, by their names in C.
+        /// The functions of the C library, by their C names.
         #[allow(missing_docs, non_snake_case)]
         pub struct CLibrary {
             $(pub $name: unsafe extern "C" fn($($argument),*) $(-> $answer)?,)*
         }
 
         impl CLibrary {
-            /// Loads it.
+            /// Loads the library.
             ///
             /// # Panics
-            /// Where it isn't there.
+            /// If the library or one of its functions is missing.
             #[must_use]
             pub fn load(path: &str) -> Self {
                 let path = CString::new(path).unwrap();
-                // SAFETY: The prototypes are those of `heirloom_nspr.h`.
+                // SAFETY: Loading runs only the library's own initializers, and each type is the prototype in
+                // `heirloom_nspr.h`.
                 unsafe {
                     let library = libc::dlopen(path.as_ptr(), libc::RTLD_NOW | libc::RTLD_LOCAL);
                     assert!(!library.is_null(), "{path:?}");
@@ -58,16 +59,17 @@ functions! {
     heirloom_freeze(*mut c_void) -> c_int;
 }
 
-// Whatever it is given for a file map, the library recognises it without touching it.
+// The C library checks a file map pointer against its own table and does not dereference it.
 #[allow(clippy::not_unsafe_ptr_arg_deref)]
 impl CLibrary {
-    /// A file map of that size that was filled, and then frozen, published or left as it is.
+    /// Creates a file map, fills it, and makes it frozen or read-only or leaves it writable.
     ///
     /// # Panics
-    /// Where it can't be had.
+    /// If a call fails.
     #[must_use]
     pub fn file_map(&self, size: u32, kind: &str) -> *mut c_void {
-        // SAFETY: As the header says; the mapping of a published one stays, for its writer.
+        // SAFETY: Called as the header requires. The write stays inside the mapping. A read-only file map keeps its
+        // mapping, the writer.
         unsafe {
             let file_map = (self.PR_OpenAnonFileMap)(ptr::null(), size as usize, 1);
             assert!(!file_map.is_null());
@@ -86,17 +88,18 @@ impl CLibrary {
         }
     }
 
-    /// Starts a program that inherits a file map under a name, and waits for it.
+    /// Runs a program that inherits a file map under a name.
     ///
     /// # Panics
-    /// Where it doesn't end well.
+    /// If the program fails.
     pub fn run(&self, program: &Path, args: &[&str], file_map: *mut c_void, name: &CStr) {
         let program = CString::new(program.to_str().unwrap()).unwrap();
         let args: Vec<_> = args.iter().map(|arg| CString::new(*arg).unwrap()).collect();
         let args: Vec<_> =
             [program.as_ptr()].into_iter().chain(args.iter().map(|arg| arg.as_ptr())).chain([ptr::null()]).collect();
         let mut code = -1;
-        // SAFETY: As the header says: whole strings, and a list that ends with its null.
+        // SAFETY: Called as the header requires: NUL-terminated strings and a null-terminated list, which outlive the
+        // calls.
         unsafe {
             let attributes = (self.PR_NewProcessAttr)();
             assert_eq!((self.PR_ProcessAttrSetInheritableFileMap)(attributes, file_map, name.as_ptr()), 0);
@@ -108,14 +111,14 @@ impl CLibrary {
         assert_eq!(code, 0);
     }
 
-    /// The string by which every child may import a file map.
+    /// Returns the export string of a file map.
     ///
     /// # Panics
-    /// Where it can't be had.
+    /// If the call fails.
     #[must_use]
     pub fn export(&self, file_map: *mut c_void) -> String {
         let mut string = [0; 128];
-        // SAFETY: The room is as large as is told, and ends with a NUL afterwards.
+        // SAFETY: The buffer has the length passed, and the call ends the string with a NUL.
         let string = unsafe {
             assert_eq!((self.PR_ExportFileMapAsString)(file_map, string.len(), string.as_mut_ptr()), 0);
             CStr::from_ptr(string.as_ptr())

@@ -1,28 +1,28 @@
-//! Kernels older than this one: a filter that answers as they do, see seccomp(2).
+//! Simulates older kernels by a filter that rejects newer calls as they do, see seccomp(2).
 
 use libc::{EINVAL, ENOSYS, c_long};
 
-/// A call that is refused.
+/// A system call that the filter rejects.
 pub struct Refusal {
-    /// Its number.
+    /// The call's number.
     pub call: c_long,
-    /// What must be so of its arguments, each counted from 0.
+    /// Conditions on arguments, by their index from 0. All must hold.
     pub arguments: &'static [(u32, Argument)],
-    /// What it answers.
+    /// The error that the call returns.
     pub errno: i32,
 }
 
-/// What an argument must be.
+/// A condition on an argument.
 pub enum Argument {
-    /// That value.
+    /// It has this value.
     Is(u32),
-    /// One that has one of those bits.
+    /// It has any of these bits.
     Has(u32),
 }
 
 use Argument::{Has, Is};
 
-/// Of 32 bits, the call whose offsets have 64 is another one.
+/// 32-bit systems have a separate call for 64-bit offsets.
 #[cfg(target_pointer_width = "32")]
 const FCNTL: c_long = libc::SYS_fcntl64;
 #[cfg(not(target_pointer_width = "32"))]
@@ -31,9 +31,9 @@ const FCNTL: c_long = libc::SYS_fcntl;
 const ADD_SEALS: u32 = 1033;
 const GET_SEALS: u32 = 1034;
 
-/// What this library, or the C library for it, asks a kernel for that not every one has: since when, and what those before
-/// answer, as the calls' manual pages have it.
-const NEWCOMERS: &[((u32, u32), Refusal)] = &[
+/// The newer features that this library or libc uses: the first Linux version that has each, and the error of earlier
+/// versions as the manual pages give it.
+const NEWER_FEATURES: &[((u32, u32), Refusal)] = &[
     ((3, 17), Refusal { call: libc::SYS_memfd_create, arguments: &[], errno: ENOSYS }),
     ((3, 17), Refusal { call: libc::SYS_getrandom, arguments: &[], errno: ENOSYS }),
     ((3, 17), Refusal { call: FCNTL, arguments: &[(1, Is(ADD_SEALS))], errno: EINVAL }),
@@ -53,18 +53,18 @@ const NEWCOMERS: &[((u32, u32), Refusal)] = &[
     ((6, 3), Refusal { call: libc::SYS_memfd_create, arguments: &[(1, Has(0x18))], errno: EINVAL }),
 ];
 
-/// From now on this process and its children are answered as by that version.
+/// Makes the kernel behave like that version for this process and its children.
 ///
 /// # Panics
-/// Where the kernel takes no filter.
-pub fn answer_as(version: (u32, u32)) {
-    refuse(NEWCOMERS.iter().filter(|(since, _)| *since > version).map(|(_, refusal)| refusal));
+/// If the kernel rejects the filter.
+pub fn simulate(version: (u32, u32)) {
+    refuse(NEWER_FEATURES.iter().filter(|(since, _)| *since > version).map(|(_, refusal)| refusal));
 }
 
-/// From now on this process and its children are refused those calls.
+/// Makes the kernel reject those calls for this process and its children.
 ///
 /// # Panics
-/// Where the kernel takes no filter.
+/// If the kernel rejects the filter.
 pub fn refuse<'a>(refusals: impl IntoIterator<Item = &'a Refusal>) {
     const LOAD: u16 = 0x20;
     const IF_EQUAL: u16 = 0x15;
@@ -72,13 +72,13 @@ pub fn refuse<'a>(refusals: impl IntoIterator<Item = &'a Refusal>) {
     const RETURN: u16 = 0x06;
     const REFUSE: u32 = 0x0005_0000;
     const ALLOW: u32 = 0x7fff_0000;
-    // Of an argument, which has 64 bits, the lower half.
+    // The offset of an argument's lower 32 bits.
     const LOWER: u32 = if cfg!(target_endian = "big") { 4 } else { 0 };
     let line = |code, k, jf| libc::sock_filter { code, jt: 0, jf, k };
     let mut filter = Vec::new();
     for Refusal { call, arguments, errno } in refusals {
         let number = u32::try_from(*call).unwrap();
-        // Where a test fails, what is left of these lines is passed over.
+        // A test that fails jumps over the rest of this call's instructions.
         let mut left = 2 * u8::try_from(arguments.len()).unwrap() + 1;
         filter.extend([line(LOAD, 0, 0), line(IF_EQUAL, number, left)]);
         for (index, argument) in *arguments {
@@ -93,7 +93,8 @@ pub fn refuse<'a>(refusals: impl IntoIterator<Item = &'a Refusal>) {
     }
     filter.push(line(RETURN, ALLOW, 0));
     let program = libc::sock_fprog { len: u16::try_from(filter.len()).unwrap(), filter: filter.as_mut_ptr() };
-    // SAFETY: Plain numbers, and a program of as many lines as it says, which the kernel copies.
+    // SAFETY: `program` has the length of `filter`, which outlives the call; the kernel copies both. The rest are
+    // integers.
     unsafe {
         assert_eq!(libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
         assert_eq!(libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const program), 0);

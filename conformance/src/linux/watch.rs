@@ -1,4 +1,4 @@
-//! Watching a directory, see inotify(7).
+//! Watches a directory, see inotify(7).
 
 use std::mem::MaybeUninit;
 use std::path::Path;
@@ -7,15 +7,15 @@ use rustix::fd::OwnedFd;
 use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
 use rustix::io::Errno;
 
-/// What comes and goes in a directory.
+/// A watch for names that are added to or removed from a directory.
 #[derive(Debug)]
 pub struct Watch(OwnedFd);
 
 impl Watch {
-    /// From now on.
+    /// Starts to watch a directory.
     ///
     /// # Panics
-    /// Where it can't be watched.
+    /// If the directory cannot be watched.
     #[must_use]
     pub fn over(directory: &Path) -> Self {
         let watch = inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC).unwrap();
@@ -23,10 +23,10 @@ impl Watch {
         Self(watch)
     }
 
-    /// The names that came or went since, one each time.
+    /// Returns the names added or removed since the last call, once per event.
     ///
     /// # Panics
-    /// Where the system doesn't tell.
+    /// If the events cannot be read.
     #[must_use]
     pub fn names(&self) -> Vec<String> {
         let mut buffer = [MaybeUninit::uninit(); 8192];

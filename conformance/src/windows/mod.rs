@@ -1,4 +1,4 @@
-//! What only Windows can be asked.
+//! Windows only.
 
 #![allow(unsafe_code)]
 
@@ -18,7 +18,7 @@ use windows_sys::Win32::System::Memory::{
     FILE_MAP_READ, MEMORY_BASIC_INFORMATION, MapViewOfFile, UnmapViewOfFile, VirtualQuery,
 };
 
-/// What every environment gets, from Wine; from Windows itself nothing.
+/// The environment variables that Wine adds. Windows adds none.
 pub const ADDED_BY_THE_SYSTEM: &[&str] = &[
     "SystemDrive",
     "SystemRoot",
@@ -31,63 +31,63 @@ pub const ADDED_BY_THE_SYSTEM: &[&str] = &[
     "WINEUSERNAME",
 ];
 
-/// How many bytes the page has that says what a region is.
+/// The size in bytes of the page that identifies a region.
 const LAST_PAGE: usize = 4096;
 
-/// The handle of a number.
+/// Returns the handle of a number.
 #[must_use]
 pub fn handle(number: i32) -> HANDLE {
     ptr::without_provenance_mut(usize::try_from(number).unwrap_or(0))
 }
 
-/// The number of a handle.
-#[allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap)] // They are small.
+/// Returns the number of a handle.
+#[allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap)] // Handle numbers are small.
 pub fn number(of: &impl AsHandle) -> i32 {
     of.as_handle().as_raw_handle().addr() as i32
 }
 
-/// Whether what is open under that number goes on to children.
+/// Whether the handle of that number is open and inheritable.
 #[must_use]
 pub fn is_inheritable(number: i32) -> bool {
     let mut flags = 0;
-    // SAFETY: A plain number in, an answer out.
+    // SAFETY: The flags outlive the call; an invalid handle is an error.
     unsafe { GetHandleInformation(handle(number), &raw mut flags) != 0 && flags & HANDLE_FLAG_INHERIT != 0 }
 }
 
-/// Makes what is open under that number go on to children, or not.
+/// Makes the handle of that number inheritable or not.
 ///
 /// # Panics
-/// Where nothing is open there.
+/// If no handle of that number is open.
 pub fn set_inheritable(number: i32, on: bool) {
     let flags = if on { HANDLE_FLAG_INHERIT } else { 0 };
-    // SAFETY: A plain number in, an answer out.
+    // SAFETY: The arguments are integers; an invalid handle is an error.
     check(unsafe { SetHandleInformation(handle(number), HANDLE_FLAG_INHERIT, flags) }).unwrap();
 }
 
-/// The answer of a function that returns 0 for an error.
+/// Converts the result of a function that returns 0 on error.
 ///
 /// # Errors
-/// The thread's last error.
+/// Returns the thread's last error.
 pub fn check(answer: i32) -> io::Result<()> {
     if answer == 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
-/// The regions among this process's handles, whoever put them there: number, and the second half of the identity.
+/// Lists the regions among this process's handles: number, and the second half of the identity.
 #[must_use]
 pub fn open_regions() -> BTreeMap<i32, u64> {
     (4..4096).step_by(4).filter_map(|number| Some((number, inode_of(handle(number))?))).collect()
 }
 
-/// The second half of a region's identity.
+/// Returns the second half of a region's identity.
 fn inode_of(handle: HANDLE) -> Option<u64> {
-    // SAFETY: A plain number in; the system chooses an address that nothing else in this process uses.
+    // SAFETY: The system chooses the address, so no existing mapping is replaced; an invalid handle is an error.
     let view = unsafe { MapViewOfFile(handle, FILE_MAP_READ, 0, 0, 0) };
     if view.Value.is_null() {
         return None;
     }
     let mut information = MEMORY_BASIC_INFORMATION::default();
-    // SAFETY: What is filled in lives during the call and is as long as is said. Every section holds at least one page, and
-    // the last one is read where it is: nobody unmaps it before the end of this.
+    // SAFETY: `information` outlives the call and has the size passed. Every section holds at least one page, and the
+    // last one is read before this block unmaps it.
     let (magic, inode) = unsafe {
         VirtualQuery(view.Value, &raw mut information, size_of_val(&information));
         let last = view.Value.cast::<u8>().add(information.RegionSize - LAST_PAGE);
@@ -101,11 +101,11 @@ fn inode_of(handle: HANDLE) -> Option<u64> {
     (magic == *b"heirloom").then_some(inode)
 }
 
-/// The version of Wine, where that is what plays Windows.
+/// Returns the version of Wine if the tests run under it.
 #[must_use]
 pub fn wine() -> Option<String> {
     let ntdll: Vec<u16> = "ntdll.dll\0".encode_utf16().collect();
-    // SAFETY: The names end with their NUL, and Wine's function answers with a string that stays.
+    // SAFETY: The names are NUL-terminated, and Wine's function has this type and returns a static string.
     unsafe {
         let version = GetProcAddress(GetModuleHandleW(ntdll.as_ptr()), c"wine_get_version".as_ptr().cast())?;
         let version: extern "C" fn() -> *const c_char = std::mem::transmute(version);

@@ -1,4 +1,4 @@
-//! The calls that each way takes, one by one: who adds one sees it here.
+//! The exact system calls of each operation. A change that adds a call fails a test here.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -8,13 +8,13 @@ use heirloom_conformance::skip;
 
 use crate::program;
 
-/// What the program marks its work with.
+/// The call by which the program marks the start and end of its work.
 const MARK: &str = "getpgid";
 
-/// Every call of the program and of what it starts: who made it, and its name; `None` where they can't be seen.
+/// Each system call of the program and of its children: the process and the name. `None` where strace cannot run.
 fn trace(args: &[&str]) -> Option<Vec<(String, String)>> {
     if cfg!(not(all(target_arch = "x86_64", target_env = "gnu"))) {
-        skip("the calls that are listed are those of x86-64 and glibc");
+        skip("the listed system calls are those of x86-64 and glibc");
         return None;
     }
     let traced = tempfile::NamedTempFile::new().unwrap();
@@ -22,27 +22,27 @@ fn trace(args: &[&str]) -> Option<Vec<(String, String)>> {
     match strace.args(["-f", "-qq", "-o"]).arg(traced.path()).arg(program()).args(args).output() {
         Ok(output) if output.status.success() => {}
         answer => {
-            skip(format_args!("strace can't trace here: {answer:?}"));
+            skip(format_args!("strace cannot trace here: {answer:?}"));
             return None;
         }
     }
     let traced = fs::read_to_string(traced.path()).unwrap();
     let calls = traced.lines().filter_map(|line| {
         let (process, call) = line.split_once(' ')?;
-        // What goes on after another process's call was told at its beginning.
+        // A resumed call was counted where it began.
         let name = call.trim_start().split_once('(')?.0;
         (!name.starts_with('<')).then(|| (process.to_owned(), name.to_owned()))
     });
     Some(calls.collect())
 }
 
-/// The calls between marks, for each pair of them.
+/// The calls between each pair of marks.
 fn marked(calls: &[(String, String)]) -> Vec<Vec<&str>> {
     let names: Vec<_> = calls.iter().map(|(_, name)| name.as_str()).collect();
     names.split(|name| *name == MARK).skip(1).step_by(2).map(<[_]>::to_vec).collect()
 }
 
-/// What the last piece of work took.
+/// Asserts the calls between the last pair of marks.
 fn assert_calls(args: &[&str], expected: &[&str]) {
     let Some(calls) = trace(args) else { return };
     assert_eq!(marked(&calls).last().unwrap(), expected);
@@ -55,26 +55,26 @@ fn create_map_and_drop() {
 }
 
 #[test]
-fn fill_from_a_small_file() {
-    // Of the two sendfile, the second finds the end.
+fn fill_from_small_file() {
+    // The second sendfile finds the end of the file.
     let fill = ["memfd_create", "prlimit64", "sendfile", "sendfile", "fcntl", "fstat", "close"];
     assert_calls(&["fill", concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")], &fill);
 }
 
 #[test]
 fn attach_by_name_and_by_string() {
-    let Some(calls) = trace(&["hand-on"]) else { return };
+    let Some(calls) = trace(&["attach-children"]) else { return };
     let [by_name, by_string] = &marked(&calls)[..] else { panic!("{calls:?}") };
-    // F_GETFD thrice, once to see whether it is close-on-exec and with each look; F_GETFL, F_GET_SEALS; F_SETFD.
+    // F_GETFD three times: for close-on-exec and in each validation; fstat, F_GETFL, F_GET_SEALS; F_SETFD.
     let name = ["fcntl", "fcntl", "fcntl", "fstat", "fcntl", "fcntl", "fcntl", "mmap", "munmap", "close"];
     assert_eq!(by_name[..], name);
-    // F_GETFD, fstat, F_GETFL, F_GET_SEALS; F_DUPFD_CLOEXEC; the same of the duplicate; F_GETFD, F_SETFD.
+    // F_GETFD, fstat, F_GETFL, F_GET_SEALS; F_DUPFD_CLOEXEC; the same for the duplicate; F_GETFD, F_SETFD.
     let string = ["fcntl", "fstat", "fcntl", "fcntl", "fcntl", "fstat", "fcntl", "fcntl", "fcntl", "fcntl"];
     assert_eq!(by_string[..string.len()], string);
     assert_eq!(by_string[string.len()..], ["mmap", "munmap", "close"]);
 }
 
-/// How often each call is made by who spawns, and by the child until it is its program.
+/// The number of calls of each name, by the parent during the spawn and by the child before its exec.
 fn spawning(names: &[&str]) -> Option<BTreeMap<String, usize>> {
     let calls = trace(&[&["spawn"], names].concat())?;
     let marks = calls.iter().enumerate().filter(|(_, (_, name))| name == MARK).map(|(at, _)| at);
@@ -94,13 +94,14 @@ fn spawning(names: &[&str]) -> Option<BTreeMap<String, usize>> {
 }
 
 #[test]
-fn each_region_handed_down() {
+fn calls_per_inherited_region() {
     let (Some(none), Some(one), Some(two)) = (spawning(&[]), spawning(&["a"]), spawning(&["a", "b"])) else { return };
     let more = |few: &BTreeMap<String, usize>, many: &BTreeMap<String, usize>| -> Vec<(String, usize)> {
         let more = many.iter().map(|(name, count)| (name.clone(), count - few.get(name).unwrap_or(&0)));
         more.filter(|(_, count)| *count > 0).collect()
     };
-    // Its identity; the limit, which the C library asks for both numbers of a file action; close-on-exec, looked at and cleared in the child.
+    // fstat for the identity; prlimit64, which libc calls for both numbers of a file action; fcntl in the child, to
+    // read and to clear close-on-exec.
     let each = [("fcntl".to_owned(), 2), ("fstat".to_owned(), 1), ("prlimit64".to_owned(), 2)];
     assert_eq!(more(&one, &two), each);
     assert_eq!(more(&none, &one), each);

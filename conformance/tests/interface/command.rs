@@ -1,4 +1,4 @@
-//! `Command` and `Child`: the standard library's names and habits.
+//! `Command` and `Child`, which behave like the standard library's.
 
 use std::collections::BTreeSet;
 use std::io::{Read, Write};
@@ -10,7 +10,7 @@ use heirloom_conformance::ADDED_BY_THE_SYSTEM;
 use crate::{child, output};
 
 #[test]
-fn arguments_environment_and_directory_arrive() {
+fn arguments_environment_and_directory_reach_child() {
     let odd =
         ["", " ", "two words", "a\"quote", "back\\slash", "ends\\", "\\\"both\\\\", "\ttab", "100%", "🦀", "*", "'"];
     let expected: Vec<_> = odd.iter().map(|arg| format!("{arg:?}")).collect();
@@ -19,7 +19,7 @@ fn arguments_environment_and_directory_arrive() {
     let mut command = child(&["environment"]);
     command.env("A", "1").envs([("B", "2=3")]).env("LOST", "x").env_remove("LOST");
     let seen = output(&mut command);
-    // In whatever order: an emulator has another.
+    // A set, because an emulator may reorder the environment.
     let set: BTreeSet<_> =
         seen.lines().filter(|line| ["A=", "B=", "LOST"].iter().any(|key| line.starts_with(key))).collect();
     assert_eq!(set, BTreeSet::from(["A=1", "B=2=3"]));
@@ -30,7 +30,7 @@ fn arguments_environment_and_directory_arrive() {
 }
 
 #[test]
-fn a_cleared_environment_holds_the_names_of_regions_and_what_was_set_since() {
+fn env_clear_keeps_region_names_and_later_variables() {
     let region = Region::create(1).unwrap();
     let mut command = child(&["environment"]);
     command.env("A", "lost").inherit("r", &region).unwrap().env_clear().env("B", "kept");
@@ -39,16 +39,16 @@ fn a_cleared_environment_holds_the_names_of_regions_and_what_was_set_since() {
     let mut keys: Vec<_> = keys.filter(|key| !ADDED_BY_THE_SYSTEM.contains(key)).collect();
     keys.sort_unstable();
     assert_eq!(keys, ["B", "HEIRLOOM_REGIONS"]);
-    // Without regions the variable is removed, whatever the caller says.
+    // Without regions the variable is removed, even if the caller set it.
     let seen = output(child(&["environment"]).env("HEIRLOOM_REGIONS", "stale"));
     assert!(!seen.contains("HEIRLOOM_REGIONS"));
-    // So is the one that this process itself was started with.
+    // The variable that this process inherited is removed too.
     let seen = output(child(&["spawn-environment"]).inherit("r", &region).unwrap());
     assert!(seen.contains("PATH=") && !seen.contains("HEIRLOOM_REGIONS"), "{seen}");
 }
 
 #[test]
-fn what_holds_a_nul_is_refused() {
+fn nul_bytes_are_rejected() {
     for mut command in [
         {
             let mut c = child(&["print"]);
@@ -72,7 +72,7 @@ fn what_holds_a_nul_is_refused() {
 }
 
 #[test]
-fn a_program_or_a_directory_that_is_not_there_is_an_error() {
+fn missing_program_or_directory_is_an_error() {
     for program in ["/nonexistent/program", "nonexistent-program"] {
         let error = Command::new(program).spawn().unwrap_err();
         assert_eq!((error.kind(), error.raw_os_error()), (ErrorKind::ProgramNotFound, Some(2)), "{error}");
@@ -83,7 +83,7 @@ fn a_program_or_a_directory_that_is_not_there_is_an_error() {
 }
 
 #[test]
-fn streams_go_where_they_are_sent() {
+fn streams_are_redirected() {
     let mut echo = child(&["cat"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     echo.stdin.take().unwrap().write_all(b"there and back").unwrap();
     let mut back = String::new();
@@ -105,7 +105,7 @@ fn streams_go_where_they_are_sent() {
 }
 
 #[test]
-fn one_child_can_feed_another() {
+fn child_output_feeds_another_child() {
     let mut first = child(&["print", "hello"]).stdout(Stdio::piped()).spawn().unwrap();
     let second = child(&["cat"]).stdin(first.stdout.take().unwrap()).output();
     assert_eq!(second.unwrap().stdout, b"hello\n");
@@ -113,13 +113,13 @@ fn one_child_can_feed_another() {
 }
 
 #[test]
-fn more_output_than_two_pipes_hold_is_gathered() {
+fn output_beyond_pipe_capacity_is_collected() {
     let output = child(&["flood", "1000000"]).output().unwrap();
     assert_eq!((output.stdout.len(), output.stderr.len()), (1_000_000, 2_000_000));
 }
 
 #[test]
-fn a_child_is_waited_for_once_and_tells_the_same_ever_after() {
+fn repeated_wait_returns_the_same_status() {
     let mut ended = child(&["exit", "3"]).spawn().unwrap();
     assert_eq!(ended.wait().unwrap().code(), Some(3));
     assert_eq!(ended.wait().unwrap().code(), Some(3));
@@ -133,13 +133,13 @@ fn a_child_is_waited_for_once_and_tells_the_same_ever_after() {
 }
 
 #[test]
-fn waiting_closes_the_childs_input_first() {
+fn wait_closes_stdin_first() {
     let mut cat = child(&["cat"]).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
     assert!(cat.wait().unwrap().success());
 }
 
 #[test]
-fn debug_shows_no_value_of_the_environment() {
+fn debug_hides_environment_values() {
     let key = FrozenRegion::options().name("key").from_bytes("hunter2").unwrap();
     let mut command = Command::new("program");
     command.arg("argument").env("PASSWORD", "swordfish").inherit("key", &key).unwrap();

@@ -1,4 +1,4 @@
-//! Protocol two: a region as a string, for children that are started in other ways.
+//! Export strings, for children that are started by other means.
 
 use std::process::Command;
 
@@ -7,17 +7,17 @@ use heirloom_conformance::{is_inheritable, number, text};
 
 use crate::CHILD;
 
-fn told(command: &mut Command) -> String {
+fn report_of(command: &mut Command) -> String {
     text(command.output().unwrap())
 }
 
 #[test]
-fn an_inheritable_export_reaches_every_child_while_it_lives_and_none_afterwards() {
+fn inheritable_export_reaches_children_until_dropped() {
     let region = Region::create(4096).unwrap();
     let exported = region.export_inheritable().unwrap();
-    let regions = || told(Command::new(CHILD).arg("regions"));
+    let regions = || report_of(Command::new(CHILD).arg("regions"));
     assert_eq!(regions().lines().count(), 1);
-    told(Command::new(CHILD).args(["import-and-write", "FRAMES", "imported"]).env("FRAMES", exported.as_str()));
+    report_of(Command::new(CHILD).args(["import-and-write", "FRAMES", "imported"]).env("FRAMES", exported.as_str()));
     let mut seen = [0; 8];
     region.map().unwrap().read_at(0, &mut seen).unwrap();
     assert_eq!(&seen, b"imported");
@@ -26,43 +26,44 @@ fn an_inheritable_export_reaches_every_child_while_it_lives_and_none_afterwards(
 }
 
 #[test]
-fn every_kind_is_imported_as_what_it_is_and_as_nothing_else() {
+fn each_kind_imports_only_as_itself() {
     let region = Region::create(1000).unwrap();
     let (read_only, _writer) = Region::create(2000).unwrap().into_read_only().unwrap();
     let frozen = FrozenRegion::from_bytes([0; 3000]).unwrap();
     let exports =
         [region.export_inheritable(), read_only.export_inheritable(), frozen.export_inheritable()].map(Result::unwrap);
     let mut command = Command::new(CHILD);
-    for (name, export) in ["REGION", "PUBLISHED", "FROZEN"].iter().zip(&exports) {
+    for (name, export) in ["REGION", "READ_ONLY", "FROZEN"].iter().zip(&exports) {
         command.env(name, export.as_str());
     }
     let all = ["region", "read-only", "frozen"];
-    let names = ["REGION", "PUBLISHED", "FROZEN"];
+    let names = ["REGION", "READ_ONLY", "FROZEN"];
     command.arg("import").args(all.iter().flat_map(|kind| names.map(|name| format!("{kind}:{name}"))));
-    let told = told(&mut command);
-    for (index, line) in told.lines().enumerate() {
+    let report = report_of(&mut command);
+    for (index, line) in report.lines().enumerate() {
         if index % 4 == 0 {
             assert_eq!(line, format!("ok {}", (index / 4 + 1) * 1000));
         } else {
             assert!(line.starts_with("WrongKind: "), "{index}: {line}");
         }
     }
-    assert_eq!(told.lines().count(), 9);
+    assert_eq!(report.lines().count(), 9);
 }
 
 #[test]
-fn the_descriptor_itself_can_be_taken_over_and_is_left_open_where_it_is_refused() {
+fn import_owned_leaves_rejected_descriptor_open() {
     let region = Region::create(4096).unwrap();
     let exported = region.export_inheritable().unwrap();
-    let told = told(Command::new(CHILD).args(["import-owned", "FRAMES"]).env("FRAMES", exported.as_str()));
-    // Two refusals, and still open; then under its own number, close-on-exec; and gone with its one handle.
-    assert_eq!(told, "WrongKind Mismatch 1\ntrue false\n0\n");
+    let report = report_of(Command::new(CHILD).args(["import-owned", "FRAMES"]).env("FRAMES", exported.as_str()));
+    // Two rejected imports leave the descriptor open. The third keeps the number and sets close-on-exec. Dropping the
+    // region closes it.
+    assert_eq!(report, "WrongKind Mismatch 1\ntrue false\n0\n");
 }
 
 #[test]
-fn an_export_of_this_process_stays_its_own_whatever_the_variable_or_an_import_says() {
-    let told = told(Command::new(CHILD).arg("stale-export"));
-    assert!(told.starts_with("NotInherited: ") && told.ends_with("\ntrue\n"), "{told}");
+fn own_export_is_never_claimed_or_changed() {
+    let report = report_of(Command::new(CHILD).arg("take-own-export"));
+    assert!(report.starts_with("NotInherited: ") && report.ends_with("\ntrue\n"), "{report}");
     let region = Region::create(4096).unwrap();
     let exported = region.export_inheritable().unwrap();
     Region::import(exported.as_str()).unwrap();
@@ -70,7 +71,7 @@ fn an_export_of_this_process_stays_its_own_whatever_the_variable_or_an_import_sa
 }
 
 #[test]
-fn the_string_begins_with_descriptor_and_protection_as_nsprs_does() {
+fn export_string_starts_like_nsprs() {
     let region = Region::create(4096).unwrap();
     let exported = region.export().unwrap();
     assert!(exported.as_str().starts_with(&format!("{}:1:", number(&exported))));

@@ -1,4 +1,4 @@
-//! Protocol one: names, kinds, and what a child finds.
+//! Inheritance by name: names, kinds, and the child's results.
 
 use std::io::Write;
 
@@ -7,7 +7,7 @@ use heirloom::{ErrorKind, FrozenRegion, Region, Stdio};
 use crate::{child, output};
 
 #[test]
-fn every_kind_arrives_under_every_name_and_can_be_taken_once() {
+fn each_kind_is_inherited_by_name_and_only_once() {
     let region = Region::create(1000).unwrap();
     let (read_only, _writer) = Region::create(2000).unwrap().into_read_only().unwrap();
     let frozen = FrozenRegion::from_bytes([0; 3000]).unwrap();
@@ -24,17 +24,20 @@ fn every_kind_arrives_under_every_name_and_can_be_taken_once() {
     command.inherit("a=b:c%d,e", &region).unwrap();
     command.inherit(" \n", &read_only).unwrap();
     command.inherit("🦀", &frozen).unwrap();
-    let told = output(&mut command);
-    let told: Vec<_> = told.lines().collect();
-    assert_eq!(told[..3], ["ok 1000", "ok 2000", "ok 3000"]);
-    assert!(told[3].starts_with("AlreadyTaken: "), "{told:?}");
-    assert!(told[4].starts_with("NotInherited: ") && told[4].contains(r#"[" \n", "a=b:c%d,e", "🦀"]"#), "{told:?}");
-    assert!(told[5].starts_with("WrongKind: ") && told[5].contains("frozen"), "{told:?}");
-    assert!(told[6].starts_with("WrongKind: "), "{told:?}");
+    let report = output(&mut command);
+    let report: Vec<_> = report.lines().collect();
+    assert_eq!(report[..3], ["ok 1000", "ok 2000", "ok 3000"]);
+    assert!(report[3].starts_with("AlreadyTaken: "), "{report:?}");
+    assert!(
+        report[4].starts_with("NotInherited: ") && report[4].contains(r#"[" \n", "a=b:c%d,e", "🦀"]"#),
+        "{report:?}"
+    );
+    assert!(report[5].starts_with("WrongKind: ") && report[5].contains("frozen"), "{report:?}");
+    assert!(report[6].starts_with("WrongKind: "), "{report:?}");
 }
 
 #[test]
-fn bad_names_and_names_in_use_are_refused_at_the_call() {
+fn invalid_and_duplicate_names_are_rejected() {
     let region = Region::create(1).unwrap();
     let mut command = child(&["list"]);
     command.inherit("a", &region).unwrap();
@@ -46,12 +49,12 @@ fn bad_names_and_names_in_use_are_refused_at_the_call() {
     ] {
         assert_eq!(command.inherit(name, &region).unwrap_err().kind(), kind, "{name:?}");
     }
-    // What was refused changed nothing.
+    // A rejected name leaves the command unchanged.
     assert_eq!(output(&mut command), "\"a\" writable 1 there\n");
 }
 
 #[test]
-fn a_region_that_was_not_handed_down_after_all_can_still_be_frozen() {
+fn failed_inherit_does_not_block_freeze() {
     let region = Region::create(1).unwrap();
     let error = child(&["list"]).inherit("", &region).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
@@ -59,7 +62,7 @@ fn a_region_that_was_not_handed_down_after_all_can_still_be_frozen() {
 }
 
 #[test]
-fn what_the_child_writes_the_parent_reads() {
+fn parent_reads_what_child_writes() {
     let region = Region::create(4096).unwrap();
     output(child(&["write", "a", "hello, parent"]).inherit("a", &region).unwrap());
     let mut seen = [0; 13];
@@ -68,7 +71,7 @@ fn what_the_child_writes_the_parent_reads() {
 }
 
 #[test]
-fn no_addition_of_several_processes_is_lost() {
+fn concurrent_fetch_add_loses_nothing() {
     let region = Region::create(4096).unwrap();
     let mut children: Vec<_> =
         (0..4).map(|_| child(&["add", "sum", "50000"]).inherit("sum", &region).unwrap().spawn().unwrap()).collect();
@@ -79,7 +82,7 @@ fn no_addition_of_several_processes_is_lost() {
 }
 
 #[test]
-fn a_child_sees_what_the_publisher_writes_after_the_spawn() {
+fn child_sees_writes_made_after_spawn() {
     let (region, writer) = Region::create(4096).unwrap().into_read_only().unwrap();
     let mut reader = child(&["watch-read-only", "a"]);
     reader.stdin(Stdio::piped()).stdout(Stdio::piped()).inherit("a", &region).unwrap();
@@ -98,17 +101,17 @@ fn a_child_sees_what_the_publisher_writes_after_the_spawn() {
 }
 
 #[test]
-fn the_parent_may_drop_its_handle_before_the_spawn() {
+fn handle_may_be_dropped_before_spawn() {
     let mut command = child(&["print-frozen", "a"]);
     command.inherit("a", &FrozenRegion::from_bytes("still there").unwrap()).unwrap();
-    // The number must not go to somebody else meanwhile.
+    // New regions must not get the same descriptor number.
     let _others: Vec<_> = (0..20).map(|_| Region::create(1).unwrap()).collect();
     assert_eq!(output(&mut command), "still there");
-    assert_eq!(output(&mut command), "still there", "a command can be spawned again");
+    assert_eq!(output(&mut command), "still there", "a command can be started again");
 }
 
 #[test]
-fn more_names_than_one_variable_carries_are_refused_and_the_rest_arrive() {
+fn names_beyond_the_variable_limit_are_rejected() {
     let region = Region::create(1).unwrap();
     let long = "x".repeat(200);
     let mut command = child(&["list"]);
@@ -125,10 +128,11 @@ fn more_names_than_one_variable_carries_are_refused_and_the_rest_arrive() {
 }
 
 #[test]
-fn a_child_of_a_child_gets_only_what_its_own_parent_names() {
+fn grandchild_inherits_only_what_its_parent_names() {
     let region = Region::create(4096).unwrap();
-    // Its parent claimed, and started it by the standard library: the variable is left over, the descriptor is not.
+    // The child claims, and starts the grandchild through the standard library: the variable is passed on, the
+    // descriptor is not.
     let mut command = child(&["claim-and-spawn-std", "take", "region:a"]);
-    let told = output(command.inherit("a", &region).unwrap());
-    assert!(told.starts_with("Mismatch: ") && told.contains("left over from an ancestor"), "{told}");
+    let report = output(command.inherit("a", &region).unwrap());
+    assert!(report.starts_with("Mismatch: ") && report.contains("left over from an ancestor"), "{report}");
 }

@@ -1,5 +1,4 @@
-//! Every call of the library, with what it must do and what it must refuse; one file a topic. What only one system can be asked
-//! is in a folder of its own.
+//! Tests of each call of the library: results and errors. One file per topic; Linux-only tests are in `linux/`.
 
 mod command;
 mod exporting;
@@ -12,15 +11,15 @@ mod regions;
 use heirloom::Command;
 use heirloom_conformance::output;
 
-/// What the offset of a part must be a multiple of.
+/// The allocation granularity: the start of a mapped range must be a multiple of it.
 const GRANULE: usize = if cfg!(windows) { 64 << 10 } else { 4096 };
 
-/// The program that the tests start.
+/// The path of the `child` program.
 const CHILD: &str = env!("CARGO_BIN_EXE_child");
 
-/// That program with its arguments.
+/// A command for the `child` program with arguments.
 fn child(args: &[&str]) -> Command {
-    // With its drive, where there are drives: another directory may be on another one.
+    // An absolute path includes the drive on Windows, where the child's directory may be on another drive.
     let mut command = Command::new(std::path::absolute(CHILD).unwrap());
     command.args(args);
     command

@@ -1,11 +1,11 @@
-//! Views: whole ones and parts, and what outlives what.
+//! Mappings: whole regions and ranges, private copies, and lifetimes.
 
 use heirloom::{ErrorKind, FrozenRegion, Region};
 
 use crate::GRANULE;
 
 #[test]
-fn a_view_outlives_its_handle() {
+fn mapping_outlives_handle() {
     let region = Region::create(GRANULE as u64).unwrap();
     let (view, again) = (region.map().unwrap(), region.map().unwrap());
     drop(region);
@@ -17,7 +17,7 @@ fn a_view_outlives_its_handle() {
 
 #[test]
 #[cfg(target_pointer_width = "64")]
-fn parts_are_at_their_place_also_beyond_4_gib() {
+fn range_mapping_beyond_4_gib() {
     let region = Region::create(6 << 30).unwrap();
     region.map_range(5 << 30..(5 << 30) + 100).unwrap().write_at(0, b"byte 5 Gi").unwrap();
     let mut seen = [0; 9];
@@ -29,7 +29,7 @@ fn parts_are_at_their_place_also_beyond_4_gib() {
 
 #[test]
 #[cfg(target_pointer_width = "64")]
-fn a_whole_of_more_than_4_gib_is_mapped() {
+fn full_mapping_beyond_4_gib() {
     let view = Region::create(6 << 30).unwrap().map().unwrap();
     view.write_at(5 << 30, b"byte 5 Gi").unwrap();
     let mut seen = [0; 9];
@@ -40,7 +40,7 @@ fn a_whole_of_more_than_4_gib_is_mapped() {
 }
 
 #[test]
-fn a_part_ends_where_it_was_told_to() {
+fn range_mapping_has_exact_length() {
     let region = Region::create(3 * GRANULE as u64).unwrap();
     let part = region.map_range(GRANULE as u64..GRANULE as u64 + 5).unwrap();
     assert_eq!(part.len(), 5);
@@ -49,7 +49,7 @@ fn a_part_ends_where_it_was_told_to() {
 }
 
 #[test]
-fn parts_that_are_not_there_are_refused_for_every_kind_of_view() {
+fn invalid_ranges_are_rejected_for_every_mapping() {
     let region = Region::create(3 * GRANULE as u64).unwrap();
     let frozen = FrozenRegion::from_bytes(vec![0; 3 * GRANULE]).unwrap();
     let read_only = Region::create(3 * GRANULE as u64).unwrap().into_read_only().unwrap().0;
@@ -86,7 +86,7 @@ fn parts_that_are_not_there_are_refused_for_every_kind_of_view() {
 }
 
 #[test]
-fn a_copy_shows_others_writes_until_its_page_is_written() {
+fn copy_sees_writes_until_its_page_is_written() {
     let region = Region::create(2 * GRANULE as u64).unwrap();
     let view = region.map().unwrap();
     let copy = region.map_copy().unwrap();
@@ -102,7 +102,7 @@ fn a_copy_shows_others_writes_until_its_page_is_written() {
 }
 
 #[test]
-fn a_copy_keeps_nobody_from_freezing() {
+fn private_copy_does_not_block_freeze() {
     let region = Region::create(GRANULE as u64).unwrap();
     let copy = region.map_copy().unwrap();
     copy.write_at(0, b"mine").unwrap();
@@ -110,7 +110,7 @@ fn a_copy_keeps_nobody_from_freezing() {
 }
 
 #[test]
-fn values_of_plain_types_come_out_as_they_went_in() {
+fn values_round_trip() {
     let region = Region::create(GRANULE as u64).unwrap();
     let view = region.map().unwrap();
     view.write_value(1, &0x0102_0304_0506_0708_u64).unwrap();

@@ -1,4 +1,4 @@
-//! Making regions, and turning one kind into another.
+//! Creating regions and converting between kinds.
 
 use std::io::{self, Read, Write};
 
@@ -8,7 +8,7 @@ use heirloom_conformance::{Owned, is_inheritable, number};
 use crate::{child, output};
 
 #[test]
-fn fresh_memory_is_zero_and_no_childs() {
+fn fresh_region_is_zero_and_not_inheritable() {
     let region = Region::create(100_000).unwrap();
     let mut bytes = vec![1; 100_000];
     region.map().unwrap().read_at(0, &mut bytes).unwrap();
@@ -17,7 +17,7 @@ fn fresh_memory_is_zero_and_no_childs() {
 }
 
 #[test]
-fn sizes_that_no_region_can_have_are_refused() {
+fn invalid_sizes_are_rejected() {
     for (size, kind) in [(0, ErrorKind::InvalidInput), (u64::MAX, ErrorKind::TooLarge), (1 << 63, ErrorKind::TooLarge)]
     {
         assert_eq!(Region::create(size).unwrap_err().kind(), kind, "{size}");
@@ -25,7 +25,7 @@ fn sizes_that_no_region_can_have_are_refused() {
 }
 
 #[test]
-fn names_that_no_kernel_takes_are_refused_and_odd_ones_work() {
+fn invalid_names_are_rejected_unusual_ones_work() {
     for name in ["", "a\0b", &"x".repeat(241)] {
         let error = Region::options().name(name).create(1).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidInput, "{name:?}");
@@ -39,7 +39,7 @@ fn names_that_no_kernel_takes_are_refused_and_odd_ones_work() {
 }
 
 #[test]
-fn debug_tells_name_size_and_kind_and_no_byte() {
+fn debug_shows_metadata_but_no_bytes() {
     let secret = FrozenRegion::options().name("key").from_bytes("hunter2").unwrap();
     assert_eq!(format!("{secret:?}"), r#"FrozenRegion { name: Some("key"), size: 7, kind: Frozen }"#);
     let view = secret.map().unwrap();
@@ -49,7 +49,7 @@ fn debug_tells_name_size_and_kind_and_no_byte() {
 }
 
 #[test]
-fn populated_memory_is_zero_and_can_be_written() {
+fn populated_region_is_zero_and_writable() {
     let region = Region::options().populate(true).create(8 << 20).unwrap();
     let view = region.map().unwrap();
     let mut last = [1; 8];
@@ -58,16 +58,16 @@ fn populated_memory_is_zero_and_can_be_written() {
     view.write_at((8 << 20) - 8, b"the end.").unwrap();
 }
 
-// Of 32 bits, a program can't ask for that.
+// Larger than any size that a 32-bit target allows.
 #[test]
 #[cfg(target_pointer_width = "64")]
-fn populate_beyond_all_memory_is_an_error_of_create() {
+fn populate_beyond_memory_fails_in_create() {
     let error = Region::options().populate(true).create(1 << 50).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::OutOfMemory, "{error}");
 }
 
 #[test]
-fn a_published_region_is_read_by_those_who_ask_and_written_by_one() {
+fn read_only_region_has_one_writer() {
     let region = Region::create(4096).unwrap();
     let other = region.clone();
     let (read_only, writer) = region.into_read_only().unwrap();
@@ -77,7 +77,7 @@ fn a_published_region_is_read_by_those_who_ask_and_written_by_one() {
     reader.read_at(100, &mut seen).unwrap();
     assert_eq!(&seen, b"news");
 
-    // A handle from before maps no more, and finds out what happened.
+    // An earlier handle can no longer map for writing, and converts to the read-only kind.
     assert_eq!(other.map().unwrap_err().kind(), ErrorKind::Sealed);
     assert_eq!(other.clone().into_read_only().unwrap_err().error().kind(), ErrorKind::Sealed);
     assert_eq!(ReadOnlyRegion::try_from(other).unwrap().size(), 4096);
@@ -90,34 +90,34 @@ fn a_published_region_is_read_by_those_who_ask_and_written_by_one() {
 }
 
 #[test]
-fn an_unpublished_region_is_not_taken_for_a_published_one() {
+fn writable_region_is_not_accepted_as_read_only() {
     let refused = ReadOnlyRegion::try_from(Region::create(4096).unwrap()).unwrap_err();
     assert_eq!(refused.error().kind(), ErrorKind::WrongKind);
     assert!(refused.into_inner().map().is_ok());
 }
 
 #[test]
-fn frozen_regions_hold_just_what_they_were_given() {
+fn frozen_region_holds_exactly_its_input() {
     let text: Vec<u8> = (0..300_000_u32).map(|at| (at % 251).to_le_bytes()[0]).collect();
     for len in [0, 1, 4095, 4096, 4097, 131_071, 131_072, 131_073, 300_000] {
         let text = &text[..len];
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(text).unwrap();
         io::Seek::rewind(&mut file).unwrap();
-        for (way, region) in [
+        for (source, region) in [
             ("bytes", FrozenRegion::from_bytes(text).unwrap()),
             ("reader", FrozenRegion::from_reader(Trickle(text)).unwrap()),
             ("file", FrozenRegion::from_file(&file).unwrap()),
         ] {
-            assert_eq!(region.size(), len as u64, "{way}");
-            assert_eq!(*region.map().unwrap(), *text, "{way}");
-            assert_eq!(&*FrozenRegion::copy_of(&region).unwrap().map().unwrap(), text, "{way}");
+            assert_eq!(region.size(), len as u64, "{source}");
+            assert_eq!(*region.map().unwrap(), *text, "{source}");
+            assert_eq!(&*FrozenRegion::copy_of(&region).unwrap().map().unwrap(), text, "{source}");
         }
     }
 }
 
 #[test]
-fn a_file_is_taken_from_where_it_stands_and_left_at_its_end() {
+fn from_file_starts_at_the_current_position() {
     let mut file = tempfile::tempfile().unwrap();
     file.write_all(b"read already, to be read").unwrap();
     io::Seek::seek(&mut file, io::SeekFrom::Start(14)).unwrap();
@@ -127,13 +127,13 @@ fn a_file_is_taken_from_where_it_stands_and_left_at_its_end() {
 }
 
 #[test]
-fn what_cannot_be_read_is_an_error_and_leaves_no_region() {
+fn read_error_is_reported() {
     let error = FrozenRegion::from_reader(Broken).unwrap_err();
-    assert!(error.to_string().contains("out of paper"), "{error}");
+    assert!(error.to_string().contains("broken reader"), "{error}");
 }
 
 #[test]
-fn a_frozen_region_of_no_bytes_is_fine() {
+fn empty_frozen_region_works() {
     let empty = FrozenRegion::from_bytes("").unwrap();
     assert_eq!(*empty.map().unwrap(), []);
     assert_eq!(*empty.map_copy().unwrap(), []);
@@ -143,7 +143,7 @@ fn a_frozen_region_of_no_bytes_is_fine() {
 }
 
 #[test]
-fn a_handle_gives_up_its_descriptor_and_a_clone_keeps_its_own() {
+fn clone_keeps_its_own_descriptor() {
     let region = Region::create(4096).unwrap();
     let before = number(&region);
     let owned = Owned::try_from(region).unwrap();
@@ -155,7 +155,7 @@ fn a_handle_gives_up_its_descriptor_and_a_clone_keeps_its_own() {
     assert!(clone.map().is_ok());
 }
 
-/// Gives a few bytes at a time.
+/// Returns a few bytes per read.
 struct Trickle<'a>(&'a [u8]);
 
 impl Read for Trickle<'_> {
@@ -168,11 +168,11 @@ impl Read for Trickle<'_> {
     }
 }
 
-/// Fails after a while.
+/// Fails on the first read.
 struct Broken;
 
 impl Read for Broken {
     fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
-        Err(io::Error::other("out of paper"))
+        Err(io::Error::other("broken reader"))
     }
 }

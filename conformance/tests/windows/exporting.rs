@@ -1,4 +1,4 @@
-//! Protocol two, where a launcher makes a handle inheritable.
+//! Export strings, where the launcher makes the handle inheritable.
 
 use std::process::Command;
 
@@ -8,7 +8,7 @@ use heirloom_conformance::{is_inheritable, number, set_inheritable, text};
 use crate::CHILD;
 
 #[test]
-fn an_export_waits_for_the_launcher_to_make_it_inheritable() {
+fn export_needs_the_launcher_to_make_it_inheritable() {
     let region = Region::create(4096).unwrap();
     let exported = region.export().unwrap();
     let mut command = Command::new(CHILD);

@@ -1,4 +1,4 @@
-//! Read-only can't be undone, the size is fixed, and what is data is no program.
+//! Read-only is irreversible, the size is fixed, and regions are not executable.
 
 use heirloom::{FrozenRegion, Region};
 use heirloom_conformance::hostile::{ATTEMPTS, SIZE, Target};
@@ -6,13 +6,13 @@ use heirloom_conformance::{open_regions, output, skip, text, wine};
 
 use crate::{CHILD, child};
 
-/// Holds what a hostile child told against what stands beside each attempt.
-fn check(told: &str, target: Target) {
-    assert_eq!(told.lines().count(), ATTEMPTS.len(), "{told}");
-    for (attempt, line) in ATTEMPTS.iter().zip(told.lines()) {
+/// Compares the results that a hostile child printed with the expected ones.
+fn check(report: &str, target: Target) {
+    assert_eq!(report.lines().count(), ATTEMPTS.len(), "{report}");
+    for (attempt, line) in ATTEMPTS.iter().zip(report.lines()) {
         let mut expected = (attempt.answer(target), attempt.control);
         if let (Some((answers, why)), Some(version)) = (&attempt.wine, wine()) {
-            skip(format_args!("{} on {target:?}, since this is Wine {version}: {why}", attempt.name));
+            skip(format_args!("{} on {target:?}, because this is Wine {version}: {why}", attempt.name));
             expected = (*answers).into();
         }
         assert_eq!(line, format!("{}\t{}\t{}", attempt.name, expected.0, expected.1), "{target:?}");
@@ -24,13 +24,13 @@ fn frozen() -> FrozenRegion {
 }
 
 #[test]
-fn a_hostile_child_cannot_write_what_is_frozen_by_either_protocol() {
+fn hostile_child_cannot_write_frozen_region() {
     let region = frozen();
     check(&output(child(&["hostile", "target"]).inherit("target", &region).unwrap()), Target::Frozen);
-    // Where nothing lets a write through.
+    // Wine lets some writes through.
     assert!(wine().is_some() || *region.map().unwrap() == [7; SIZE]);
 
-    // A fresh one: what Wine allows is done to the section for good.
+    // A new region, because Wine's writes changed the first one.
     let region = frozen();
     let exported = region.export_inheritable().unwrap();
     let mut command = std::process::Command::new(CHILD);
@@ -39,7 +39,7 @@ fn a_hostile_child_cannot_write_what_is_frozen_by_either_protocol() {
 }
 
 #[test]
-fn a_hostile_child_cannot_write_what_is_published_by_either_protocol() {
+fn hostile_child_cannot_write_read_only_region() {
     for protocol in 1..=2 {
         let (region, writer) = Region::create(SIZE as u64).unwrap().into_read_only().unwrap();
         writer.write_at(0, &[7; SIZE]).unwrap();
@@ -55,38 +55,39 @@ fn a_hostile_child_cannot_write_what_is_published_by_either_protocol() {
 }
 
 #[test]
-fn a_hostile_child_can_neither_resize_nor_run_what_it_may_write() {
+fn hostile_child_cannot_resize_or_execute() {
     let region = Region::create(SIZE as u64).unwrap();
     check(&output(child(&["hostile", "target"]).inherit("target", &region).unwrap()), Target::Writable);
 }
 
 #[test]
-fn no_handle_that_allows_writing_is_left_in_a_process_that_froze_or_published() {
-    // The region, and by what it is found among another process's handles, without a word that it was handed out.
+fn conversion_leaves_no_writable_handle() {
+    // A region, and the inode that finds it among another process's handles. `as_handle` would count as sharing the
+    // handle.
     let make = || {
         let before = open_regions();
         let region = Region::create(SIZE as u64).unwrap();
         let inode = open_regions().into_values().find(|inode| !before.values().any(|other| other == inode)).unwrap();
         (region, inode)
     };
-    let take_from_this = |inode: u64| {
-        output(&mut child(&["take-from", &std::process::id().to_string(), &inode.to_string()])).trim().to_owned()
+    let write_from_child = |inode: u64| {
+        output(&mut child(&["write-handle-of", &std::process::id().to_string(), &inode.to_string()])).trim().to_owned()
     };
-    // The control, and the door that Windows leaves open: what this process could write, another one of its user can.
+    // The control, and a documented limit of Windows: another process of the same user can write to a writable region.
     let (_open, inode) = make();
-    assert_eq!(take_from_this(inode), "written");
+    assert_eq!(write_from_child(inode), "written");
 
     let (region, inode) = make();
     let (read_only, writer) = region.into_read_only().unwrap();
-    assert_eq!(take_from_this(inode), "PermissionDenied");
+    assert_eq!(write_from_child(inode), "PermissionDenied");
     drop(writer);
     let frozen = read_only.freeze().unwrap();
-    assert_eq!(take_from_this(inode), "PermissionDenied");
+    assert_eq!(write_from_child(inode), "PermissionDenied");
     assert_eq!(*frozen.map().unwrap(), [0; SIZE]);
 }
 
 #[test]
-fn a_hostile_grandchild_fares_no_better() {
+fn hostile_grandchild_cannot_write_frozen_region() {
     let region = frozen();
     let mut command = child(&["pass-on", "target", "hostile", "target"]);
     check(&output(command.inherit("target", &region).unwrap()), Target::Frozen);

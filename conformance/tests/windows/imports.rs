@@ -1,4 +1,4 @@
-//! Import takes nothing on trust: what is not exactly the region is refused and left alone.
+//! Validated import: `import` rejects any other handle and leaves it unchanged.
 
 use std::fs::File;
 use std::io::ErrorKind as Io;
@@ -12,7 +12,7 @@ use heirloom_conformance::{Owned, hostile, is_inheritable, number, text};
 
 use crate::{CHILD, child};
 
-/// The string with another field.
+/// An export string with one field replaced.
 fn with(string: &str, index: usize, value: &str) -> String {
     let mut fields: Vec<_> = string.split(':').collect();
     fields[index] = value;
@@ -20,7 +20,7 @@ fn with(string: &str, index: usize, value: &str) -> String {
 }
 
 #[test]
-fn what_is_not_exactly_the_region_is_refused_and_left_alone() {
+fn mismatched_import_leaves_handles_untouched() {
     let region = Region::create(4096).unwrap();
     let exported = region.export_inheritable().unwrap();
     let string = exported.as_str();
@@ -35,7 +35,7 @@ fn what_is_not_exactly_the_region_is_refused_and_left_alone() {
         (with(string, 0, &others), ErrorKind::Mismatch),
         (with(string, 0, &number(&file).to_string()), ErrorKind::Mismatch),
         (with(string, 0, &number(&section).to_string()), ErrorKind::Mismatch),
-        // The system ignores these bits, and would take it for the same handle.
+        // Windows ignores the two low bits of a handle, so this would be the same one.
         (with(string, 0, &next), ErrorKind::Mismatch),
         (with(string, 0, "0"), ErrorKind::Mismatch),
         (with(string, 0, "2147483644"), ErrorKind::Mismatch),
@@ -52,18 +52,18 @@ fn what_is_not_exactly_the_region_is_refused_and_left_alone() {
         let error = Region::import(&bad).unwrap_err();
         assert_eq!(error.kind(), kind, "{bad}: {error}");
     }
-    // A writable one is neither published nor frozen, whatever a string says.
+    // A false string does not make a writable region read-only or frozen.
     let as_frozen = with(&with(string, 1, "0"), 3, "frozen");
     assert_eq!(FrozenRegion::import(&as_frozen).unwrap_err().kind(), ErrorKind::Mismatch);
-    let as_published = with(&with(string, 1, "0"), 3, "read-only");
-    assert_eq!(ReadOnlyRegion::import(&as_published).unwrap_err().kind(), ErrorKind::Mismatch);
-    // What was refused is as it was; the control is what it is.
+    let as_read_only = with(&with(string, 1, "0"), 3, "read-only");
+    assert_eq!(ReadOnlyRegion::import(&as_read_only).unwrap_err().kind(), ErrorKind::Mismatch);
+    // Rejected handles are unchanged. The control: the true string is accepted.
     assert!(is_inheritable(number(&exported)) && file.metadata().is_ok());
     assert_eq!(Region::import(string).unwrap().size(), 4096);
 }
 
 #[test]
-fn other_sections_and_files_are_no_regions() {
+fn foreign_sections_and_files_are_rejected() {
     let section = hostile::control().unwrap();
     let file: Owned = File::open(CHILD).unwrap().into();
     for handle in [section, file] {
@@ -75,41 +75,41 @@ fn other_sections_and_files_are_no_regions() {
 }
 
 #[test]
-fn a_published_region_is_not_inherited_as_a_frozen_one() {
+fn read_only_region_is_not_inherited_as_frozen() {
     let (read_only, _writer) = Region::create(4096).unwrap().into_read_only().unwrap();
     let exported = read_only.export_inheritable().unwrap();
-    let lie = exported.as_str().replace(":read_only:", ":frozen:");
+    let lie = exported.as_str().replace(":read-only:", ":frozen:");
     let mut command = Command::new(CHILD);
     command.args(["take", "frozen:a"]).env("HEIRLOOM_REGIONS", format!("a={lie}"));
-    let told = text(command.output().unwrap());
-    assert!(told.starts_with("Mismatch: ") && told.contains("seal"), "{told}");
-    // The control: the truth.
+    let report = text(command.output().unwrap());
+    assert!(report.starts_with("Mismatch: ") && report.contains("seal"), "{report}");
+    // The control: the true kind.
     command = Command::new(CHILD);
     command.args(["take", "read-only:a"]).env("HEIRLOOM_REGIONS", format!("a={exported}"));
     assert_eq!(text(command.output().unwrap()), "ok 4096\n");
 }
 
 #[test]
-fn the_same_handle_twice_is_refused_also_by_another_number() {
+fn duplicate_handle_is_rejected() {
     let region = Region::create(4096).unwrap();
     let exported = region.export_inheritable().unwrap();
     let number = number(&exported);
-    for (value, says) in [
+    for (value, message) in [
         (format!("a={exported},b={exported}"), "more than once"),
         (format!("b={exported},a={}", with(exported.as_str(), 0, &(number + 1).to_string())), "is closed"),
     ] {
         let mut command = Command::new(CHILD);
         command.args(["take", "region:a"]).env("HEIRLOOM_REGIONS", value);
-        let told = text(command.output().unwrap());
-        assert!(told.starts_with("Mismatch: ") && told.contains(says), "{told}");
+        let report = text(command.output().unwrap());
+        assert!(report.starts_with("Mismatch: ") && report.contains(message), "{report}");
     }
 }
 
 #[test]
-fn an_import_leaves_what_a_start_hands_down_just_now_as_the_start_needs_it() {
+fn import_during_a_start_keeps_handle_inheritable() {
     let region = Region::create(4096).unwrap();
     let exported = region.export().unwrap();
-    // By the number that starts make inheritable, for as long as each takes.
+    // The handle that each start makes inheritable while it runs.
     let string = with(exported.as_str(), 0, &number(&region).to_string());
     let over = AtomicBool::new(false);
     thread::scope(|scope| {
@@ -122,10 +122,10 @@ fn an_import_leaves_what_a_start_hands_down_just_now_as_the_start_needs_it() {
             imports
         });
         let start = |_| child(&["take", "region:a"]).inherit("a", &region).unwrap().output();
-        let told: Vec<_> = (0..30).map(start).collect();
+        let outputs: Vec<_> = (0..30).map(start).collect();
         over.store(true, Ordering::Relaxed);
         assert!(importer.join().unwrap() > 30);
-        for output in told {
+        for output in outputs {
             assert_eq!(text(output.unwrap()), "ok 4096\n");
         }
     });
@@ -133,7 +133,7 @@ fn an_import_leaves_what_a_start_hands_down_just_now_as_the_start_needs_it() {
 }
 
 #[test]
-fn an_error_says_what_kind_it_is_to_the_standard_library_too() {
+fn error_converts_to_io_error_kind() {
     let error: std::io::Error = Region::import("4:1:1:writable:1:1:1").unwrap_err().into();
     assert_eq!(error.kind(), Io::InvalidData);
 }

@@ -1,25 +1,25 @@
-//! The promises on Windows, with real processes; each test is named for what it guards.
+//! The guarantees on Windows, with real processes.
 //!
-//! What Wine gets wrong stands beside what it is about, with its reason, and each run says so.
+//! Where Wine differs from Windows, the test has both results and the reason, and reports the difference in each run.
 
 #![cfg(windows)]
 
 mod exporting;
-mod heirs;
 mod hostile;
 mod imports;
+mod inheritance;
 mod memory;
 mod programs;
 
 use heirloom::Command;
 use heirloom_conformance::output;
 
-/// The program that the tests start.
+/// The path of the `child` program.
 const CHILD: &str = env!("CARGO_BIN_EXE_child");
 
-/// That program with its arguments.
+/// A command for the `child` program with arguments.
 fn child(args: &[&str]) -> Command {
-    // With its drive, where there are drives: another directory may be on another one.
+    // An absolute path includes the drive, because the child's directory may be on another one.
     let mut command = Command::new(std::path::absolute(CHILD).unwrap());
     command.args(args);
     command

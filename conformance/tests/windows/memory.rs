@@ -1,14 +1,14 @@
-//! Publishing and freezing without seals: refused where somebody else may write.
+//! Read-only and frozen regions without seals: converting fails once another holder may write.
 
 use heirloom::{ErrorKind, FrozenRegion, ReadOnlyRegion, Region, RegionKind};
 use heirloom_conformance::Owned;
 
 use crate::{child, output};
 
-/// Whatever gives a handle away that allows writing.
-type GiveAway = fn(&Region) -> Box<dyn std::any::Any>;
+/// Shares a writable handle, and returns the object that holds it.
+type ShareHandle = fn(&Region) -> Box<dyn std::any::Any>;
 
-const WAYS: [(&str, GiveAway); 5] = [
+const SHARES: [(&str, ShareHandle); 5] = [
     ("inherit", |region| {
         let mut command = child(&["take", "region:a"]);
         command.inherit("a", region).unwrap();
@@ -24,23 +24,23 @@ const WAYS: [(&str, GiveAway); 5] = [
 ];
 
 #[test]
-fn what_was_handed_out_for_writing_can_be_neither_published_nor_frozen() {
-    for (way, give_away) in WAYS {
+fn shared_writable_handle_blocks_conversion() {
+    for (call, share) in SHARES {
         let region = Region::create(4096).unwrap();
         region.map().unwrap().write_at(0, b"so far").unwrap();
-        let given = give_away(&region);
+        let shared = share(&region);
         let refused = region.into_read_only().unwrap_err();
-        assert_eq!(refused.error().kind(), ErrorKind::StillWritable, "{way}");
+        assert_eq!(refused.error().kind(), ErrorKind::StillWritable, "{call}");
         let refused = refused.into_inner().freeze().unwrap_err();
-        assert_eq!(refused.error().kind(), ErrorKind::StillWritable, "{way}");
+        assert_eq!(refused.error().kind(), ErrorKind::StillWritable, "{call}");
         assert!(refused.error().to_string().contains("copy_of"), "{}", refused.error());
-        // Not even once it is gone: somebody may have kept another.
-        drop(given);
+        // Still so once the handle is closed: another process may have a duplicate.
+        drop(shared);
         let refused = refused.into_inner().freeze().unwrap_err();
-        // The way out.
-        assert!(FrozenRegion::copy_of(&refused.into_inner()).unwrap().map().unwrap().starts_with(b"so far"), "{way}");
+        // Copying always works.
+        assert!(FrozenRegion::copy_of(&refused.into_inner()).unwrap().map().unwrap().starts_with(b"so far"), "{call}");
     }
-    // The control: what nobody was given.
+    // The control: a handle that was never shared.
     let region = Region::create(4096).unwrap();
     let (read_only, writer) = region.into_read_only().unwrap();
     drop(writer);
@@ -48,7 +48,7 @@ fn what_was_handed_out_for_writing_can_be_neither_published_nor_frozen() {
 }
 
 #[test]
-fn what_was_handed_down_read_only_can_still_be_frozen() {
+fn region_inherited_read_only_can_be_frozen() {
     let (region, writer) = Region::create(4096).unwrap().into_read_only().unwrap();
     assert_eq!(output(child(&["take", "read-only:a"]).inherit("a", &region).unwrap()), "ok 4096\n");
     writer.write_at(0, b"final").unwrap();
@@ -60,11 +60,11 @@ fn what_was_handed_down_read_only_can_still_be_frozen() {
 }
 
 #[test]
-fn a_child_can_neither_publish_nor_freeze_what_others_may_write() {
+fn child_cannot_freeze_a_region_others_may_write() {
     let region = Region::create(4096).unwrap();
-    let told = output(child(&["freeze", "a"]).inherit("a", &region).unwrap());
-    assert!(told.starts_with("StillWritable: "), "{told}");
-    // The control: it may write.
+    let report = output(child(&["freeze", "a"]).inherit("a", &region).unwrap());
+    assert!(report.starts_with("StillWritable: "), "{report}");
+    // The control: the child may write.
     output(child(&["write", "a", "hello"]).inherit("a", &region).unwrap());
     let mut seen = [0; 5];
     region.map().unwrap().read_at(0, &mut seen).unwrap();
@@ -72,10 +72,10 @@ fn a_child_can_neither_publish_nor_freeze_what_others_may_write() {
 }
 
 #[test]
-fn a_handle_is_taken_for_what_it_allows_and_its_creator_says() {
+fn handle_kind_follows_rights_and_recorded_stage() {
     let handle_of = |region: FrozenRegion| Owned::try_from(region).unwrap();
     let frozen = handle_of(FrozenRegion::from_bytes("frozen").unwrap());
-    // What is frozen is published too, and never writable.
+    // A frozen region also counts as read-only, and never as writable.
     let refused = Region::try_from(frozen).unwrap_err();
     assert_eq!(refused.error().kind(), ErrorKind::Mismatch);
     let read_only = ReadOnlyRegion::try_from(refused.into_inner()).unwrap();
@@ -93,7 +93,7 @@ fn a_handle_is_taken_for_what_it_allows_and_its_creator_says() {
 }
 
 #[test]
-fn huge_pages_want_a_privilege_and_say_so() {
+fn huge_pages_without_privilege_are_an_error() {
     let error = Region::options().huge_pages(true).create(4096).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
     match Region::options().huge_pages(true).create(2 << 20) {
@@ -112,13 +112,13 @@ fn huge_pages_want_a_privilege_and_say_so() {
 }
 
 #[test]
-fn no_file_stands_in_for_memory() {
+fn unsealed_file_is_unsupported() {
     let error = Region::options().unsealed_file_in(".").create(4096).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported);
 }
 
 #[test]
-fn pages_that_may_be_dumped_say_so() {
+fn no_dump_is_unsupported() {
     let view = FrozenRegion::from_bytes("secret").unwrap().map().unwrap();
     assert_eq!(view.no_dump().unwrap_err().kind(), ErrorKind::Unsupported);
 }

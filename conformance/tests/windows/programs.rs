@@ -1,4 +1,4 @@
-//! Starting programs: where they are found, batch files, and what can't be started.
+//! Starting programs: lookup, batch files, and errors.
 
 use std::fs;
 use std::path::Path;
@@ -9,29 +9,30 @@ use heirloom_conformance::{output, skip, wine};
 use crate::{CHILD, child};
 
 #[test]
-fn programs_are_found_as_the_standard_library_finds_them() {
+fn program_lookup_matches_standard_library() {
     let directory = tempfile::tempdir().unwrap();
     let name = "heirloom-test-program";
     fs::copy(CHILD, directory.path().join(name).with_extension("exe")).unwrap();
     let error = Command::new(name).args(["print", "found"]).status().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::ProgramNotFound);
-    // In the child's PATH where that was changed, under any spelling of its name; with or without its ending.
+    // The search uses the child's PATH if it was changed, in upper or lower case, and the program with or without its
+    // extension.
     let path = std::env::join_paths([Path::new(r"C:\nonexistent"), directory.path()]).unwrap();
     for (key, program) in [("PATH", name.to_owned()), ("Path", name.to_owned()), ("PATH", format!("{name}.exe"))] {
         assert_eq!(output(Command::new(program).args(["print", "found"]).env(key, &path)), "found\n");
     }
-    // A path needs no ending either; a relative one counts from the child's directory.
+    // A path needs no extension either. A relative one starts at the child's directory.
     let whole = directory.path().join(name);
     assert_eq!(output(Command::new(whole).args(["print", "found"])), "found\n");
     let mut command = Command::new(format!(r".\{name}"));
     assert_eq!(output(command.args(["print", "x"]).current_dir(directory.path())), "x\n");
-    // Never in the working directory.
+    // The working directory is not searched.
     let error = Command::new(name).current_dir(directory.path()).status().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::ProgramNotFound);
 }
 
 #[test]
-fn variables_are_the_same_in_upper_and_lower_case() {
+fn environment_variable_names_ignore_case() {
     let mut command = child(&["environment"]);
     let seen = output(
         command.env("heirloom_a", "lost").env("HEIRLOOM_A", "kept").env("heirloom_b", "x").env_remove("HEIRLOOM_B"),
@@ -42,7 +43,7 @@ fn variables_are_the_same_in_upper_and_lower_case() {
 }
 
 #[test]
-fn what_cannot_be_started_is_an_error() {
+fn invalid_program_or_arg0_is_an_error() {
     let directory = tempfile::tempdir().unwrap();
     let garbage = directory.path().join("garbage.exe");
     fs::write(&garbage, "no program").unwrap();
@@ -53,27 +54,27 @@ fn what_cannot_be_started_is_an_error() {
 }
 
 #[test]
-fn a_program_is_called_what_it_is_told() {
-    // What it is, it still is.
+fn arg0_does_not_change_the_program() {
+    // `arg0` changes the program's name, not which program runs.
     assert_eq!(output(Command::new(CHILD).arg0("another name").args(["print", "x"])), "x\n");
 }
 
 #[test]
-fn a_batch_file_gets_its_arguments_whole() {
+fn batch_file_receives_exact_arguments() {
     let directory = tempfile::tempdir().unwrap();
     let script = directory.path().join("a script.bat");
     fs::write(&script, format!("@\"{CHILD}\" arguments %*\r\n")).unwrap();
     let mut args = vec!["plain", "two words", "", "a&b", "a|b", "a>b", "(a)", "a^b", "back\\slash"];
     match wine() {
         Some(version) => skip(format_args!(
-            "%, \" and a last \\ in a batch file's argument, on Wine {version}: its cmd reads them in another way"
+            "%, \" and a trailing \\ in a batch file's argument, on Wine {version}: its cmd parses them differently"
         )),
         None => args.extend(["%PATH%", "a\"b", "ends\\"]),
     }
     let expected: Vec<_> = args.iter().map(|arg| format!("{arg:?}")).collect();
-    let told = output(Command::new(&script).args(&args));
-    assert_eq!(told.lines().collect::<Vec<_>>(), expected);
-    // Also where the path ends with what the system ignores.
+    let report = output(Command::new(&script).args(&args));
+    assert_eq!(report.lines().collect::<Vec<_>>(), expected);
+    // Windows ignores these endings of a path.
     for ending in ["", ". ", r"\.", "/.", r"\.\."] {
         let mut script = script.clone().into_os_string();
         script.push(ending);
@@ -86,22 +87,22 @@ fn a_batch_file_gets_its_arguments_whole() {
 }
 
 #[test]
-fn a_batch_file_hands_nothing_on_that_was_not_named_and_names_arrive_through_it() {
+fn batch_file_passes_named_region_to_its_program() {
     let directory = tempfile::tempdir().unwrap();
     let script = directory.path().join("script.cmd");
     fs::write(&script, format!("@\"{CHILD}\" print-frozen a\r\n")).unwrap();
     let region = FrozenRegion::from_bytes("through a script").unwrap();
-    // The interpreter passes on all that it inherited.
+    // cmd passes on the handles that it inherited.
     assert_eq!(output(Command::new(&script).inherit("a", &region).unwrap()), "through a script");
 }
 
 #[test]
-fn a_killed_child_has_a_code_and_an_ended_one_is_left_alone() {
+fn killed_child_has_a_code_and_ended_child_is_kept() {
     let mut killed = child(&["cat"]).stdin(heirloom::Stdio::piped()).spawn().unwrap();
     killed.kill().unwrap();
     assert_eq!(killed.wait().unwrap().code(), Some(1));
     let mut ended = child(&["exit", "3"]).spawn().unwrap();
-    // Its handle is signalled when it ends.
+    // The handle becomes signalled when the child ends.
     let handle = std::os::windows::io::AsHandle::as_handle(&ended).try_clone_to_owned();
     assert!(handle.is_ok());
     assert_eq!(ended.wait().unwrap().code(), Some(3));

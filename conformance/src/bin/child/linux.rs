@@ -1,4 +1,4 @@
-//! What only Linux can be asked, or refuse.
+//! The sub-commands for Linux.
 
 use std::env;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
@@ -11,24 +11,24 @@ use heirloom_conformance::old_kernels::{self, Refusal};
 use heirloom_conformance::{descriptors, hostile, open_regions, output, text};
 use rustix::process::{Resource, Rlimit, setrlimit};
 
-use super::{own_path, told, write};
+use super::{describe, own_path, write};
 
-#[allow(clippy::too_many_lines)] // A list of small programs.
+#[allow(clippy::too_many_lines)] // One arm per sub-command.
 pub(super) fn run(args: &[&str]) {
     match args {
-        // The rest, on a kernel that answers as that one.
+        // Runs another sub-command as on an older kernel.
         ["as-linux", version, rest @ ..] => {
             let (major, minor) = version.split_once('.').unwrap();
-            old_kernels::answer_as((major.parse().unwrap(), minor.parse().unwrap()));
+            old_kernels::simulate((major.parse().unwrap(), minor.parse().unwrap()));
             super::run(rest);
         }
-        ["on-this-kernel", directory] => on_this_kernel(directory),
+        ["report-features", directory] => report_features(directory),
         ["start", program] => {
-            // With a region, whose descriptor is open to the child alone.
+            // Starts a program with a region, and prints whether the region stayed close-on-exec here.
             let region = Region::create(4096).unwrap();
             let status = Command::new(program).inherit("a", &region).unwrap().status();
             let closed = rustix::io::fcntl_getfd(&region).unwrap().contains(rustix::io::FdFlags::CLOEXEC);
-            println!("{} {closed}", told(status.map(|status| status.to_string())));
+            println!("{} {closed}", describe(status.map(|status| status.to_string())));
         }
         ["descriptors"] => {
             for (number, what) in descriptors() {
@@ -36,32 +36,32 @@ pub(super) fn run(args: &[&str]) {
             }
         }
         ["claim-then-descriptors"] => {
-            // A malformed or hostile variable is what some tests are about.
+            // Some tests set a malformed variable, where the claim fails.
             let _ = heirloom::claim();
             for (number, what) in descriptors() {
                 println!("{number} {what}");
             }
         }
-        ["claim-after-another"] => {
+        ["claim-after-foreign-claim"] => {
             let (number, _) = open_regions().pop_first().unwrap();
-            // SAFETY: A plain number.
+            // SAFETY: All arguments are integers.
             unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) };
             let region = Region::inherited("a").unwrap();
             let (own, others) = (region.as_fd().as_raw_fd(), open_regions());
             println!("{} {}", own != number, others.contains_key(&own) && others.contains_key(&number));
         }
-        ["import-owned-and-inherit", variable] => {
+        ["import-owned-then-inherit", variable] => {
             let string = env::var(variable).unwrap();
-            // SAFETY: It was inherited for just this, and this program knows of no other owner.
+            // SAFETY: The descriptor was inherited for this call, and nothing else in this program owns it.
             let owned = unsafe { Region::import_owned(&string) }.unwrap();
             let inherited = Region::inherited("a").unwrap();
             println!("{}", owned.as_fd().as_raw_fd() != inherited.as_fd().as_raw_fd());
             drop(owned);
             println!("{}", inherited.map().is_ok());
         }
-        ["receive-and-inherit"] => {
+        ["convert-then-inherit"] => {
             let (number, _) = open_regions().pop_first().unwrap();
-            // SAFETY: It was inherited, and nothing claimed it yet.
+            // SAFETY: The descriptor was inherited and not claimed yet, so nothing owns it.
             let owned = unsafe { OwnedFd::from_raw_fd(number) };
             let owned = Region::try_from(owned).unwrap();
             let inherited = Region::inherited("a").unwrap();
@@ -70,7 +70,7 @@ pub(super) fn run(args: &[&str]) {
             println!("{}", inherited.map().is_ok());
         }
         ["hostile", name] => try_all(name),
-        ["hostile-by-c", library, kind, protocol] => {
+        ["hostile-via-c-library", library, kind, protocol] => {
             let library = CLibrary::load(library);
             let file_map = library.file_map(u32::try_from(hostile::SIZE).unwrap(), kind);
             if *protocol == "by-name" {
@@ -81,10 +81,10 @@ pub(super) fn run(args: &[&str]) {
                 print!("{}", text(command.output().unwrap()));
             }
         }
-        ["both-claim", library, first] => both_claim(&CLibrary::load(library), first),
+        ["claim-with-c-library", library, first] => claim_with_c_library(&CLibrary::load(library), first),
         ["limited", limit, rest @ ..] => limited(limit, rest),
-        ["with-standard-closed"] => with_standard_closed(),
-        ["make-all-kinds", directory] => {
+        ["with-stdio-closed"] => with_stdio_closed(),
+        ["create-all-kinds", directory] => {
             let region = Region::create(4096).unwrap();
             Region::options().name("named").populate(true).create(4096).unwrap().freeze().unwrap();
             FrozenRegion::from_reader(&b"a text"[..]).unwrap();
@@ -94,26 +94,26 @@ pub(super) fn run(args: &[&str]) {
             let _exported = region.export_inheritable().unwrap();
             drop(region.into_read_only().unwrap());
         }
-        ["make-a-file", directory] => {
+        ["create-named-file", directory] => {
             let path = std::path::Path::new(directory).join("named");
             std::fs::write(&path, "").unwrap();
             std::fs::remove_file(path).unwrap();
         }
         ["without-memfd", errno, directory] => {
             refuse_memfd(errno.parse().unwrap());
-            println!("{}", told(Region::create(4096).map(|_| String::new())));
-            println!("{}", told(Region::options().huge_pages(true).create(2 << 20).map(|_| String::new())));
-            println!("{}", told(FrozenRegion::from_bytes("x").map(|_| String::new())));
+            println!("{}", describe(Region::create(4096).map(|_| String::new())));
+            println!("{}", describe(Region::options().huge_pages(true).create(2 << 20).map(|_| String::new())));
+            println!("{}", describe(FrozenRegion::from_bytes("x").map(|_| String::new())));
             let region = Region::options().unsealed_file_in(directory).create(4096).unwrap();
             println!(
                 "{} {}",
                 region.kind(),
                 output(Command::new(own_path()).args(["take", "region:a"]).inherit("a", &region).unwrap()).trim()
             );
-            println!("{}", told(region.clone().into_read_only().map_err(Error::from).map(|_| String::new())));
-            println!("{}", told(region.freeze().map_err(Error::from).map(|_| String::new())));
+            println!("{}", describe(region.clone().into_read_only().map_err(Error::from).map(|_| String::new())));
+            println!("{}", describe(region.freeze().map_err(Error::from).map(|_| String::new())));
         }
-        ["shielded-hold", set_undumpable] => {
+        ["hold-with-undumpable", set_undumpable] => {
             let region = Region::create(4096).unwrap();
             if *set_undumpable == "yes" {
                 heirloom::os::linux::set_undumpable().unwrap();
@@ -131,22 +131,22 @@ pub(super) fn run(args: &[&str]) {
         ["exec-grep-signals"] => {
             println!("{}", Command::new("grep").args(["-E", "SigIgn|SigBlk", "/proc/self/status"]).exec());
         }
-        ["make-and-execute"] => {
+        ["create-and-execute"] => {
             let region = Region::create(4096).unwrap();
             println!("{}", hostile::execute(region.as_fd().as_raw_fd()).unwrap_err().raw_os_error().unwrap());
         }
         ["exec-in-group", group] => {
             println!("{:?}", Command::new("true").process_group(group.parse().unwrap()).exec().kind());
         }
-        ["exec-nothing"] => {
-            // SAFETY: Both are whole, and the handler is never called.
+        ["exec-missing"] => {
+            // SAFETY: `new` is null or a complete action, `old` is filled in, and SIGPIPE is never raised meanwhile.
             let action = |new: Option<&libc::sigaction>| unsafe {
                 let mut old: libc::sigaction = std::mem::zeroed();
                 libc::sigaction(libc::SIGPIPE, new.map_or(std::ptr::null(), std::ptr::from_ref), &raw mut old);
                 (old.sa_sigaction, old.sa_flags)
             };
             let handler: extern "C" fn(i32, *const u8, *const u8) = unused_handler;
-            // SAFETY: All zeros is an action.
+            // SAFETY: All zeros is a valid `sigaction`.
             let mut new: libc::sigaction = unsafe { std::mem::zeroed() };
             (new.sa_sigaction, new.sa_flags) = (handler as usize, libc::SA_SIGINFO | libc::SA_ONSTACK);
             action(Some(&new));
@@ -155,18 +155,19 @@ pub(super) fn run(args: &[&str]) {
             let error = Command::new("/nonexistent/program").inherit("a", &region).unwrap().exec();
             println!("{:?}", error.kind());
             println!("{}", action(None) == before && before.0 == handler as usize);
-            // Nothing is left that another program's start would hand on.
+            // A child started now inherits no region.
             print!("{}", text(std::process::Command::new(own_path()).arg("regions").output().unwrap()));
         }
-        _ => panic!("what is {args:?}?"),
+        _ => panic!("unknown sub-command: {args:?}"),
     }
 }
 
 extern "C" fn unused_handler(_: i32, _: *const u8, _: *const u8) {}
 
-/// Prints what became of each attempt, and of its control: on an inherited region, or an imported one.
+/// Prints the result of each attempt and of its control, on a region that is inherited by name or imported from a
+/// variable.
 fn try_all(name: &str) {
-    // What a variable names was imported; anything else is a name.
+    // If a variable has this name, its value is an export string.
     let string = env::var(name).ok();
     let string = string.as_deref();
     let by_kind: [&dyn Fn() -> Result<OwnedFd, Error>; 3] = [
@@ -175,7 +176,7 @@ fn try_all(name: &str) {
         &|| string.map_or_else(|| Region::inherited(name), Region::import)?.try_into(),
     ];
     let fd = by_kind.iter().find_map(|open| open().ok()).unwrap();
-    // Who tried before left it somewhere else: all holders share the position.
+    // All holders share the position, which earlier attempts moved.
     rustix::fs::seek(&fd, rustix::fs::SeekFrom::Start(0)).unwrap();
     let huge = rustix::fs::fstat(&fd).unwrap().st_blksize > 4096 && hostile::huge_control().is_ok();
     let code = |answer: std::io::Result<()>| match answer {
@@ -193,36 +194,36 @@ fn try_all(name: &str) {
     }
 }
 
-/// From now on this process is refused memory without a name, as by a sandbox.
+/// Makes the kernel reject `memfd_create` for this process, as a sandbox may.
 fn refuse_memfd(errno: i32) {
     old_kernels::refuse(&[Refusal { call: libc::SYS_memfd_create, arguments: &[], errno }]);
 }
 
-/// What becomes of each thing that not every kernel can do, and of what this process then hands down.
-fn on_this_kernel(directory: &str) {
-    let nothing = |answer: Result<(), Error>| told(answer.map(|()| String::new()));
-    println!("create {}", nothing(Region::create(4096).map(drop)));
-    println!("huge {}", nothing(Region::options().huge_pages(true).create(2 << 20).map(drop)));
+/// Prints the result of each kernel-dependent feature, and of inheriting and importing a region.
+fn report_features(directory: &str) {
+    let outcome = |answer: Result<(), Error>| describe(answer.map(|()| String::new()));
+    println!("create {}", outcome(Region::create(4096).map(drop)));
+    println!("huge {}", outcome(Region::options().huge_pages(true).create(2 << 20).map(drop)));
     let region = Region::create(4096).or_else(|_| Region::options().unsealed_file_in(directory).create(4096)).unwrap();
     println!("execute {:?}", hostile::execute(region.as_fd().as_raw_fd()).unwrap_err().raw_os_error().unwrap());
     write(&region, "of before");
-    println!("make-read-only {}", nothing(region.clone().into_read_only().map(drop).map_err(Error::from)));
-    println!("freeze {}", nothing(region.clone().freeze().map(drop).map_err(Error::from)));
-    println!("fill {}", nothing(FrozenRegion::from_bytes("of before").map(drop)));
+    println!("make-read-only {}", outcome(region.clone().into_read_only().map(drop).map_err(Error::from)));
+    println!("freeze {}", outcome(region.clone().freeze().map(drop).map_err(Error::from)));
+    println!("fill {}", outcome(FrozenRegion::from_bytes("of before").map(drop)));
     for wanted in ["region:a", "frozen:a"] {
-        let told = output(Command::new(own_path()).args(["take", wanted]).inherit("a", &region).unwrap());
-        println!("{wanted} {}", told.trim_end());
+        let report = output(Command::new(own_path()).args(["take", wanted]).inherit("a", &region).unwrap());
+        println!("{wanted} {}", report.trim_end());
     }
-    println!("import {}", nothing(FrozenRegion::import(region.export().unwrap().as_str()).map(drop)));
+    println!("import {}", outcome(FrozenRegion::import(region.export().unwrap().as_str()).map(drop)));
     println!("spawn {:?}", Command::new("/nonexistent/program").spawn().unwrap_err().kind());
     let mut child = Command::new("true").spawn().unwrap();
-    println!("pidfd {}", nothing(child.pidfd().map(drop)));
+    println!("pidfd {}", outcome(child.pidfd().map(drop)));
     println!("wait {}", child.wait().unwrap());
 }
 
-/// Two copies of the library in one process, each with what was handed down: whoever comes second gets its own.
-fn both_claim(library: &CLibrary, first: &str) {
-    // SAFETY: As the header says.
+/// Inherits the same region through the C library and the Rust library, and prints whether each has its own descriptor.
+fn claim_with_c_library(library: &CLibrary, first: &str) {
+    // SAFETY: Called as the header requires.
     let c = || unsafe { (library.PR_GetInheritedFileMap)(c"a".as_ptr()) };
     let rust = || Region::inherited("a").unwrap();
     let (file_map, region) = if first == "c" {
@@ -232,7 +233,7 @@ fn both_claim(library: &CLibrary, first: &str) {
         let region = rust();
         (c(), region)
     };
-    // SAFETY: As the header says; the mapping is nobody else's.
+    // SAFETY: Called as the header requires, and the write stays inside the mapping.
     unsafe {
         let view = (library.PR_MemMap)(file_map, 0, 4096);
         assert!(!view.is_null());
@@ -240,7 +241,7 @@ fn both_claim(library: &CLibrary, first: &str) {
         let mut seen = [0];
         region.map().unwrap().read_at(0, &mut seen).unwrap();
         println!("{} {}", seen[0], open_regions().len());
-        // Each closes what is its own, and nothing of the other's.
+        // Closing one descriptor leaves the other open.
         assert_eq!((library.PR_CloseFileMap)(file_map), 0);
         println!("{}", open_regions().contains_key(&region.as_fd().as_raw_fd()));
         drop(region);
@@ -261,63 +262,67 @@ fn limited(limit: &str, rest: &[&str]) {
     setrlimit(resource, Rlimit { current: value, maximum: value }).unwrap();
     match rest {
         ["create", size] => {
-            println!("{}", told(Region::create(size.parse().unwrap()).map(|region| region.size().to_string())));
+            println!("{}", describe(Region::create(size.parse().unwrap()).map(|region| region.size().to_string())));
         }
         ["freeze-bytes", size] => {
             let bytes = vec![1; size.parse().unwrap()];
-            println!("{}", told(FrozenRegion::from_bytes(&bytes).map(|frozen| frozen.size().to_string())));
-            println!("{}", told(FrozenRegion::from_reader(&bytes[..]).map(|frozen| frozen.size().to_string())));
+            println!("{}", describe(FrozenRegion::from_bytes(&bytes).map(|frozen| frozen.size().to_string())));
+            println!("{}", describe(FrozenRegion::from_reader(&bytes[..]).map(|frozen| frozen.size().to_string())));
             let pipe = rustix::pipe::pipe().unwrap();
             let writer = std::thread::spawn(move || rustix::io::write(&pipe.1, &bytes).map(drop));
             let file = std::fs::File::from(pipe.0);
-            println!("{}", told(FrozenRegion::from_file(&file).map(|frozen| frozen.size().to_string())));
+            println!("{}", describe(FrozenRegion::from_file(&file).map(|frozen| frozen.size().to_string())));
             drop(file);
             let _ = writer.join();
         }
         ["map", size] => {
             let region = Region::create(size.parse().unwrap()).unwrap();
-            println!("{}", told(region.map().map(|view| view.len().to_string())));
-            println!("{}", told(region.map_range(0..4096).map(|view| view.len().to_string())));
+            println!("{}", describe(region.map().map(|view| view.len().to_string())));
+            println!("{}", describe(region.map_range(0..4096).map(|view| view.len().to_string())));
         }
-        ["use-up-descriptors"] => use_up_descriptors(),
+        ["exhaust-descriptors"] => exhaust_descriptors(),
         _ => panic!("{rest:?}"),
     }
 }
 
-/// Every call answers when no descriptor is left, leaves nothing behind, and works again once there is one.
-fn use_up_descriptors() {
+/// Prints the error of each call when no descriptor is left, whether the descriptors are unchanged, and that creating
+/// works again.
+fn exhaust_descriptors() {
     let region = Region::create(4096).unwrap();
     let mut all = Vec::new();
     while let Ok(fd) = region.as_fd().try_clone_to_owned() {
         all.push(fd);
     }
     let before = descriptors_by_flag();
-    println!("{}", told(Region::create(4096).map(|_| String::new())));
-    println!("{}", told(FrozenRegion::from_bytes("x").map(|_| String::new())));
-    println!("{}", told(region.export().map(|_| String::new())));
-    println!("{}", told(region.export_inheritable().map(|_| String::new())));
+    println!("{}", describe(Region::create(4096).map(|_| String::new())));
+    println!("{}", describe(FrozenRegion::from_bytes("x").map(|_| String::new())));
+    println!("{}", describe(region.export().map(|_| String::new())));
+    println!("{}", describe(region.export_inheritable().map(|_| String::new())));
     let string = format!("{}:1:1:writable:4096:", region.as_fd().as_raw_fd());
     let status = rustix::fs::fstat(&region).unwrap();
     println!(
         "{}",
-        told(Region::import(&format!("{string}{}:{}", status.st_dev, status.st_ino)).map(|_| String::new()))
+        describe(Region::import(&format!("{string}{}:{}", status.st_dev, status.st_ino)).map(|_| String::new()))
     );
-    println!("{}", told(Command::new("true").output().map(|_| String::new())));
-    // Nothing of this needs a descriptor.
-    println!("{}", told(Command::new("true").inherit("a", &region).unwrap().status().map(|status| status.to_string())));
+    println!("{}", describe(Command::new("true").output().map(|_| String::new())));
+    // This needs no descriptor.
+    println!(
+        "{}",
+        describe(Command::new("true").inherit("a", &region).unwrap().status().map(|status| status.to_string()))
+    );
     println!("{}", before == descriptors_by_flag());
     drop(all);
-    println!("{}", told(Region::create(4096).map(|_| String::new())));
+    println!("{}", describe(Region::create(4096).map(|_| String::new())));
 }
 
-/// Which numbers are open, without opening one to look.
+/// Lists the open descriptors without opening one.
 fn descriptors_by_flag() -> Vec<RawFd> {
-    // SAFETY: A plain number; the answer is all that is used.
+    // SAFETY: The arguments are integers, and no memory is accessed.
     (0..256).filter(|number| unsafe { libc::fcntl(*number, libc::F_GETFD) } >= 0).collect()
 }
 
-fn with_standard_closed() {
-    // SAFETY: Nothing in this process uses them from here on but as free numbers.
+fn with_stdio_closed() {
+    // SAFETY: Until standard output is restored below, this process does not use its standard streams.
     let saved = unsafe {
         let saved = libc::dup(1);
         (0..3).for_each(|number| _ = libc::close(number));
@@ -328,12 +333,12 @@ fn with_standard_closed() {
     let exported = region.export().unwrap();
     let numbers = [region.as_fd(), frozen.as_fd(), exported.as_fd()].map(|fd| fd.as_raw_fd());
     let seen = Command::new(own_path()).arg("take").arg("region:a").inherit("a", &region).unwrap().output().unwrap();
-    // A descriptor of the caller's that is a standard one by its number can be handed down all the same.
+    // A region whose descriptor has the number of a standard stream can be inherited too.
     let low = Region::try_from(rustix::io::dup(&region).unwrap()).unwrap();
     let low_number = low.as_fd().as_raw_fd();
     let low_seen = Command::new(own_path()).arg("take").arg("region:a").inherit("a", &low).unwrap().output().unwrap();
     drop(low);
-    // SAFETY: As above.
+    // SAFETY: Both are integers; descriptor 1 is unused now.
     unsafe { libc::dup2(saved, 1) };
     println!("{}", numbers.iter().all(|number| *number > 2));
     print!("{}", String::from_utf8(seen.stdout).unwrap());
@@ -345,7 +350,7 @@ fn fork_and_import() {
     let region = Region::create(4096).unwrap();
     let exported = region.export().unwrap();
     let string = exported.to_string();
-    // SAFETY: This process has one thread.
+    // SAFETY: This process has one thread, so the child may run any code.
     let pid = unsafe { libc::fork() };
     if pid == 0 {
         let imported = Region::import(&string).unwrap();
@@ -353,7 +358,7 @@ fn fork_and_import() {
         std::process::exit(0);
     }
     let mut status = 0;
-    // SAFETY: A child of this process, and a status that lives during the call.
+    // SAFETY: `pid` is a child of this process, and `status` outlives the call.
     unsafe { libc::waitpid(pid, &raw mut status, 0) };
     let mut seen = [0; 13];
     region.map().unwrap().read_at(0, &mut seen).unwrap();

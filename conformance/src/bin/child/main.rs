@@ -1,4 +1,5 @@
-//! The program that the tests start as a child: its first argument says what it does, its standard output what it saw.
+//! The program that the tests start as a child. The first argument is the sub-command, and the results go to standard
+//! output.
 
 #![allow(unsafe_code)]
 
@@ -25,7 +26,7 @@ fn main() -> ExitCode {
     run(&args)
 }
 
-#[allow(clippy::too_many_lines)] // A list of small programs.
+#[allow(clippy::too_many_lines)] // One arm per sub-command.
 fn run(args: &[&str]) -> ExitCode {
     match args {
         ["regions"] => print_regions(),
@@ -33,12 +34,12 @@ fn run(args: &[&str]) -> ExitCode {
             heirloom::claim().unwrap();
             print_regions();
         }
-        ["claim"] => println!("{}", told(heirloom::claim().map(|()| String::new()))),
+        ["claim"] => println!("{}", describe(heirloom::claim().map(|()| String::new()))),
         ["list"] => {
             for region in heirloom::inherited().unwrap() {
                 let state = match region.state {
                     InheritedState::Taken => "taken".to_owned(),
-                    InheritedState::Missing(error) => told(Err(error)),
+                    InheritedState::Missing(error) => describe(Err(error)),
                     _ => "there".to_owned(),
                 };
                 println!("{:?} {} {} {state}", region.name, region.kind, region.size);
@@ -48,9 +49,9 @@ fn run(args: &[&str]) -> ExitCode {
         ["import", variables @ ..] => variables.iter().for_each(|variable| import(variable)),
         ["import-owned", variable] => {
             let string = env::var(variable).unwrap();
-            // SAFETY: It was inherited for just this, and this program knows of no other owner.
+            // SAFETY: The descriptor was inherited for this call, and nothing else in this program owns it.
             let wrong = unsafe { FrozenRegion::import_owned(&string) }.unwrap_err();
-            // SAFETY: As above.
+            // SAFETY: As above, and the failed call left it open.
             let shrunk = unsafe { Region::import_owned(&string.replace(":4096:", ":4095:")) }.unwrap_err();
             println!("{:?} {:?} {}", wrong.kind(), shrunk.kind(), open_regions().len());
             // SAFETY: As above.
@@ -67,9 +68,9 @@ fn run(args: &[&str]) -> ExitCode {
             let number = view.atomic_u64(0).unwrap();
             (0..times.parse().unwrap()).for_each(|_: u32| _ = number.fetch_add(1));
         }
-        ["play", game, side, rounds] => {
+        ["soundness", workload, side, rounds] => {
             let view = Region::inherited("bytes").unwrap().map().unwrap();
-            soundness::play(game, side.parse().unwrap(), rounds.parse().unwrap(), &view);
+            soundness::run(workload, side.parse().unwrap(), rounds.parse().unwrap(), &view);
         }
         ["print-frozen", name] => {
             let view = FrozenRegion::inherited(name).unwrap().map().unwrap();
@@ -79,7 +80,7 @@ fn run(args: &[&str]) -> ExitCode {
         ["freeze", name] => {
             println!(
                 "{}",
-                told(
+                describe(
                     Region::inherited(name)
                         .unwrap()
                         .freeze()
@@ -89,8 +90,8 @@ fn run(args: &[&str]) -> ExitCode {
             );
         }
         ["spawn-environment"] => print!("{}", output(Command::new(own_path()).arg("environment"))),
-        // Starts a child before it asked for anything, by our command or the standard library's.
-        ["spawn", "ours"] => println!("{}", output(Command::new(own_path()).arg("regions"))),
+        // Starts a child before any claim, by heirloom's command or the standard library's.
+        ["spawn", "heirloom"] => println!("{}", output(Command::new(own_path()).arg("regions"))),
         ["spawn", "std"] => {
             println!("{}", text(std::process::Command::new(own_path()).arg("regions").output().unwrap()));
         }
@@ -115,8 +116,8 @@ fn run(args: &[&str]) -> ExitCode {
             std::io::read_to_string(std::io::stdin()).unwrap();
             drop(view);
         }
-        ["answer"] => {
-            // Waits for a number, and writes the next one into all that it inherited.
+        ["add-one-to-all"] => {
+            // Reads a number, and writes the next one to every inherited region.
             let mut line = String::new();
             std::io::stdin().read_line(&mut line).unwrap();
             let number: u64 = line.trim().parse().unwrap();
@@ -127,8 +128,8 @@ fn run(args: &[&str]) -> ExitCode {
             }
             println!("{}", inherited.len());
         }
-        ["soak", name, size] => {
-            // A parent that is killed sometime: it fills a region, and starts a child that maps it and stays.
+        ["fill-and-hold", name, size] => {
+            // Fills a region, starts a child that maps it, and waits to be killed.
             let region = Region::options().name(*name).create(size.parse().unwrap()).unwrap();
             let view = region.map().unwrap();
             view.write_at(0, &vec![1; view.len()]).unwrap();
@@ -136,11 +137,11 @@ fn run(args: &[&str]) -> ExitCode {
             println!("{}", child.id());
             std::io::read_to_string(std::io::stdin()).unwrap();
         }
-        ["stale-export"] => {
-            // What this process makes itself is never taken for inherited, whatever the variable says by then.
+        ["take-own-export"] => {
+            // Names an own export in the variable, which must not count as inherited.
             let region = Region::create(4096).unwrap();
             let exported = region.export_inheritable().unwrap();
-            // SAFETY: This process has one thread.
+            // SAFETY: This process has one thread, so nothing reads the environment meanwhile.
             unsafe { env::set_var("HEIRLOOM_REGIONS", format!("own={exported}")) };
             take("region:own");
             println!("{}", is_inheritable(number(&exported)));
@@ -166,7 +167,7 @@ fn run(args: &[&str]) -> ExitCode {
             io::stdout().write_all(&bytes).unwrap();
             io::stderr().write_all(&bytes).unwrap();
         }
-        // The rest is one system's.
+        // Sub-commands of one system.
         _ => system::run(args),
     }
     ExitCode::SUCCESS
@@ -176,9 +177,9 @@ fn own_path() -> std::path::PathBuf {
     env::current_exe().unwrap()
 }
 
-fn told(answer: Result<String, Error>) -> String {
-    match answer {
-        Ok(answer) => format!("ok {answer}"),
+fn describe(result: Result<String, Error>) -> String {
+    match result {
+        Ok(value) => format!("ok {value}"),
         Err(error) => format!("{error:?}"),
     }
 }
@@ -189,36 +190,36 @@ fn print_regions() {
     }
 }
 
-/// `kind:name`
+/// Prints the result of inheriting a region, given as `kind:name`.
 fn take(wanted: &str) {
     let (kind, name) = wanted.split_once(':').unwrap();
-    let answer = match kind {
+    let size = match kind {
         "region" => Region::inherited(name).map(|region| region.size()),
         "read-only" => ReadOnlyRegion::inherited(name).map(|region| region.size()),
         "frozen" => FrozenRegion::inherited(name).map(|region| region.size()),
         _ => panic!("{wanted}"),
     };
-    println!("{}", told(answer.map(|size| size.to_string())));
+    println!("{}", describe(size.map(|size| size.to_string())));
 }
 
-/// `kind:variable`
+/// Prints the result of importing a region, given as `kind:variable`.
 fn import(wanted: &str) {
     let (kind, variable) = wanted.split_once(':').unwrap();
     let string = env::var(variable).unwrap();
-    let answer = match kind {
+    let size = match kind {
         "region" => Region::import(&string).map(|region| region.size()),
         "read-only" => ReadOnlyRegion::import(&string).map(|region| region.size()),
         "frozen" => FrozenRegion::import(&string).map(|region| region.size()),
         _ => panic!("{wanted}"),
     };
-    println!("{}", told(answer.map(|size| size.to_string())));
+    println!("{}", describe(size.map(|size| size.to_string())));
 }
 
 fn write(region: &Region, text: &str) {
     region.map().unwrap().write_at(0, text.as_bytes()).unwrap();
 }
 
-/// Answers each number that the publisher stores with itself, on standard output.
+/// Prints the number in the region once for each line of standard input.
 fn watch_read_only(name: &str) {
     let view = ReadOnlyRegion::inherited(name).unwrap().map().unwrap();
     for line in std::io::stdin().lines() {

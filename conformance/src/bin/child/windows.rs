@@ -1,4 +1,4 @@
-//! What only Windows can be asked, or refuses.
+//! The sub-commands for Windows.
 
 use std::env;
 use std::io;
@@ -10,9 +10,9 @@ use heirloom_conformance::{hostile, is_inheritable, open_regions};
 pub(super) fn run(args: &[&str]) {
     match args {
         ["hostile", name] => try_all(name),
-        ["take-from", process, inode] => {
-            let taken = hostile::taken_from(process.parse().unwrap(), inode.parse().unwrap());
-            println!("{}", taken.map_or_else(|error| format!("{:?}", error.kind()), |()| "written".to_owned()));
+        ["write-handle-of", process, inode] => {
+            let written = hostile::write_through_handle_of(process.parse().unwrap(), inode.parse().unwrap());
+            println!("{}", written.map_or_else(|error| format!("{:?}", error.kind()), |()| "written".to_owned()));
         }
         ["claim-then-flags"] => {
             let _ = heirloom::claim();
@@ -20,13 +20,14 @@ pub(super) fn run(args: &[&str]) {
                 println!("{number} {}", is_inheritable(*number));
             }
         }
-        _ => panic!("what is {args:?}?"),
+        _ => panic!("unknown sub-command: {args:?}"),
     }
 }
 
-/// Prints what became of each attempt, and of its control: on an inherited region, or an imported one.
+/// Prints the result of each attempt and of its control, on a region that is inherited by name or imported from a
+/// variable.
 fn try_all(name: &str) {
-    // What a variable names was imported; anything else is a name.
+    // If a variable has this name, its value is an export string.
     let string = env::var(name).ok();
     let string = string.as_deref();
     let by_kind: [&dyn Fn() -> Result<OwnedHandle, Error>; 3] = [

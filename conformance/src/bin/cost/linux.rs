@@ -1,5 +1,5 @@
-//! Does one thing, for the tests that count what it costs: system calls between two calls that nothing else makes, or
-//! instructions in a function of that name.
+//! Runs one operation, for the tests that count its cost: the system calls between two marks, which are calls that
+//! nothing else makes, or the instructions in a function of the operation's name.
 
 #![allow(missing_docs, unsafe_code)]
 
@@ -9,7 +9,7 @@ use std::io::Seek;
 
 use heirloom::{Command, FrozenRegion, Region, SharedBytes};
 
-/// How often what is counted in instructions is done.
+/// The number of times that an operation repeats while its instructions are counted.
 const TIMES: usize = 1000;
 
 pub(super) fn main() {
@@ -21,7 +21,7 @@ pub(super) fn main() {
         ["spawn"] => spawn(&[]),
         ["spawn", name] => spawn(&[name]),
         ["spawn", one, other] => spawn(&[one, other]),
-        ["hand-on"] => {
+        ["attach-children"] => {
             let region = Region::create(4096).unwrap();
             let exported = region.export_inheritable().unwrap();
             let program = std::env::current_exe().unwrap();
@@ -41,17 +41,17 @@ pub(super) fn main() {
             });
         }
         [access, size] => count(access, size.parse().unwrap()),
-        _ => panic!("what is {args:?}?"),
+        _ => panic!("unknown sub-command: {args:?}"),
     }
 }
 
-/// The second time all that is done only once is done already.
-fn twice(mut what: impl FnMut()) {
-    what();
-    what();
+/// Runs an operation twice, because the first run includes one-time initialization.
+fn twice(mut operation: impl FnMut()) {
+    operation();
+    operation();
 }
 
-/// Starts a child with regions of those names.
+/// Starts a child that inherits regions under those names.
 fn spawn(names: &[&str]) {
     let regions: Vec<_> = names.iter().map(|_| Region::create(4096).unwrap()).collect();
     twice(|| {
@@ -67,16 +67,16 @@ fn spawn(names: &[&str]) {
     });
 }
 
-/// Marks where it begins and ends by calls that are seen from outside.
-fn marked<T>(what: impl FnOnce() -> T) -> T {
+/// Runs an operation between two marks, which are calls that strace shows.
+fn marked<T>(operation: impl FnOnce() -> T) -> T {
     let mark = || {
-        // SAFETY: Only asks.
+        // SAFETY: The argument is an integer, and no memory is accessed.
         unsafe { libc::getpgid(0) };
     };
     mark();
-    let answer = what();
+    let result = operation();
     mark();
-    answer
+    result
 }
 
 fn count(access: &str, size: usize) {
@@ -90,7 +90,7 @@ fn count(access: &str, size: usize) {
         }
         "store" => counted_store(&view, size),
         "fetch_add" => counted_fetch_add(&view, size),
-        _ => panic!("what is {access}?"),
+        _ => panic!("unknown access: {access}"),
     }
 }
 

@@ -1,4 +1,4 @@
-//! The program whose cost is counted, on Linux, where a tracer can count.
+//! The program whose system calls and instructions are counted. Linux only.
 
 #[cfg(target_os = "linux")]
 mod linux;

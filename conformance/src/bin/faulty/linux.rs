@@ -1,8 +1,9 @@
-//! The program whose system calls are made to fail: its first argument names the operation, which it does once between
-//! two marks, and then again. Its lines say of both times what came of it, whether the result was right, and what was left.
+//! The program whose system calls strace makes fail. The first argument names the operation, which runs once between
+//! two marks and then again. For each run, the output gives the result, whether it is correct, and the resources that
+//! changed.
 
 #![allow(unsafe_code)]
-#![allow(clippy::useless_conversion)] // What the kernel answers has another type in 32 bits.
+#![allow(clippy::useless_conversion)] // Some results have other types on 32-bit targets.
 
 use std::env;
 use std::fs::{self, File};
@@ -23,60 +24,61 @@ const SIZE: u64 = 8192;
 const HUGE: u64 = 2 << 20;
 const TEXT: [u8; 8192] = [7; 8192];
 
-/// Whether what was made is as it should be, and its end.
+/// Checks the result of an operation and drops it.
 type Check = Box<dyn FnOnce() -> bool>;
 type Operation = Box<dyn FnMut() -> Result<Check, Error>>;
 
 pub(super) fn main() {
-    // SAFETY: A plain number; no handler is set, so what hangs is ended by the signal.
+    // SAFETY: The argument is an integer. Without a handler, the signal ends a process that hangs.
     unsafe { libc::alarm(60) };
     let name = env::args().nth(1).unwrap();
     let mut operation = operation(&name);
-    let before = census();
+    let before = resources();
     mark();
     let first = operation();
     mark();
-    tell(first, &before);
-    // In a fork that no tracer follows: a fault in a child would come with every child.
-    // SAFETY: A fork that the tracer isn't told of; this process has one thread that holds no locks.
+    print_report(first, &before);
+    // The second run is in a fork that strace does not follow, because it would inject a fault for a child's call in
+    // every child.
+    // SAFETY: A plain fork; this process has one thread, which holds no locks.
     let fork = unsafe { libc::syscall(libc::SYS_clone, libc::CLONE_UNTRACED | libc::SIGCHLD, 0, 0, 0, 0) };
     if fork == 0 {
-        // SAFETY: A plain number.
+        // SAFETY: The argument is an integer.
         unsafe { libc::alarm(60) };
-        tell(operation(), &before);
+        print_report(operation(), &before);
         return;
     }
     let mut status = 0;
-    // SAFETY: A child of this process, and a status that lives during the call.
+    // SAFETY: `fork` is a child of this process, and `status` outlives the call.
     unsafe { libc::waitpid(i32::try_from(fork).unwrap(), &raw mut status, 0) };
     assert_eq!(status, 0);
 }
 
-/// A call that nothing else makes.
+/// Marks the start or end of the operation by a call that nothing else makes.
 fn mark() {
     rustix::process::getpriority_process(None).unwrap();
 }
 
-fn tell(answer: Result<Check, Error>, before: &[String]) {
-    let (told, right) = match answer {
+fn print_report(result: Result<Check, Error>, before: &[String]) {
+    let (report, correct) = match result {
         Ok(check) => ("ok\t0\t".to_owned(), check()),
         Err(error) => (format!("{:?}\t{}\t{error}", error.kind(), error.raw_os_error().unwrap_or(0)), true),
     };
-    let after = census();
+    let after = resources();
     let gone = before.iter().filter(|one| !after.contains(one)).map(|one| format!("-{one}"));
-    let left = after.iter().filter(|one| !before.contains(one)).map(|one| format!("+{one}"));
-    println!("{told}\n{right}\n{:?}", gone.chain(left).collect::<Vec<_>>());
+    let added = after.iter().filter(|one| !before.contains(one)).map(|one| format!("+{one}"));
+    println!("{report}\n{correct}\n{:?}", gone.chain(added).collect::<Vec<_>>());
 }
 
-/// All that a call could leave behind.
-fn census() -> Vec<String> {
+/// Lists the resources that a call could leave behind: descriptors, shared mappings, threads and children.
+fn resources() -> Vec<String> {
     let mut all: Vec<_> =
         descriptors().into_iter().map(|(number, what)| format!("descriptor {number} {what}")).collect();
     let maps = fs::read_to_string("/proc/self/maps").unwrap();
     let shown = maps.lines().filter(|line| line.contains("/memfd:") || line.contains("(deleted)"));
     all.extend(shown.map(|line| format!("mapping {line}")));
     all.extend((1..).zip(fs::read_dir("/proc/self/task").unwrap()).map(|(count, _)| format!("thread {count}")));
-    // SAFETY: Asks for any child, and for no status.
+    // SAFETY: A null status is allowed.
     match unsafe { libc::waitpid(-1, std::ptr::null_mut(), libc::WNOHANG) } {
         -1 => {}
         child => all.push(format!("child {child}")),
@@ -84,7 +86,7 @@ fn census() -> Vec<String> {
     all
 }
 
-/// An operation whose result is right, or is looked at, as `check` says.
+/// An operation whose result is checked by `check`.
 fn plain<T: 'static>(
     mut act: impl FnMut() -> Result<T, Error> + 'static,
     check: impl FnOnce(T) -> bool + Copy + 'static,
@@ -95,7 +97,8 @@ fn plain<T: 'static>(
     })
 }
 
-/// An operation that uses its object up, or gives it back. `kept` holds the same, so that nothing goes when it is used up.
+/// An operation that consumes its input, or returns it on failure. `kept` holds the same resources, so that consuming
+/// closes none.
 fn consuming<T: 'static, K: 'static, M: 'static>(
     mut ready: Vec<T>,
     kept: K,
@@ -121,7 +124,7 @@ fn read_only() -> ReadOnlyRegion {
     region().into_read_only().unwrap().0
 }
 
-#[allow(clippy::needless_pass_by_value)] // A check ends what it looks at.
+#[allow(clippy::needless_pass_by_value)] // A check drops its argument.
 fn is_zero(region: Region) -> bool {
     let mut bytes = vec![1; usize::try_from(region.size()).unwrap()];
     region.map().unwrap().read_at(0, &mut bytes).unwrap();
@@ -142,7 +145,7 @@ fn two<T>(make: impl Fn() -> T) -> Vec<T> {
     vec![make(), make()]
 }
 
-#[allow(clippy::too_many_lines)] // A list of small operations.
+#[allow(clippy::too_many_lines)] // One arm per operation.
 fn operation(name: &str) -> Operation {
     match name {
         "create" => create(&Region::options(), SIZE),
@@ -157,7 +160,7 @@ fn operation(name: &str) -> Operation {
             let region = Region::options().populate(true).create(SIZE).unwrap();
             plain(move || region.map(), |view| view.load_u64(0).unwrap() == 0)
         }
-        "map-part" => {
+        "map-range" => {
             let region = region();
             plain(move || region.map_range(4096..4196), |view| view.load_u64(0).unwrap() == 0 && view.len() == 100)
         }
@@ -221,17 +224,17 @@ fn operation(name: &str) -> Operation {
             plain(move || Region::import(exported.as_str()), is_zero)
         }
         "import-owned" => {
-            // The export is gone, its number stays open.
+            // Drops the export and keeps its number open.
             let exported = region().export_inheritable().unwrap();
             let (string, number) = (exported.to_string(), exported.as_fd().as_raw_fd());
             let kept = rustix::io::dup(&exported).unwrap();
             drop(exported);
-            // SAFETY: It was closed just now.
+            // SAFETY: The number was just closed, so nothing owns it.
             assert_eq!(unsafe { libc::dup2(kept.as_raw_fd(), number) }, number);
-            // SAFETY: Nothing owns that number: `left_open` gives it up again.
-            plain(move || unsafe { Region::import_owned(&string) }, left_open)
+            // SAFETY: Nothing owns the number, and `leave_open` releases it again.
+            plain(move || unsafe { Region::import_owned(&string) }, leave_open)
         }
-        "receive" => {
+        "from-descriptor" => {
             let kept = region();
             let ready = two(|| rustix::io::fcntl_dupfd_cloexec(&kept, 3).unwrap());
             consuming(ready, kept, Region::try_from, |region| {
@@ -239,27 +242,27 @@ fn operation(name: &str) -> Operation {
                 true
             })
         }
-        "give-up" => {
+        "into-descriptor" => {
             let region = region();
             plain(move || OwnedFd::try_from(region.clone()), |fd| fd.as_raw_fd() > 2)
         }
-        "for-copies" => {
+        "copy-on-write" => {
             let frozen = FrozenRegion::from_bytes(TEXT).unwrap();
             plain(move || frozen.copy_on_write(), is_text)
         }
-        "inherited" => plain(|| Region::inherited("a"), left_open),
+        "inherited" => plain(|| Region::inherited("a"), leave_open),
         "inherited-claimed-elsewhere" => {
             claim_elsewhere();
             plain(|| Region::inherited("a"), is_zero)
         }
-        "claim" => plain(claim(), left_open),
+        "claim" => plain(claim(), leave_open),
         "claim-claimed-elsewhere" => {
             claim_elsewhere();
             plain(claim(), is_zero)
         }
         "inherit" => {
             let region = region();
-            // Under the second name it takes a second descriptor.
+            // The second name takes a second descriptor.
             plain(
                 move || {
                     let mut command = Command::new("/bin/true");
@@ -313,8 +316,8 @@ fn process(name: &str) -> Operation {
                 let mut child = command.spawn()?;
                 let waited = child.wait();
                 if waited.is_err() {
-                    // The call that failed reaped nothing, so somebody else has to, as the error says.
-                    // SAFETY: A child of this process, and no status.
+                    // The failed call did not reap the child, so this process does.
+                    // SAFETY: A null status is allowed.
                     unsafe { libc::waitpid(-1, std::ptr::null_mut(), 0) };
                 }
                 waited
@@ -338,7 +341,7 @@ fn process(name: &str) -> Operation {
                     let mut child = command.spawn()?;
                     let killed = child.kill();
                     if killed.is_err() {
-                        // SAFETY: Plain numbers, of a child that nobody waited for yet.
+                        // SAFETY: All arguments are integers. The child is not reaped yet, so the number is its own.
                         unsafe { libc::kill(i32::try_from(child.id()).unwrap(), libc::SIGKILL) };
                     }
                     child.wait()?;
@@ -365,23 +368,23 @@ fn process(name: &str) -> Operation {
             }
             made.map(|made| -> Check { Box::new(|| is_zero(made)) })
         }),
-        _ => panic!("what is {name}?"),
+        _ => panic!("unknown operation: {name}"),
     }
 }
 
 fn fill_from(mut ready: Vec<File>) -> Operation {
-    // Left open, so that what was open before still is.
+    // The file stays open, so that the set of open descriptors does not change.
     plain(move || FrozenRegion::from_file(&mem::ManuallyDrop::new(ready.pop().unwrap())), is_text)
 }
 
-/// As another copy of this library would.
+/// Sets close-on-exec on the inherited descriptor, as another copy of this library would.
 fn claim_elsewhere() {
     let (number, _) = heirloom_conformance::open_regions().pop_first().unwrap();
-    // SAFETY: Plain numbers.
+    // SAFETY: All arguments are integers.
     unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) };
 }
 
-/// Takes what was claimed; the first time only if the claim went well.
+/// Claims, then takes the region. On the first run, fails with the error of the region's claim.
 fn claim() -> impl FnMut() -> Result<Region, Error> {
     let mut again = false;
     move || {
@@ -394,10 +397,10 @@ fn claim() -> impl FnMut() -> Result<Region, Error> {
     }
 }
 
-/// Whether it is zero; its descriptor stays as it was inherited.
-fn left_open(region: Region) -> bool {
+/// Checks that the region is zero, and leaves its descriptor open and inheritable, as it was.
+fn leave_open(region: Region) -> bool {
     let number = OwnedFd::try_from(region).unwrap().into_raw_fd();
-    // SAFETY: It was given up just now.
+    // SAFETY: `into_raw_fd` just released it.
     let fd = unsafe { OwnedFd::from_raw_fd(number) };
     rustix::io::fcntl_setfd(&fd, rustix::io::FdFlags::empty()).unwrap();
     let mut bytes = [1; 8192];

@@ -1,4 +1,4 @@
-//! The program whose system calls are made to fail, on Linux, where a tracer can do that.
+//! The program whose system calls strace makes fail. Linux only.
 
 #[cfg(target_os = "linux")]
 mod linux;

@@ -1,4 +1,4 @@
-//! With tokio: its `Command` by the extension trait, our `Child` by its pidfd.
+//! tokio: its `Command` with the extension trait, and heirloom's `Child` through its pidfd.
 
 #![allow(unsafe_code)]
 
@@ -11,7 +11,7 @@ use tokio::runtime::Builder;
 use crate::CHILD;
 
 #[test]
-fn tokios_command_hands_regions_down() {
+fn tokio_command_passes_regions() {
     let region = Region::create(4096).unwrap();
     Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
         let mut command = tokio::process::Command::new(CHILD);
@@ -25,10 +25,10 @@ fn tokios_command_hands_regions_down() {
 }
 
 #[test]
-fn tokio_waits_for_a_child_of_ours() {
+fn tokio_waits_for_child_by_pidfd() {
     Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
         let mut child = Command::new("cat").stdin(heirloom::Stdio::piped()).spawn().unwrap();
-        // SAFETY: An `OwnedFd` is open as long as it lives, under one number.
+        // SAFETY: An `OwnedFd` stays open under one number for its lifetime.
         let ended = unsafe { AsyncFd::register(child.pidfd().unwrap()) }.unwrap();
         drop(child.stdin.take());
         drop(ended.readable().await.unwrap());

@@ -1,4 +1,4 @@
-//! `Command` and `Child`, as a shell's programs and the kernel see them.
+//! `Command` and `Child`, checked with shell programs and the kernel's data.
 
 use std::fs::File;
 use std::os::unix::process::ExitStatusExt;
@@ -12,41 +12,42 @@ use heirloom_conformance::skip;
 use crate::{CHILD, child, output};
 
 #[test]
-fn a_program_is_called_what_it_is_told_and_looks_where_it_is_told() {
+fn arg0_environment_and_directory_are_applied() {
     let directory = tempfile::tempdir().unwrap();
     let mut command = Command::new("sh");
     command.arg0("shell").args(["-c", "echo $0 $1 $A $B $HOME; pwd"]).arg("zero").arg("one");
     command.env("A", "1").envs([("B", "2")]).env_remove("HOME").current_dir(directory.path());
     let expected = format!("zero one 1 2\n{}\n", directory.path().canonicalize().unwrap().display());
     assert_eq!(output(&mut command), expected);
-    // `arg0` is what the program is called, not what it is.
+    // `arg0` changes the program's name, not which program runs.
     assert_eq!(output(Command::new("cat").arg0("dog").arg("/proc/self/cmdline")), "dog\0/proc/self/cmdline\0");
 }
 
 #[test]
-fn programs_are_found_as_the_standard_library_finds_them() {
+fn program_lookup_matches_standard_library() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().to_str().unwrap();
     let name = "heirloom-test-program";
     std::os::unix::fs::symlink(CHILD, directory.path().join(name)).unwrap();
     let error = Command::new(name).env("PATH", "/usr/bin:/bin").status().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::ProgramNotFound);
-    // In the child's PATH where that was changed, also behind places that are not there or hold no such program.
+    // The search uses the child's PATH if it was changed, and continues past entries that are missing or have no such
+    // program.
     for path in [path.to_owned(), format!("/nonexistent:/usr/bin:{path}"), format!("/etc/passwd:{path}")] {
         assert_eq!(output(Command::new(name).args(["print", "found"]).env("PATH", &path)), "found\n", "{path}");
     }
-    // What may not be run is passed over, and remembered where nothing better comes.
-    let barred = directory.path().join("barred");
-    std::fs::create_dir(&barred).unwrap();
-    File::create(barred.join(name)).unwrap();
-    let barred = barred.to_str().unwrap();
-    let both = format!("{barred}:{path}");
+    // A file that may not be executed is skipped. Its error is returned if no later entry has the program.
+    let not_executable = directory.path().join("not_executable");
+    std::fs::create_dir(&not_executable).unwrap();
+    File::create(not_executable.join(name)).unwrap();
+    let not_executable = not_executable.to_str().unwrap();
+    let both = format!("{not_executable}:{path}");
     assert_eq!(output(Command::new(name).args(["print", "found"]).env("PATH", both)), "found\n");
-    let error = Command::new(name).env("PATH", barred).status().unwrap_err();
+    let error = Command::new(name).env("PATH", not_executable).status().unwrap_err();
     assert_eq!((error.kind(), error.raw_os_error()), (ErrorKind::ProgramNotRunnable, Some(libc::EACCES)));
-    // Without any PATH there is the system's.
+    // Without a PATH, the system's default path is used.
     assert_eq!(output(Command::new("echo").arg("found").env_clear()), "found\n");
-    // A relative path, and one in the PATH, count from the child's directory.
+    // Relative paths, and relative entries of PATH, start at the child's directory.
     let relative = format!("./{name}");
     assert_eq!(output(Command::new(relative).args(["print", "x"]).current_dir(directory.path())), "x\n");
     let mut command = Command::new(name);
@@ -54,28 +55,30 @@ fn programs_are_found_as_the_standard_library_finds_them() {
 }
 
 #[test]
-fn what_cannot_be_started_is_an_error_also_where_posix_spawn_does_not_tell() {
-    // Under valgrind a child has a copy of its parent's memory, where glibc would tell.
-    let emulated = |args: &[&str]| Command::new("valgrind").arg("--quiet").arg(CHILD).args(args).output();
-    match emulated(&["print", "started"]) {
+fn failed_start_is_reported_under_valgrind() {
+    // valgrind gives a vfork child a copy of its parent's memory, so glibc's posix_spawn cannot report a failed exec.
+    // valgrind does that with every tool; without one, it starts in a fraction of the time.
+    let under_valgrind =
+        |args: &[&str]| Command::new("valgrind").args(["--tool=none", "--quiet"]).arg(CHILD).args(args).output();
+    match under_valgrind(&["print", "started"]) {
         Ok(control) if control.stdout == b"started\n" => {}
-        Ok(control) => return skip(format_args!("valgrind runs no program of this kind here: {}", control.status)),
-        Err(error) => return skip(format_args!("there is no valgrind: {error}")),
+        Ok(control) => return skip(format_args!("valgrind cannot run this program here: {}", control.status)),
+        Err(error) => return skip(format_args!("valgrind is not installed: {error}")),
     }
-    for (program, told) in [
+    for (program, expected) in [
         ("/nonexistent/program", "ProgramNotFound: cannot start \"/nonexistent/program\": "),
         ("nonexistent-program", "ProgramNotFound: cannot start \"nonexistent-program\": "),
         ("/etc/passwd", "ProgramNotRunnable: cannot start \"/etc/passwd\": "),
         ("true", "ok exit status: 0 true"),
     ] {
-        let output = emulated(&["start", program]).unwrap();
-        let said = String::from_utf8(output.stdout).unwrap();
-        assert!(said.starts_with(told), "{program}: {said}");
+        let output = under_valgrind(&["start", program]).unwrap();
+        let report = String::from_utf8(output.stdout).unwrap();
+        assert!(report.starts_with(expected), "{program}: {report}");
     }
 }
 
 #[test]
-fn what_cannot_be_started_is_an_error_and_leaves_nothing_behind() {
+fn failed_start_leaves_nothing_behind() {
     let region = Region::create(1).unwrap();
     let directory = tempfile::tempdir().unwrap();
     let garbage = directory.path().join("garbage");
@@ -96,7 +99,7 @@ fn what_cannot_be_started_is_an_error_and_leaves_nothing_behind() {
         (&script, ErrorKind::ProgramNotFound, libc::ENOENT),
     ] {
         let mut command = Command::new(program);
-        // A PATH with a place that this user may not look into would be remembered.
+        // An entry of PATH that this user may not search would change the error.
         command.env("PATH", "/usr/bin:/bin");
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).inherit("a", &region).unwrap();
         let error = command.spawn().unwrap_err();
@@ -115,12 +118,12 @@ fn what_cannot_be_started_is_an_error_and_leaves_nothing_behind() {
 }
 
 #[test]
-fn the_number_of_a_child_that_was_waited_for_is_left_alone() {
+fn reaped_child_is_never_signalled() {
     let mut child = Command::new("sh").args(["-c", "exit 3"]).spawn().unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(3));
     assert_eq!(child.wait().unwrap().code(), Some(3));
     assert_eq!(child.try_wait().unwrap().unwrap().code(), Some(3));
-    // Its number may be another process's by now.
+    // Another process may have the number by now.
     assert!(child.kill().is_ok());
     assert_eq!(child.pidfd().unwrap_err().kind(), ErrorKind::InvalidInput);
 
@@ -132,13 +135,13 @@ fn the_number_of_a_child_that_was_waited_for_is_left_alone() {
 }
 
 #[test]
-fn a_child_that_somebody_else_waited_for_is_not_signalled() {
+fn child_reaped_elsewhere_is_never_signalled() {
     let mut child = Command::new("true").spawn().unwrap();
     let pid = rustix::process::Pid::from_raw(i32::try_from(child.id()).unwrap());
     rustix::process::waitpid(pid, rustix::process::WaitOptions::empty()).unwrap();
     let error = child.wait().unwrap_err();
     assert_eq!((error.kind(), error.raw_os_error()), (ErrorKind::System, Some(libc::ECHILD)));
-    // Its number may be another process's by now.
+    // Another process may have the number by now.
     let refused = |error: heirloom::Error| (error.kind(), error.raw_os_error());
     assert_eq!(refused(child.kill().unwrap_err()), (ErrorKind::System, None));
     assert_eq!(refused(child.pidfd().unwrap_err()), (ErrorKind::System, None));
@@ -146,7 +149,7 @@ fn a_child_that_somebody_else_waited_for_is_not_signalled() {
 }
 
 #[test]
-fn a_pidfd_becomes_readable_when_the_child_ends() {
+fn pidfd_is_readable_when_child_ends() {
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
     let mut child = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
     let pidfd = child.pidfd().unwrap();
@@ -158,29 +161,29 @@ fn a_pidfd_becomes_readable_when_the_child_ends() {
 }
 
 #[test]
-fn the_child_starts_with_signals_as_a_program_expects_them() {
-    // Rust ignores SIGPIPE in this process, as a program must not find it.
-    // A Rust program would ignore it again by itself: ask one that isn't.
+fn child_starts_with_default_signals() {
+    // Rust ignores SIGPIPE in this process, and a child must start with the default. The child is grep, because a Rust
+    // program would ignore SIGPIPE by itself.
     const SIGPIPE: u64 = 1 << (libc::SIGPIPE - 1);
-    let ask = ["-E", "SigIgn|SigBlk", "/proc/self/status"];
+    let args = ["-E", "SigIgn|SigBlk", "/proc/self/status"];
     let ignored = |seen: &str| {
         let sets = seen.lines().map(|line| u64::from_str_radix(line.split_once('\t').unwrap().1, 16).unwrap());
         let [blocked, ignored] = sets.collect::<Vec<_>>()[..] else { panic!("{seen}") };
         assert_eq!(blocked, 0, "{seen}");
         ignored & SIGPIPE != 0
     };
-    // The control: this process does ignore it.
+    // The control: this process ignores it.
     assert!(std::fs::read_to_string("/proc/self/status").is_ok_and(|own| {
         let line = own.lines().find_map(|line| line.strip_prefix("SigIgn:\t")).unwrap();
         u64::from_str_radix(line, 16).unwrap() & SIGPIPE != 0
     }));
-    assert!(!ignored(&output(Command::new("grep").args(ask))));
+    assert!(!ignored(&output(Command::new("grep").args(args))));
     assert!(!ignored(&output(&mut child(&["exec-grep-signals"]))));
-    assert!(ignored(&output(Command::new("grep").args(ask).keep_signals(true))));
+    assert!(ignored(&output(Command::new("grep").args(args).keep_signals(true))));
 }
 
 #[test]
-fn a_child_can_lead_a_process_group_of_its_own() {
+fn process_group_zero_makes_child_a_leader() {
     let mut child = Command::new("cat").stdin(Stdio::piped()).process_group(0).spawn().unwrap();
     let group = rustix::process::getpgid(rustix::process::Pid::from_raw(i32::try_from(child.id()).unwrap())).unwrap();
     assert_eq!(group.as_raw_nonzero().get().unsigned_abs(), child.id());
@@ -190,10 +193,10 @@ fn a_child_can_lead_a_process_group_of_its_own() {
 }
 
 #[test]
-fn exec_becomes_the_program_with_its_regions_and_comes_back_unchanged_if_it_cannot() {
+fn exec_passes_regions_and_failure_restores_state() {
     assert_eq!(output(&mut child(&["exec", "print-frozen", "text"])), "from before the exec");
-    // What failed left the regions close-on-exec.
-    assert_eq!(output(&mut child(&["exec-nothing"])), "ProgramNotFound\ntrue\n");
+    // A failed exec leaves the regions close-on-exec.
+    assert_eq!(output(&mut child(&["exec-missing"])), "ProgramNotFound\ntrue\n");
     let error = Command::new("cat").stdin(Stdio::piped()).exec();
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
 }

@@ -1,4 +1,4 @@
-//! `HEIRLOOM_REGIONS` as a child finds it: absent, empty, cut short, hostile.
+//! `HEIRLOOM_REGIONS` in a child: absent, empty, malformed or hostile.
 
 #![allow(unsafe_code)]
 
@@ -12,8 +12,9 @@ use heirloom_conformance::text;
 
 use crate::CHILD;
 
-/// What the child tells when the variable is as given; it inherits the descriptor of `region` in any case.
-fn told(region: &Region, variable: Option<&str>, args: &[&str]) -> String {
+/// Runs a child with that value of the variable and returns its output. The child always inherits the descriptor of
+/// `region`.
+fn report_of(region: &Region, variable: Option<&str>, args: &[&str]) -> String {
     let mut command = Command::new(CHILD);
     command.args(args).inherit("a", region).unwrap();
     match variable {
@@ -23,12 +24,12 @@ fn told(region: &Region, variable: Option<&str>, args: &[&str]) -> String {
     text(command.output().unwrap())
 }
 
-/// The descriptors that are the same in two runs of a program.
+/// A child's descriptors without the standard streams, which differ between runs.
 fn beyond_standard(descriptors: &str) -> Vec<String> {
     descriptors.lines().skip(3).map(str::to_owned).collect()
 }
 
-/// The string that the region is handed down by.
+/// The string of a region in the variable.
 fn string(region: &Region) -> String {
     let status = rustix::fs::fstat(region).unwrap();
     let number = region.as_fd().as_raw_fd();
@@ -36,17 +37,17 @@ fn string(region: &Region) -> String {
 }
 
 #[test]
-fn absent_or_empty_it_says_that_nothing_was_inherited() {
+fn absent_or_empty_variable_means_none_inherited() {
     let region = Region::create(4096).unwrap();
     for variable in [None, Some("")] {
-        assert_eq!(told(&region, variable, &["claim"]), "ok \n");
-        let told = told(&region, variable, &["take", "region:a"]);
-        assert!(told.starts_with("NotInherited: ") && told.contains("inherited none"), "{told}");
+        assert_eq!(report_of(&region, variable, &["claim"]), "ok \n");
+        let report = report_of(&region, variable, &["take", "region:a"]);
+        assert!(report.starts_with("NotInherited: ") && report.contains("inherited none"), "{report}");
     }
 }
 
 #[test]
-fn cut_short_or_garbled_it_is_an_error_everywhere_and_the_rest_is_claimed_all_the_same() {
+fn malformed_variable_keeps_valid_entries() {
     let region = Region::create(4096).unwrap();
     let good = string(&region);
     for variable in [
@@ -58,12 +59,12 @@ fn cut_short_or_garbled_it_is_an_error_everywhere_and_the_rest_is_claimed_all_th
         "a".to_owned(),
     ] {
         for args in [&["claim"][..], &["take", "region:a"], &["take", "region:b"]] {
-            assert!(told(&region, Some(&variable), args).starts_with("Malformed: "), "{variable}");
+            assert!(report_of(&region, Some(&variable), args).starts_with("Malformed: "), "{variable}");
         }
     }
-    // What asks for nothing is none the worse for it, and hands nothing on that could be claimed.
-    assert_eq!(told(&region, Some(&format!("a={good},b")), &["spawn", "ours"]), "\n");
-    // The control: only the region is inherited, and it is close-on-exec by then.
+    // A program that requests no region is unaffected, and its own child inherits no region.
+    assert_eq!(report_of(&region, Some(&format!("a={good},b")), &["spawn", "heirloom"]), "\n");
+    // The control: the first program's claim has no effect on the second one, which inherits the region.
     let (variable, number) = (format!("a={good},b=9:1:1:writ"), region.as_fd().as_raw_fd());
     let mut command = Command::new("sh");
     command.args(["-c", "\"$0\" claim >&2; \"$0\" regions", CHILD]).inherit("a", &region).unwrap();
@@ -72,66 +73,66 @@ fn cut_short_or_garbled_it_is_an_error_everywhere_and_the_rest_is_claimed_all_th
 }
 
 #[test]
-fn hostile_numbers_are_refused_and_left_alone() {
+fn wrong_descriptor_numbers_are_left_untouched() {
     let region = Region::create(4096).unwrap();
     let good = string(&region);
     let rest = good.split_once(':').unwrap().1;
-    for (variable, says) in [
+    for (variable, message) in [
         (format!("a={good},b={good}"), "more than once"),
         (format!("a=0:{rest}"), "standard input, output or error"),
         (format!("a=2:{rest}"), "standard input, output or error"),
         (format!("a=999:{rest}"), "is closed"),
         (format!("a={}", good.replace(":4096:", ":8192:")), "another size"),
     ] {
-        let before = beyond_standard(&told(&region, Some(&variable), &["descriptors"]));
-        let told_of = told(&region, Some(&variable), &["take", "region:a"]);
-        assert!(told_of.starts_with("Mismatch: ") && told_of.contains(says), "{told_of}");
-        // The descriptors are the same after a claim as without one.
-        let after = beyond_standard(&told(&region, Some(&variable), &["claim-then-descriptors"]));
+        let before = beyond_standard(&report_of(&region, Some(&variable), &["descriptors"]));
+        let refusal = report_of(&region, Some(&variable), &["take", "region:a"]);
+        assert!(refusal.starts_with("Mismatch: ") && refusal.contains(message), "{refusal}");
+        // A claim leaves the descriptors unchanged.
+        let after = beyond_standard(&report_of(&region, Some(&variable), &["claim-then-descriptors"]));
         assert_eq!(before, after, "{variable}");
     }
-    // The control: what is right is taken over, and close-on-exec.
-    assert_eq!(told(&region, Some(&format!("a={good}")), &["take", "region:a"]), "ok 4096\n");
-    let before = beyond_standard(&told(&region, Some(&format!("a={good}")), &["descriptors"]));
-    let after = beyond_standard(&told(&region, Some(&format!("a={good}")), &["claim-then-descriptors"]));
+    // The control: a correct entry is claimed, and its descriptor set close-on-exec.
+    assert_eq!(report_of(&region, Some(&format!("a={good}")), &["take", "region:a"]), "ok 4096\n");
+    let before = beyond_standard(&report_of(&region, Some(&format!("a={good}")), &["descriptors"]));
+    let after = beyond_standard(&report_of(&region, Some(&format!("a={good}")), &["claim-then-descriptors"]));
     assert_ne!(before, after);
 }
 
 #[test]
-fn somebody_elses_descriptor_is_neither_taken_nor_changed() {
+fn foreign_descriptor_is_left_untouched() {
     let file = tempfile::tempfile().unwrap();
     file.set_len(4096).unwrap();
     let status = rustix::fs::fstat(&file).unwrap();
     let number = file.as_raw_fd();
-    let told = |what: &[&str]| {
+    let report_of = |args: &[&str]| {
         let mut command = Command::new(CHILD);
         let variable = format!("a={number}:1:1:writable:4096:{}:{}", status.st_dev, status.st_ino);
-        command.args(what).env("HEIRLOOM_REGIONS", variable);
-        // SAFETY: One system call between fork and exec.
+        command.args(args).env("HEIRLOOM_REGIONS", variable);
+        // SAFETY: The closure makes one system call, which is async-signal-safe.
         unsafe { command.pre_exec(move || heirloom_conformance::check(libc::fcntl(number, libc::F_SETFD, 0))) };
         text(command.output().unwrap())
     };
-    let taken = told(&["take", "region:a"]);
+    let taken = report_of(&["take", "region:a"]);
     assert!(taken.starts_with("Mismatch: ") && taken.contains("seals"), "{taken}");
-    let after = told(&["claim-then-descriptors"]);
+    let after = report_of(&["claim-then-descriptors"]);
     assert!(after.lines().any(|line| line.starts_with(&format!("{number} ")) && line.ends_with(" 0")), "{after}");
 }
 
 #[test]
-fn what_the_program_took_over_itself_is_not_claimed_as_well() {
+fn owned_descriptor_is_not_claimed_again() {
     let region = Region::create(4096).unwrap();
     let good = string(&region);
-    // Both own one each, and the one goes without the other.
-    assert_eq!(told(&region, Some(&format!("a={good}")), &["receive-and-inherit"]), "true\ntrue\n");
+    // Each has its own descriptor, and dropping one leaves the other usable.
+    assert_eq!(report_of(&region, Some(&format!("a={good}")), &["convert-then-inherit"]), "true\ntrue\n");
     let mut command = Command::new(CHILD);
-    command.args(["import-owned-and-inherit", "FRAMES"]).env("FRAMES", &good).inherit("a", &region).unwrap();
+    command.args(["import-owned-then-inherit", "FRAMES"]).env("FRAMES", &good).inherit("a", &region).unwrap();
     assert_eq!(text(command.output().unwrap()), "true\ntrue\n");
 }
 
 #[test]
-fn what_somebody_else_in_the_process_claimed_is_duplicated() {
+fn descriptor_claimed_elsewhere_is_duplicated() {
     let region = Region::create(4096).unwrap();
     let good = format!("a={}", string(&region));
-    // As if another copy of the library had made it close-on-exec: both then own one each.
-    assert_eq!(told(&region, Some(&good), &["claim-after-another"]), "true true\n");
+    // Close-on-exec as if another copy of the library had claimed it: then each has its own descriptor.
+    assert_eq!(report_of(&region, Some(&good), &["claim-after-foreign-claim"]), "true true\n");
 }

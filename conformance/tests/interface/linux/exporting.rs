@@ -1,4 +1,4 @@
-//! Protocol two, where a launcher acts between fork and exec.
+//! Export strings, where the launcher clears close-on-exec between fork and exec.
 
 #![allow(unsafe_code)]
 
@@ -11,30 +11,30 @@ use heirloom_conformance::text;
 
 use crate::CHILD;
 
-fn told(command: &mut Command) -> String {
+fn report_of(command: &mut Command) -> String {
     text(command.output().unwrap())
 }
 
 #[test]
-fn an_export_waits_for_the_launcher_to_make_it_inheritable_in_the_child_alone() {
+fn export_needs_the_launcher_to_clear_close_on_exec() {
     let region = Region::create(4096).unwrap();
     let exported = region.export().unwrap();
     let mut command = Command::new(CHILD);
     command.args(["import", "region:FRAMES"]).env("FRAMES", exported.as_str());
-    let refused = told(&mut command);
+    let refused = report_of(&mut command);
     assert!(refused.starts_with("Mismatch: ") && refused.contains("no descriptor"), "{refused}");
 
     let number = exported.as_fd().as_raw_fd();
-    // SAFETY: One system call between fork and exec.
+    // SAFETY: The closure makes one system call, which is async-signal-safe.
     unsafe {
         command.pre_exec(move || heirloom_conformance::check(libc::fcntl(number, libc::F_SETFD, 0)));
     }
-    assert_eq!(told(&mut command), "ok 4096\n");
-    // Here it stayed close-on-exec.
+    assert_eq!(report_of(&mut command), "ok 4096\n");
+    // In this process the descriptor stays close-on-exec.
     assert!(rustix::io::fcntl_getfd(&exported).unwrap().contains(rustix::io::FdFlags::CLOEXEC));
 }
 
 #[test]
-fn a_plain_fork_imports_too() {
-    assert_eq!(told(Command::new(CHILD).arg("fork-and-import")), "0 from the fork\n");
+fn forked_child_imports() {
+    assert_eq!(report_of(Command::new(CHILD).arg("fork-and-import")), "0 from the fork\n");
 }

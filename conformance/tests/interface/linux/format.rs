@@ -1,4 +1,4 @@
-//! `docs/format.md`: the recipe that stands there, run as it stands.
+//! Runs the code of `docs/format.md` as it is printed there.
 
 use std::fs;
 
@@ -10,7 +10,7 @@ use crate::linux::python;
 
 const FORMAT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/format.md");
 
-/// The code that stands under a heading.
+/// The code block under a heading.
 fn code(heading: &str) -> String {
     let page = fs::read_to_string(FORMAT).unwrap();
     let (_, section) = page.split_once(heading).unwrap();
@@ -18,7 +18,7 @@ fn code(heading: &str) -> String {
     code.split_once("```").unwrap().0.to_owned()
 }
 
-/// The recipe of a child, and lines of the test's own behind it; nothing where there is no Python.
+/// The code of a child, followed by the test's own lines. `None` where there is no Python.
 fn recipe(lines: &str) -> Option<Command> {
     let mut command = python()?;
     command.args(["-c", &format!("{}\n{lines}", code("## A child in Python"))]);
@@ -26,7 +26,7 @@ fn recipe(lines: &str) -> Option<Command> {
 }
 
 #[test]
-fn the_recipe_in_python_reads_and_writes_what_it_inherits() {
+fn python_recipe_reads_and_writes_regions() {
     let region = Region::create(4096).unwrap();
     let (read_only, writer) = Region::create(8192).unwrap().into_read_only().unwrap();
     writer.write_at(0, b"news").unwrap();
@@ -58,7 +58,7 @@ print(bytes(regions["template"]))
 }
 
 #[test]
-fn the_recipe_in_python_refuses_what_the_library_refuses() {
+fn python_recipe_rejects_what_the_library_rejects() {
     let region = Region::create(4096).unwrap();
     let frozen = FrozenRegion::from_bytes([0; 4096]).unwrap();
     let lines = r#"
@@ -82,7 +82,7 @@ for each in bad:
         pass
 print(accepted)
 
-# One bad pair keeps nobody else's region from being claimed.
+# An invalid pair does not keep other regions from being claimed.
 os.environ["HEIRLOOM_REGIONS"] = "x=1:1:1:writable:4096:1:1,y=" + with_fields({0: "9" * 20}) + ",=" + strings["b"] + ",%00=" + strings["b"] + "," + "%41=" + strings["b"] + ",a=" + string + ",a=" + string
 regions = inherited()
 print(sorted(name for name, region in regions.items() if isinstance(region, Exception)), os.get_inheritable(int(number)))
@@ -90,9 +90,9 @@ print(len(import_region(string)))
 "#;
     let Some(mut command) = recipe(lines) else { return };
     let output = command.inherit("a", &region).unwrap().inherit("b", &frozen).unwrap().output().unwrap();
-    let told = String::from_utf8(output.stdout).unwrap();
+    let report = String::from_utf8(output.stdout).unwrap();
     assert_eq!(
-        told,
+        report,
         "[]\n['', '\\x00', 'A', 'a', 'x', 'y'] False\n4096\n",
         "{}",
         String::from_utf8_lossy(&output.stderr)
@@ -100,7 +100,7 @@ print(len(import_region(string)))
 }
 
 #[test]
-fn the_parent_in_python_hands_down_to_a_child_of_the_library() {
+fn python_parent_passes_a_region_to_a_child() {
     let child = format!("[{CHILD:?}, \"write\", \"frames\", \"from a child\"]");
     let parent = code("## A parent in Python").replace("[\"./worker\"]", &child);
     let Some(mut command) = python() else { return };

@@ -1,4 +1,4 @@
-//! Protocol one through the standard library's command, and through a launcher in Python.
+//! Inheritance by name through the standard library's command, and through a launcher in Python.
 
 use heirloom::os::unix::InheritExt;
 use heirloom::{ErrorKind, Region};
@@ -7,7 +7,7 @@ use crate::linux::python;
 use crate::{CHILD, output};
 
 #[test]
-fn bad_names_and_names_in_use_are_refused_by_the_standard_librarys_command_too() {
+fn std_command_rejects_invalid_and_duplicate_names() {
     let region = Region::create(1).unwrap();
     let mut command = std::process::Command::new(CHILD);
     command.arg("list").inherit("a", &region).unwrap();
@@ -19,27 +19,27 @@ fn bad_names_and_names_in_use_are_refused_by_the_standard_librarys_command_too()
     ] {
         assert_eq!(command.inherit(name, &region).unwrap_err().kind(), kind, "{name:?}");
     }
-    // What was refused changed nothing.
+    // A rejected name leaves the command unchanged.
     assert_eq!(command.output().unwrap().stdout, b"\"a\" writable 1 there\n");
 }
 
 #[test]
-fn through_the_standard_library_the_environment_carries_the_names() {
+fn std_command_env_clear_loses_the_names() {
     let region = Region::create(4096).unwrap();
     let mut command = std::process::Command::new(CHILD);
     command.args(["take", "region:a"]).inherit("a", &region).unwrap();
     assert_eq!(command.output().unwrap().stdout, b"ok 4096\n");
-    // As its page says: cleared afterwards, the names are lost.
-    let told = command.env_clear().output().unwrap().stdout;
-    assert!(told.starts_with(b"NotInherited: "));
+    // As documented, clearing the environment afterwards loses the names.
+    let report = command.env_clear().output().unwrap().stdout;
+    assert!(report.starts_with(b"NotInherited: "));
 }
 
 #[test]
-fn a_launcher_that_closes_descriptors_is_named_in_the_error() {
+fn closed_descriptor_error_mentions_the_launcher() {
     let region = Region::create(4096).unwrap();
     let Some(mut command) = python() else { return };
     command.args(["-c", "import subprocess, sys; subprocess.run(sys.argv[1:])", CHILD, "take", "region:a"]);
-    let told = output(command.inherit("a", &region).unwrap());
-    assert!(told.starts_with("Mismatch: ") && told.contains("a launcher closed its descriptor"), "{told}");
-    assert!(told.contains("pass_fds"), "{told}");
+    let report = output(command.inherit("a", &region).unwrap());
+    assert!(report.starts_with("Mismatch: ") && report.contains("a launcher closed its descriptor"), "{report}");
+    assert!(report.contains("pass_fds"), "{report}");
 }

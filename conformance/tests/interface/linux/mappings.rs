@@ -1,4 +1,4 @@
-//! What the kernel tells of a process's mappings.
+//! Mappings, checked with the kernel's data.
 
 #[cfg(target_pointer_width = "32")]
 use heirloom::ErrorKind;
@@ -9,8 +9,8 @@ use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, ftruncate, memfd_create
 const PAGE: usize = 4096;
 
 #[test]
-fn parts_of_what_a_wider_program_made_are_at_their_place() {
-    // What a program of 64 bits may hand down to one of 32, which can't make it itself.
+fn range_of_a_received_6_gib_region_maps() {
+    // A 64-bit program may pass such a region to a 32-bit one, which cannot create it.
     let memory = memfd_create("large", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING).unwrap();
     ftruncate(&memory, 6 << 30).unwrap();
     fcntl_add_seals(&memory, SealFlags::SHRINK | SealFlags::GROW).unwrap();
@@ -26,8 +26,8 @@ fn parts_of_what_a_wider_program_made_are_at_their_place() {
 
 #[test]
 #[cfg(target_pointer_width = "32")]
-fn more_than_an_address_space_of_32_bits_is_refused_and_not_cut() {
-    // The last one would be a page, were it cut to 32 bits.
+fn size_beyond_32_bits_is_rejected_not_truncated() {
+    // Truncated to 32 bits, the last size would be one page.
     for size in [1 << 31, 1 << 32, (1 << 32) + 4096] {
         let error = Region::create(size).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::TooLarge, "{error}");
@@ -43,7 +43,7 @@ fn more_than_an_address_space_of_32_bits_is_refused_and_not_cut() {
 }
 
 #[test]
-fn a_view_outlives_its_handle_and_its_pages_go_with_it() {
+fn dropped_mapping_is_unmapped() {
     let region = Region::options().name("outlived").create(PAGE as u64).unwrap();
     let mapped = || std::fs::read_to_string("/proc/self/maps").unwrap().contains("memfd:heirloom:outlived");
     let view = region.map().unwrap();
@@ -55,7 +55,7 @@ fn a_view_outlives_its_handle_and_its_pages_go_with_it() {
 }
 
 #[test]
-fn no_dump_marks_the_pages_of_a_view() {
+fn no_dump_sets_the_kernel_flag() {
     let secret = FrozenRegion::options().name("undumped").from_bytes([1; PAGE]).unwrap();
     let view = secret.map().unwrap();
     let flags = || {

@@ -1,4 +1,4 @@
-//! What only Linux can be asked.
+//! Linux only.
 
 mod async_runtimes;
 mod command;
@@ -13,7 +13,7 @@ mod regions;
 use heirloom::{Command, ErrorKind};
 use heirloom_conformance::skip;
 
-/// Python's own command; where there is none, the test says so and has nothing to do.
+/// A command for Python. Returns `None`, and reports the skip, where there is no Python.
 fn python() -> Option<Command> {
     match Command::new("python3").arg("--version").output() {
         Err(error) if error.kind() == ErrorKind::ProgramNotFound => {

@@ -1,4 +1,4 @@
-//! What the kernel tells of regions, and what it can do that others can't: huge pages, directories, seals by anybody.
+//! Regions, checked with the kernel's data, and Linux features: huge pages, directories, seals set by other holders.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -11,20 +11,20 @@ use heirloom_conformance::{emulated, skip};
 use crate::{child, output};
 
 #[test]
-fn a_region_is_close_on_exec_and_above_the_standard_streams() {
+fn region_is_close_on_exec_and_above_stdio() {
     let region = Region::create(4096).unwrap();
     assert!(rustix::io::fcntl_getfd(&region).unwrap().contains(rustix::io::FdFlags::CLOEXEC));
     assert!(region.as_fd().as_raw_fd() > 2);
 }
 
 #[test]
-fn the_largest_region_is_a_page_smaller_than_the_address_space() {
+fn largest_region_is_one_page_below_isize_max() {
     let largest = isize::MAX as u64;
     assert!(Region::create(largest - 4095).is_ok());
 }
 
 #[test]
-fn the_kernel_shows_a_regions_name() {
+fn kernel_shows_the_region_name() {
     for name in ["a=b:c%d,e", " \n", "🦀", &"x".repeat(240)] {
         let region = Region::options().name(name).create(1).unwrap();
         let link = fs::read_link(format!("/proc/self/fd/{}", region.as_fd().as_raw_fd())).unwrap();
@@ -33,7 +33,7 @@ fn the_kernel_shows_a_regions_name() {
 }
 
 #[test]
-fn populate_takes_the_memory_at_once() {
+fn populate_allocates_memory_at_once() {
     const SIZE: u64 = 8 << 20;
     let blocks = |region: &Region| u64::try_from(rustix::fs::fstat(region).unwrap().st_blocks).unwrap() * 512;
     assert_eq!(blocks(&Region::create(SIZE).unwrap()), 0);
@@ -45,7 +45,7 @@ fn populate_takes_the_memory_at_once() {
 }
 
 #[test]
-fn huge_pages_are_there_at_create_or_never() {
+fn huge_pages_are_reserved_in_create_or_fail() {
     let error = Region::options().huge_pages(true).create(4096).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
     if emulated() {
@@ -57,14 +57,14 @@ fn huge_pages_are_there_at_create_or_never() {
         Err(error) => {
             assert!(free == 0 || error.kind() == ErrorKind::Unsupported, "{error}");
             assert!(matches!(error.kind(), ErrorKind::OutOfMemory | ErrorKind::Unsupported), "{error}");
-            println!("no huge page is free here: only the error was seen");
+            println!("no huge page is free here, so only the error was checked");
         }
         Ok(region) => {
             let view = region.map().unwrap();
             view.write_at((2 << 20) - 1, b"x").unwrap();
             drop(view);
             assert_eq!(region.map_range(4096..8192).unwrap_err().kind(), ErrorKind::Misaligned);
-            // A part that is no multiple of the page is mapped, and unmapped without a trace.
+            // A range whose length is no multiple of the huge page is mapped and unmapped completely.
             let maps = || fs::read_to_string("/proc/self/maps").unwrap().matches("memfd:heirloom:huge ").count();
             let named = Region::options().name("huge ").huge_pages(true).create(2 << 20);
             if let Ok(named) = named {
@@ -77,29 +77,29 @@ fn huge_pages_are_there_at_create_or_never() {
             assert!(region.freeze().is_ok());
         }
     }
-    // A gigabyte more than is free.
+    // One GiB more than is free.
     let error = Region::options().huge_pages(true).create((free << 21) + (1 << 30)).unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::OutOfMemory | ErrorKind::Unsupported), "{error}");
 }
 
 #[test]
-fn a_directory_backs_a_region_whose_space_is_reserved() {
+fn directory_region_reserves_its_space() {
     let directory = tempfile::tempdir().unwrap();
     let region = Region::options().unsealed_file_in(directory.path()).create(1 << 20).unwrap();
     assert_eq!(region.kind(), RegionKind::Unsealed);
     assert!(rustix::fs::fstat(&region).unwrap().st_blocks * 512 >= 1 << 20);
     region.map().unwrap().write_at(0, b"on disk").unwrap();
-    let told = output(child(&["take", "region:a", "frozen:a"]).inherit("a", &region).unwrap());
-    assert!(told.starts_with("ok 1048576\nWrongKind: "), "{told}");
+    let report = output(child(&["take", "region:a", "frozen:a"]).inherit("a", &region).unwrap());
+    assert!(report.starts_with("ok 1048576\nWrongKind: "), "{report}");
     assert_eq!(Region::import(region.export().unwrap().as_str()).unwrap().kind(), RegionKind::Unsealed);
 
-    // A holder that cuts it ends nobody who copies it.
+    // If a holder truncates it, copying fails with an error, not a signal.
     let cut = Region::options().unsealed_file_in(directory.path()).create(1 << 20).unwrap();
     assert_eq!(FrozenRegion::copy_of(&cut).unwrap().size(), 1 << 20);
     rustix::fs::ftruncate(&cut, 10).unwrap();
     assert_eq!(FrozenRegion::copy_of(&cut).unwrap_err().kind(), ErrorKind::Mismatch);
 
-    // What it can't promise, it refuses.
+    // Without seals, converting fails.
     let refused = region.into_read_only().unwrap_err();
     assert!(matches!(refused.error().kind(), ErrorKind::Unsupported | ErrorKind::Sealed), "{refused}");
     let refused = refused.into_inner().freeze().unwrap_err();
@@ -109,27 +109,27 @@ fn a_directory_backs_a_region_whose_space_is_reserved() {
 }
 
 #[test]
-fn a_directory_that_cannot_back_a_region_is_an_error_of_create() {
+fn unsuitable_directory_fails_in_create() {
     let options = || Region::options();
     let error = options().unsealed_file_in("/nonexistent").create(4096).unwrap_err();
     assert_eq!((error.kind(), error.raw_os_error()), (ErrorKind::System, Some(libc::ENOENT)));
     let error = options().unsealed_file_in("/proc").create(4096).unwrap_err();
-    // Who isn't root may make nothing there anyway.
-    let barred = !rustix::process::geteuid().is_root() && error.raw_os_error() == Some(libc::EACCES);
-    assert!(error.kind() == ErrorKind::Unsupported || barred, "{error}");
+    // An unprivileged user may get EACCES instead.
+    let not_permitted = !rustix::process::geteuid().is_root() && error.raw_os_error() == Some(libc::EACCES);
+    assert!(error.kind() == ErrorKind::Unsupported || not_permitted, "{error}");
     let error = options().unsealed_file_in("/tmp").huge_pages(true).create(2 << 20).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
 }
 
 #[test]
 #[cfg(target_pointer_width = "64")]
-fn a_directory_that_is_full_is_an_error_of_create() {
+fn full_directory_fails_in_create() {
     let error = Region::options().unsealed_file_in("/dev/shm").create(1 << 50).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::OutOfMemory, "{error}");
 }
 
 #[test]
-fn a_region_that_a_child_froze_is_recognised() {
+fn region_frozen_by_a_child_is_recognised() {
     let region = Region::create(4096).unwrap();
     region.map().unwrap().write_at(0, b"results").unwrap();
     assert_eq!(output(child(&["freeze", "a"]).inherit("a", &region).unwrap()), "ok 4096\n");
@@ -141,7 +141,7 @@ fn a_region_that_a_child_froze_is_recognised() {
 }
 
 #[test]
-fn a_holder_that_forbids_seals_makes_freezing_an_error_with_a_way_out() {
+fn seal_against_sealing_fails_freeze_but_not_copy() {
     let region = Region::create(4096).unwrap();
     rustix::fs::fcntl_add_seals(&region, rustix::fs::SealFlags::SEAL).unwrap();
     let refused = region.freeze().unwrap_err();
@@ -150,7 +150,7 @@ fn a_holder_that_forbids_seals_makes_freezing_an_error_with_a_way_out() {
 }
 
 #[test]
-fn files_that_pretend_to_be_empty_and_devices_are_read_too() {
+fn from_file_reads_proc_files_and_devices() {
     let status = FrozenRegion::from_file(&File::open("/proc/self/status").unwrap()).unwrap();
     assert!(status.map().unwrap().starts_with(b"Name:"));
     let nothing = FrozenRegion::from_file(&File::open("/dev/null").unwrap()).unwrap();
@@ -158,7 +158,7 @@ fn files_that_pretend_to_be_empty_and_devices_are_read_too() {
 }
 
 #[test]
-fn a_pipe_is_frozen_to_its_end_and_a_directory_is_an_error() {
+fn from_file_reads_pipes_and_rejects_directories() {
     for len in [0, 1, 65_536, 300_000] {
         let text: Vec<u8> = (0..len).map(|at: u32| (at % 251).to_le_bytes()[0]).collect();
         let (reader, writer) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).unwrap();

@@ -1,4 +1,5 @@
-//! All at once: many regions and many children, and next to nothing left. Errors are clear, and all recovers.
+//! Many regions and children at once, and exhausted descriptors: each call fails with a clear error, and later calls
+//! succeed again.
 
 use std::io::{Read, Write};
 
@@ -9,7 +10,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use crate::child;
 
 #[test]
-fn a_thousand_regions_and_two_hundred_children_at_once() {
+fn thousand_regions_and_two_hundred_children() {
     const REGIONS: usize = 1000;
     const CHILDREN: usize = 200;
     let limit = getrlimit(Resource::Nofile);
@@ -18,23 +19,23 @@ fn a_thousand_regions_and_two_hundred_children_at_once() {
     let regions: Vec<_> = (0..REGIONS).map(|_| Region::create(64 << 10).unwrap()).collect();
     let mut children: Vec<_> = (0..CHILDREN)
         .map(|number| {
-            let mut command = child(&["answer"]);
-            // Each has five of its own.
+            let mut command = child(&["add-one-to-all"]);
+            // Five regions for each child.
             for (index, region) in regions[number * 5..number * 5 + 5].iter().enumerate() {
                 command.inherit(&format!("region {index}"), region).unwrap();
             }
             command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap()
         })
         .collect();
-    // All of them live now.
+    // All children are running now.
     for (number, child) in children.iter_mut().enumerate() {
         child.stdin.as_mut().unwrap().write_all(format!("{number}\n").as_bytes()).unwrap();
     }
     for child in &mut children {
-        let mut told = String::new();
+        let mut report = String::new();
         drop(child.stdin.take());
-        child.stdout.take().unwrap().read_to_string(&mut told).unwrap();
-        assert_eq!(told, "5\n");
+        child.stdout.take().unwrap().read_to_string(&mut report).unwrap();
+        assert_eq!(report, "5\n");
         assert!(child.wait().unwrap().success());
     }
     for (index, region) in regions.iter().enumerate() {
@@ -48,7 +49,7 @@ fn a_thousand_regions_and_two_hundred_children_at_once() {
 }
 
 #[test]
-fn the_last_descriptors_are_used_and_given_back() {
+fn recovers_after_running_out_of_descriptors() {
     let limit = getrlimit(Resource::Nofile);
     let few = descriptors().keys().max().unwrap() + 20;
     setrlimit(Resource::Nofile, Rlimit { current: Some(few.unsigned_abs().into()), ..limit }).unwrap();
@@ -62,11 +63,11 @@ fn the_last_descriptors_are_used_and_given_back() {
         };
         assert_eq!(error.kind(), ErrorKind::OutOfDescriptors);
         assert!(!regions.is_empty());
-        // What is there still works, down to handing it down.
+        // Existing regions still work, and a child can inherit them.
         let mut command = Command::new("true");
         command.inherit("a", &regions[0]).unwrap();
         if cfg!(target_env = "musl") || emulated() {
-            // musl's posix_spawn needs a pipe, and so does a fork where posix_spawn doesn't tell what failed.
+            // musl's posix_spawn needs a pipe. So does the fallback to fork, used where posix_spawn reports no error.
             regions.truncate(regions.len() - 2);
         }
         assert!(command.status().unwrap().success());

@@ -1,4 +1,4 @@
-//! G2, only the heirs: no process inherits a region unless its spawn named it.
+//! G2, only named children inherit: a child gets a region only if its own command names it.
 
 #![allow(unsafe_code)]
 
@@ -24,24 +24,25 @@ fn inode(region: &impl AsFd) -> u64 {
     rustix::fs::fstat(region).unwrap().st_ino
 }
 
-/// The inodes of the regions that a child found among its descriptors.
+/// The inodes in a child's list of the regions among its descriptors.
 fn inodes(seen: &str) -> Vec<u64> {
     seen.lines().map(|line| line.split_once(' ').unwrap().1.parse().unwrap()).collect()
 }
 
-/// The numbers of the descriptors that a child found, and the inodes of the regions among them.
+/// A child's descriptors: number and target.
 fn found(output: std::process::Output) -> BTreeMap<String, String> {
     let text = heirloom_conformance::text(output);
     text.lines().filter_map(|line| line.split_once(' ')).map(|(a, b)| (a.to_owned(), b.to_owned())).collect()
 }
 
 #[test]
-fn g2_each_child_gets_the_one_region_that_its_spawn_named() {
-    // Many threads make regions and start children at once, half of them by the standard library, and another forks.
+fn g2_each_child_inherits_only_its_named_region() {
+    // Eight threads create regions and start children at once, half of them through the standard library. Another one
+    // forks.
     const THREADS: usize = 8;
     let rounds = rounds(25, 625);
     let bystander = Region::create(4096).unwrap();
-    // What every child of this process has, whoever starts it.
+    // The descriptors that every child of this process has.
     let always = found(Command::new(CHILD).arg("descriptors").output().unwrap());
     let always: Vec<_> = always.keys().collect();
     let over = AtomicBool::new(false);
@@ -63,7 +64,7 @@ fn g2_each_child_gets_the_one_region_that_its_spawn_named() {
                         let mut seen = found(seen);
                         assert!(seen.remove(&number).unwrap().starts_with("/memfd:heirloom"));
                         assert_eq!(seen.keys().collect::<Vec<_>>(), *always);
-                        // And nothing for a child that nothing was named for.
+                        // A child whose command names no region gets none.
                         let seen = found(Command::new(CHILD).arg("descriptors").output().unwrap());
                         assert_eq!(seen.keys().collect::<Vec<_>>(), *always);
                     }
@@ -73,13 +74,13 @@ fn g2_each_child_gets_the_one_region_that_its_spawn_named() {
         let over = &over;
         scope.spawn(move || {
             while !over.load(Ordering::Acquire) {
-                // SAFETY: The child ends at once.
+                // SAFETY: The child makes one system call, `_exit`.
                 let pid = unsafe { libc::fork() };
                 if pid == 0 {
-                    // SAFETY: Without running what belongs to the parent.
+                    // SAFETY: `_exit` runs none of the parent's exit handlers.
                     unsafe { libc::_exit(0) };
                 }
-                // SAFETY: A child of this process, and nobody asks how it ended.
+                // SAFETY: `pid` is a child of this process, and a null status is allowed.
                 unsafe { libc::waitpid(pid, ptr::null_mut(), 0) };
             }
         });
@@ -91,31 +92,32 @@ fn g2_each_child_gets_the_one_region_that_its_spawn_named() {
 }
 
 #[test]
-fn g2_a_child_that_claims_or_spawns_through_us_hands_nothing_on() {
+fn g2_child_passes_nothing_on_after_claim_or_spawn() {
     let region = Region::create(4096).unwrap();
-    // The control: before any claim the standard library's children get all that the child got.
+    // The control: without a claim, the child's own children inherit through the standard library.
     let seen = output(child(&["spawn", "std"]).inherit("a", &region).unwrap());
     assert_eq!(inodes(seen.trim()), [inode(&region)]);
 
-    let seen = output(child(&["spawn", "ours"]).inherit("a", &region).unwrap());
+    let seen = output(child(&["spawn", "heirloom"]).inherit("a", &region).unwrap());
     assert_eq!(seen.trim(), "");
     let seen = output(child(&["claim-and-spawn-std", "regions"]).inherit("a", &region).unwrap());
     assert_eq!(seen.trim(), "");
 }
 
 #[test]
-fn g2_two_copies_of_the_library_in_one_process_each_have_their_own() {
+fn g2_two_library_copies_hold_separate_descriptors() {
     let Some(library) = crate::c_library() else { return };
     for first in ["c", "rust"] {
         let region = Region::create(4096).unwrap();
-        let told = output(child(&["both-claim", library, first]).inherit("a", &region).unwrap());
-        // Both see the same memory, over two descriptors; in the end nothing is left, for children neither.
-        assert_eq!(told, "42 2\ntrue\n0\n", "first: {first}");
+        let report = output(child(&["claim-with-c-library", library, first]).inherit("a", &region).unwrap());
+        // Both map the same memory through two descriptors. After both close, no descriptor is left, and a child
+        // inherits none.
+        assert_eq!(report, "42 2\ntrue\n0\n", "first: {first}");
     }
 }
 
 #[test]
-fn g2_the_same_region_under_two_names_is_two_descriptors_and_nothing_more() {
+fn g2_same_region_under_two_names_is_two_descriptors() {
     let region = Region::create(4096).unwrap();
     let mut command = child(&["regions"]);
     command.inherit("a", &region).unwrap().inherit("b", &region).unwrap();
@@ -124,7 +126,7 @@ fn g2_the_same_region_under_two_names_is_two_descriptors_and_nothing_more() {
 }
 
 #[test]
-fn g2_a_claimed_region_is_gone_from_the_child_once_it_is_dropped() {
+fn g2_dropped_region_leaves_no_descriptor_in_child() {
     let region = Region::create(4096).unwrap();
     let seen = output(child(&["claim-then-regions"]).inherit("a", &region).unwrap());
     assert_eq!(inodes(&seen), [inode(&region)]);
@@ -132,8 +134,8 @@ fn g2_a_claimed_region_is_gone_from_the_child_once_it_is_dropped() {
 }
 
 #[test]
-fn g2_no_descriptor_of_the_callers_is_closed_in_the_child() {
-    // Some programs find their own pipes by number.
+fn g2_callers_inheritable_descriptors_stay_open() {
+    // Some programs pass pipes to their children by number.
     let (reader, _writer) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).unwrap();
     let region = Region::create(4096).unwrap();
     rustix::io::fcntl_setfd(&reader, rustix::io::FdFlags::empty()).unwrap();
@@ -144,16 +146,17 @@ fn g2_no_descriptor_of_the_callers_is_closed_in_the_child() {
 }
 
 #[test]
-fn g2_the_open_door_is_open_without_a_shield_and_shut_with_it() {
-    // Another user may not get to where this program lies.
+fn g2_set_undumpable_blocks_access_through_proc() {
+    // An unprivileged user may be unable to read this program's own directory.
     let directory = tempfile::tempdir().unwrap();
     fs::set_permissions(directory.path(), Permissions::from_mode(0o755)).unwrap();
     let program = directory.path().join("child");
-    // By another process: a child that another thread forks meanwhile would keep the copy open for writing.
+    // `cp` copies it: if this process did, a child forked by another thread could hold the copy open for writing
+    // (ETXTBSY).
     assert!(Command::new("cp").arg(CHILD).arg(&program).status().unwrap().success());
     for (set_undumpable, opens) in [("no", true), ("yes", false)] {
         let mut holder = without_privileges(&program);
-        holder.args(["shielded-hold", set_undumpable]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        holder.args(["hold-with-undumpable", set_undumpable]).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut holder = holder.spawn().unwrap();
         let mut number = String::new();
         BufReader::new(holder.stdout.take().unwrap()).read_line(&mut number).unwrap();
@@ -165,7 +168,7 @@ fn g2_the_open_door_is_open_without_a_shield_and_shut_with_it() {
     }
 }
 
-/// As a user without rights, even where this process is root, which gets in everywhere.
+/// A command that runs as an unprivileged user, because root may open any `/proc/PID/fd`.
 fn without_privileges(program: &Path) -> Command {
     let mut command = Command::new(program);
     if rustix::process::geteuid().is_root() {
@@ -175,14 +178,14 @@ fn without_privileges(program: &Path) -> Command {
 }
 
 #[test]
-fn g2_heirs_of_every_kind_and_number_arrive() {
+fn g2_five_hundred_regions_reach_one_child() {
     let regions: Vec<_> = (0..500).map(|_| Region::create(4096).unwrap()).collect();
     let mut command = child(&["regions"]);
     for (index, region) in regions.iter().enumerate() {
         command.inherit(&format!("region {index}"), region).unwrap();
     }
     let mut expected: Vec<_> = regions.iter().map(inode).collect();
-    // The parent's handles are not needed any more.
+    // The command holds its own descriptors.
     drop(regions);
     let mut seen = inodes(&output(&mut command));
     expected.sort_unstable();

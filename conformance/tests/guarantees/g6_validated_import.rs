@@ -1,5 +1,5 @@
-//! G6, import takes nothing on trust: a string that doesn't name exactly the exported region is refused, and no
-//! descriptor of the process is closed, mapped or changed.
+//! G6, validated import: `import` rejects any string that does not describe exactly the region open under its number. A
+//! rejected descriptor is neither closed, mapped nor changed.
 
 use std::fs::{self, File};
 use std::os::fd::{AsFd, AsRawFd};
@@ -10,7 +10,7 @@ use heirloom_conformance::descriptors;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 
-/// Memory of 4096 bytes with those seals.
+/// A memfd of 4096 bytes with the given seals.
 fn memory(seals: rustix::fs::SealFlags) -> std::os::fd::OwnedFd {
     use rustix::fs::MemfdFlags;
     let memory = rustix::fs::memfd_create("odd", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING).unwrap();
@@ -19,7 +19,7 @@ fn memory(seals: rustix::fs::SealFlags) -> std::os::fd::OwnedFd {
     memory
 }
 
-/// The string of a region with one field replaced.
+/// An export string with one field replaced.
 fn with(string: &str, field: usize, value: &str) -> String {
     let mut fields: Vec<_> = string.split(':').collect();
     fields[field] = value;
@@ -33,7 +33,7 @@ const SIZE: usize = 4;
 const INODE: usize = 6;
 
 #[test]
-fn g6_what_is_not_exactly_the_region_is_refused_and_nothing_is_touched() {
+fn g6_mismatched_import_leaves_descriptors_untouched() {
     let region = Region::create(4096).unwrap();
     let frozen = FrozenRegion::from_bytes([1; 4096]).unwrap();
     let (read_only, _writer) = Region::create(4096).unwrap().into_read_only().unwrap();
@@ -44,7 +44,7 @@ fn g6_what_is_not_exactly_the_region_is_refused_and_nothing_is_touched() {
     let document = document.as_file();
     let directory = File::open("/").unwrap();
     let (pipe, _pipe) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).unwrap();
-    // Memory of the right shape, without seals or without those of its size.
+    // Memory of the right size that lacks all seals, or those of its size.
     let half_sealed = memory(rustix::fs::SealFlags::WRITE | rustix::fs::SealFlags::SEAL);
     let unsealed = rustix::fs::memfd_create("unsealed", rustix::fs::MemfdFlags::CLOEXEC).unwrap();
     rustix::fs::ftruncate(&unsealed, 4096).unwrap();
@@ -54,7 +54,7 @@ fn g6_what_is_not_exactly_the_region_is_refused_and_nothing_is_touched() {
     let number = |fd: &dyn AsFdDyn| fd.number();
     let opened_read_only = File::open(format!("/proc/self/fd/{}", number(&region))).unwrap();
 
-    // A name of its own for whatever has it, so that only the check of its seals or its kind stands in the way.
+    // A string that is true except for the kind, so that only the check of seals or kind can reject it.
     let honest = |fd: &dyn AsFdDyn, kind: &str| {
         let status = rustix::fs::fstat(fd.fd()).unwrap();
         let protection = u8::from(kind == "writable" || kind == "unsealed");
@@ -98,7 +98,7 @@ fn g6_what_is_not_exactly_the_region_is_refused_and_nothing_is_touched() {
         let error = Region::import(string).unwrap_err();
         assert_eq!(error.kind(), *kind, "{string}: {error}");
     }
-    // As what it isn't, seals are missing.
+    // Claiming another kind: the seals of that kind are missing.
     for fd in [&region as &dyn AsFdDyn, &read_only, &unsealed, &half_sealed, &passwords] {
         let error = FrozenRegion::import(&honest(fd, "frozen")).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Mismatch, "{error}");
@@ -109,14 +109,14 @@ fn g6_what_is_not_exactly_the_region_is_refused_and_nothing_is_touched() {
     }
     assert_eq!(descriptors(), before);
 
-    // The control: each of them by its own string.
+    // The control: each region is imported by its own string.
     assert_eq!(Region::import(good).unwrap().size(), 4096);
     assert_eq!(FrozenRegion::import(&honest(&frozen, "frozen")).unwrap().size(), 4096);
     assert_eq!(ReadOnlyRegion::import(&honest(&read_only, "read-only")).unwrap().size(), 4096);
 }
 
-/// Any string, or what replaces each field of a true one: a field of the same or of another descriptor's string, or
-/// anything.
+/// Generates import strings: a true string with each field kept, taken from another descriptor's string or made up;
+/// sometimes an arbitrary string.
 fn imports(truths: &[String]) -> impl Strategy<Value = String> + use<> {
     let fields: Vec<Vec<String>> = truths.iter().map(|truth| truth.split(':').map(str::to_owned).collect()).collect();
     let spliced = (0..fields.len()).prop_flat_map(move |truth| {
@@ -135,7 +135,7 @@ fn imports(truths: &[String]) -> impl Strategy<Value = String> + use<> {
 }
 
 #[test]
-fn g6_whatever_the_string_only_true_ones_are_accepted_and_nothing_is_touched() {
+fn g6_generated_strings_import_only_true_regions() {
     let region = Region::create(4096).unwrap();
     let other = Region::create(8192).unwrap();
     let (read_only, _) = Region::create(4096).unwrap().into_read_only().unwrap();
@@ -146,15 +146,15 @@ fn g6_whatever_the_string_only_true_ones_are_accepted_and_nothing_is_touched() {
     let mut strings: Vec<_> = exports.iter().map(ToString::to_string).collect();
     strings.extend([&passwords as &dyn AsFdDyn, &pipe].map(|fd| with(&strings[0], NUMBER, &fd.number())));
 
-    // Size, device and inode, as a string ends.
-    let what = |number: &str| {
+    // Size, device and inode, which end a true string.
+    let identity = |number: &str| {
         let status = fs::metadata(format!("/proc/self/fd/{number}")).unwrap();
         format!("{}:{}:{}", status.size(), status.dev(), status.ino())
     };
     let import = |string: &str| {
-        let region = Region::import(string).map(|region| what(&region.number()));
-        let read_only = |_| ReadOnlyRegion::import(string).map(|region| what(&region.number()));
-        let frozen = |_| FrozenRegion::import(string).map(|region| what(&region.number()));
+        let region = Region::import(string).map(|region| identity(&region.number()));
+        let read_only = |_| ReadOnlyRegion::import(string).map(|region| identity(&region.number()));
+        let frozen = |_| FrozenRegion::import(string).map(|region| identity(&region.number()));
         region.or_else(read_only).or_else(frozen)
     };
     let before = descriptors();
@@ -162,22 +162,22 @@ fn g6_whatever_the_string_only_true_ones_are_accepted_and_nothing_is_touched() {
     let trusted = runner.run(&imports(&strings), |string| {
         if let Ok(imported) = import(&string) {
             prop_assert!(string.ends_with(&format!(":{imported}")), "{} is {}", string, imported);
-            prop_assert_eq!(what(string.split(':').next().unwrap()), imported);
+            prop_assert_eq!(identity(string.split(':').next().unwrap()), imported);
         }
         prop_assert_eq!(descriptors(), before.clone(), "{}", string);
         Ok(())
     });
     trusted.unwrap();
 
-    // The control: the true ones among them.
+    // The control: the true strings are accepted.
     for export in &exports {
-        assert_eq!(import(export.as_str()).unwrap(), what(&export.number()));
+        assert_eq!(import(export.as_str()).unwrap(), identity(&export.number()));
     }
     assert!(strings[exports.len()..].iter().all(|string| import(string).is_err()));
 }
 
 #[test]
-fn g6_a_descriptor_from_elsewhere_is_checked_as_an_import_is_and_comes_back() {
+fn g6_try_from_validates_and_returns_the_descriptor() {
     let passwords = File::open("/etc/passwd").unwrap();
     let number = passwords.as_raw_fd();
     let refused = Region::try_from(std::os::fd::OwnedFd::from(passwords)).unwrap_err();
@@ -198,9 +198,9 @@ fn g6_a_descriptor_from_elsewhere_is_checked_as_an_import_is_and_comes_back() {
 }
 
 #[test]
-fn g6_an_import_has_a_descriptor_of_its_own_and_makes_the_original_close_on_exec() {
+fn g6_import_duplicates_and_sets_close_on_exec() {
     let region = Region::create(4096).unwrap();
-    // As if another process had handed it down: open, not close-on-exec, and no export of this process.
+    // As if inherited: open, not close-on-exec, and no export of this process.
     let inherited = rustix::io::dup(&region).unwrap();
     assert!(!close_on_exec(&inherited));
     let exported = region.export().unwrap();
@@ -220,7 +220,7 @@ fn close_on_exec(fd: &impl AsFd) -> bool {
     rustix::io::fcntl_getfd(fd).unwrap().contains(rustix::io::FdFlags::CLOEXEC)
 }
 
-/// Descriptors of different owners in one list.
+/// Lets one list hold descriptors of different owner types.
 trait AsFdDyn {
     fn fd(&self) -> std::os::fd::BorrowedFd<'_>;
 

@@ -1,4 +1,4 @@
-//! G7, gone with the last holder, however it ends: parents and children killed at random moments.
+//! G7, freed with the last holder: parents and children are killed at random moments, and no memory stays allocated.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -11,27 +11,30 @@ use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 use crate::CHILD;
 
-/// How much each parent holds, in bytes.
+/// The size of each parent's region in bytes.
 const SIZE: u64 = 8 << 20;
 
-/// The memory of all regions and of all else that is shared, in KiB.
+/// The shared memory of the whole system in KiB (`Shmem`).
 fn shared_memory() -> u64 {
     let meminfo = fs::read_to_string("/proc/meminfo").unwrap();
     let line = meminfo.lines().find_map(|line| line.strip_prefix("Shmem:")).unwrap();
     line.split_ascii_whitespace().next().unwrap().parse().unwrap()
 }
 
-/// What the regions of this test are called.
-fn name() -> String {
-    format!("soak-{}", std::process::id())
+/// The number of threads that start and kill processes.
+const THREADS: usize = 2;
+
+/// The name of a thread's regions. Without a thread's number, the part that the names of all threads share.
+fn name(thread: &str) -> String {
+    format!("killed-{}-{thread}", std::process::id())
 }
 
-/// The processes that hold or map a region of this test.
-fn holders() -> Vec<String> {
+/// The processes that hold or map a region whose name contains `name`.
+fn holders(name: &str) -> Vec<String> {
     let processes = fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.path());
-    // Not `self`, which is one of the others.
+    // Numbers only: `self` is a second path to one of them.
     let processes = processes.filter(|path| path.to_string_lossy().ends_with(|end: char| end.is_ascii_digit()));
-    let name = format!("heirloom:{}", name());
+    let name = format!("heirloom:{name}");
     let holds = |process: &std::path::Path| {
         let descriptors = fs::read_dir(process.join("fd")).into_iter().flatten().flatten();
         let mut links = descriptors.filter_map(|descriptor| fs::read_link(descriptor.path()).ok());
@@ -45,18 +48,17 @@ fn pid(number: u32) -> Pid {
     Pid::from_raw(i32::try_from(number).unwrap()).unwrap()
 }
 
-#[test]
-fn g7_memory_is_gone_with_the_last_of_those_that_are_killed() {
-    let mut chance = Chance::new(7);
-    let before = shared_memory();
-    assert_eq!(holders(), Vec::<String>::new());
-    let mut seen = false;
-    for _ in 0..rounds(150, 10_000) {
-        // A process group of its own, for the child that may outlive its parent.
+/// Starts parents and their children, and kills them at random moments. Returns whether `holders` found both processes
+/// in one round.
+fn kill_at_random(rounds: usize, seed: u64, name: &str) -> bool {
+    let mut chance = Chance::new(seed);
+    let mut found = false;
+    for _ in 0..rounds {
+        // A process group, to kill the child if it outlives its parent.
         let mut command = Command::new(CHILD);
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
         let mut parent = command
-            .args(["soak", &name(), &SIZE.to_string()])
+            .args(["fill-and-hold", name, &SIZE.to_string()])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -67,15 +69,15 @@ fn g7_memory_is_gone_with_the_last_of_those_that_are_killed() {
         if wait_for_child {
             BufReader::new(parent.stdout.take().unwrap()).read_line(&mut line).unwrap();
         }
-        // The control: the memory is there, and found, while they live.
-        if wait_for_child && !seen {
-            seen = holders().len() == 2;
+        // The control: `holders` finds both processes while they run.
+        if wait_for_child && !found {
+            found = holders(name).len() == 2;
         }
         let moment = Instant::now() + Duration::from_micros(chance.below(3000) as u64);
         while Instant::now() < moment {
             thread::yield_now();
         }
-        // The parent, the child or both, in either order.
+        // Kills the child, the parent, both or neither.
         let child = line.trim().parse().ok().filter(|_| chance.below(2) == 0);
         if let Some(child) = child {
             let _ = kill_process(pid(child), Signal::KILL);
@@ -83,26 +85,42 @@ fn g7_memory_is_gone_with_the_last_of_those_that_are_killed() {
         if chance.below(2) == 0 {
             let _ = kill_process(pid(parent.id()), Signal::KILL);
         }
-        // Whoever is left.
+        // Kills the rest of the group.
         let _ = kill_process_group(pid(parent.id()), Signal::KILL);
         parent.wait().unwrap();
     }
-    assert!(seen);
+    found
+}
+
+#[test]
+fn g7_memory_is_freed_when_last_holder_is_killed() {
+    let before = shared_memory();
+    assert_eq!(holders(&name("")), Vec::<String>::new());
+    // Threads, because each one mostly waits for its processes.
+    thread::scope(|scope| {
+        let threads: Vec<_> = (1..=THREADS)
+            .map(|number| {
+                let (rounds, seed) = (rounds(150, 10_000) / THREADS, 6 + number as u64);
+                scope.spawn(move || kill_at_random(rounds, seed, &name(&number.to_string())))
+            })
+            .collect();
+        assert!(threads.into_iter().all(|thread| thread.join().unwrap()));
+    });
     let end = Instant::now() + Duration::from_secs(60);
-    // The last of them may still be on its way.
-    while !holders().is_empty() || shared_memory() > before + SIZE / 1024 / 2 {
-        assert!(Instant::now() < end, "{:?} {} {before}", holders(), shared_memory());
+    // The kernel may still be freeing the last region.
+    while !holders(&name("")).is_empty() || shared_memory() > before + SIZE / 1024 / 2 {
+        assert!(Instant::now() < end, "{:?} {} {before}", holders(&name("")), shared_memory());
         thread::yield_now();
     }
 }
 
 #[test]
-fn g7_memory_lives_as_long_as_a_mapping_does() {
-    let region = heirloom::Region::options().name(name()).create(SIZE).unwrap();
+fn g7_mapping_keeps_memory_alive() {
+    let region = heirloom::Region::options().name(name("mapped")).create(SIZE).unwrap();
     let view = region.map().unwrap();
     drop(region);
-    assert_eq!(holders().len(), 1);
+    assert_eq!(holders(&name("mapped")).len(), 1);
     view.write_at(view.len() - 4, b"here").unwrap();
     drop(view);
-    assert_eq!(holders(), Vec::<String>::new());
+    assert_eq!(holders(&name("mapped")), Vec::<String>::new());
 }

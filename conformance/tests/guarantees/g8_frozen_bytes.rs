@@ -1,11 +1,11 @@
-//! G8, frozen bytes never change, so a safe `&[u8]` over them is sound; and nobody gets a `FrozenRegion` of what isn't.
+//! G8, frozen bytes never change, so a safe `&[u8]` over them is sound. Only a sealed region becomes a `FrozenRegion`.
 
 use heirloom::{ErrorKind, FrozenRegion, Region};
 
 use crate::{child, output};
 
 #[test]
-fn g8_a_region_is_frozen_only_when_nobody_can_write_any_more() {
+fn g8_freeze_fails_while_a_writable_mapping_exists() {
     let region = Region::create(4096).unwrap();
     let view = region.map().unwrap();
     let refused = region.freeze().unwrap_err();
@@ -13,7 +13,7 @@ fn g8_a_region_is_frozen_only_when_nobody_can_write_any_more() {
     assert_eq!(refused.error().raw_os_error(), Some(libc::EBUSY));
     drop(view);
 
-    // In another process it counts the same.
+    // A mapping in another process blocks freezing too.
     let region = refused.into_inner();
     let mut holder = child(&["hold", "a"]);
     holder.stdin(heirloom::Stdio::piped()).stdout(heirloom::Stdio::piped()).inherit("a", &region).unwrap();
@@ -30,7 +30,7 @@ fn g8_a_region_is_frozen_only_when_nobody_can_write_any_more() {
 }
 
 #[test]
-fn g8_a_pinned_page_keeps_a_region_from_being_frozen() {
+fn g8_freeze_fails_while_a_page_is_pinned() {
     let region = Region::create(4096).unwrap();
     region.map().unwrap().write_at(0, &[1; 4096]).unwrap();
     let (reader, writer) = rustix::pipe::pipe().unwrap();
@@ -43,21 +43,21 @@ fn g8_a_pinned_page_keeps_a_region_from_being_frozen() {
 }
 
 #[test]
-fn g8_a_child_that_asks_for_a_frozen_region_gets_nothing_else() {
+fn g8_only_frozen_regions_are_inherited_as_frozen() {
     let writable = Region::create(4096).unwrap();
     let (read_only, _writer) = Region::create(4096).unwrap().into_read_only().unwrap();
     let frozen = FrozenRegion::from_bytes("x").unwrap();
     let mut command = child(&["take", "frozen:writable", "frozen:read-only", "frozen:frozen"]);
     command.inherit("writable", &writable).unwrap().inherit("read-only", &read_only).unwrap();
-    let told = output(command.inherit("frozen", &frozen).unwrap());
-    let told: Vec<_> = told.lines().collect();
-    assert!(told[0].starts_with("WrongKind: ") && told[1].starts_with("WrongKind: "), "{told:?}");
-    assert_eq!(told[2], "ok 1");
+    let report = output(command.inherit("frozen", &frozen).unwrap());
+    let report: Vec<_> = report.lines().collect();
+    assert!(report[0].starts_with("WrongKind: ") && report[1].starts_with("WrongKind: "), "{report:?}");
+    assert_eq!(report[2], "ok 1");
 }
 
 #[test]
-fn g8_a_child_believes_the_kernel_and_not_its_parent() {
-    // A parent that lies: it says frozen, and hands down a region that it goes on writing.
+fn g8_child_checks_seals_despite_a_lying_parent() {
+    // The parent claims that a region is frozen, and keeps it writable.
     let region = Region::create(4096).unwrap();
     let exported = region.export().unwrap();
     let lie = exported.as_str().replace(":1:1:writable:", ":0:1:frozen:");
@@ -68,12 +68,12 @@ fn g8_a_child_believes_the_kernel_and_not_its_parent() {
     let given = command.get_envs().find_map(|(_, value)| value?.to_str()?.strip_prefix("truth=").map(str::to_owned));
     let given_number = given.unwrap().split(':').next().unwrap().to_owned();
     command.env("HEIRLOOM_REGIONS", format!("a={}", lie.replacen(number, &given_number, 1)));
-    let told = String::from_utf8(command.output().unwrap().stdout).unwrap();
-    assert!(told.starts_with("Mismatch: ") && told.contains("the seal against writing is missing"), "{told}");
+    let report = String::from_utf8(command.output().unwrap().stdout).unwrap();
+    assert!(report.starts_with("Mismatch: ") && report.contains("the seal against writing is missing"), "{report}");
 }
 
 #[test]
-fn g8_a_copy_of_a_frozen_region_is_this_process_own() {
+fn g8_private_copy_does_not_change_frozen_bytes() {
     let region = FrozenRegion::from_bytes([1; 9000]).unwrap();
     let mut mine = region.map_copy().unwrap();
     mine.fill(2);
@@ -82,16 +82,16 @@ fn g8_a_copy_of_a_frozen_region_is_this_process_own() {
 }
 
 #[test]
-fn g8_memory_that_was_cut_through_proc_while_it_was_filled_is_no_region() {
-    // The open door, before the seals are there: a read that lasts, and somebody who finds the memory in /proc meanwhile.
-    struct Cut(u8);
-    impl std::io::Read for Cut {
+fn g8_truncation_through_proc_fails_the_fill() {
+    // Before the memory is sealed, another process can find it in /proc. This reader truncates it between two reads.
+    struct Truncates(u8);
+    impl std::io::Read for Truncates {
         fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
             self.0 += 1;
             if self.0 == 3 {
                 for (number, _) in heirloom_conformance::open_regions() {
                     let path = format!("/proc/self/fd/{number}");
-                    if std::fs::read_link(&path)?.to_str().is_some_and(|link| link.contains("heirloom:cut")) {
+                    if std::fs::read_link(&path)?.to_str().is_some_and(|link| link.contains("heirloom:truncated")) {
                         std::fs::File::options().write(true).open(path)?.set_len(10)?;
                     }
                 }
@@ -101,8 +101,8 @@ fn g8_memory_that_was_cut_through_proc_while_it_was_filled_is_no_region() {
             Ok(into.len())
         }
     }
-    let error = FrozenRegion::options().name("cut").from_reader(Cut(0)).unwrap_err();
+    let error = FrozenRegion::options().name("truncated").from_reader(Truncates(0)).unwrap_err();
     assert!(error.to_string().contains("another process changed its size"), "{error}");
-    // The control: uncut.
-    assert_eq!(FrozenRegion::options().name("uncut").from_reader(Cut(1)).unwrap().size() % 10, 2);
+    // The control: not truncated.
+    assert_eq!(FrozenRegion::options().name("whole").from_reader(Truncates(1)).unwrap().size() % 10, 2);
 }

@@ -1,5 +1,5 @@
-//! G9, fresh memory is zero, and a failed call leaves nothing behind: each system call of each operation is made to fail in
-//! turn, with each error that its manual page names for it and that can come, by strace.
+//! G9, a failed call leaves nothing behind, and fresh memory is zero. strace makes each system call of each operation
+//! fail in turn, with each error that its manual page names and that can occur there.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
@@ -10,14 +10,15 @@ use std::thread;
 use heirloom::{Command, Region};
 use heirloom_conformance::skip;
 
-/// The program whose calls are made to fail.
+/// The path of the `faulty` program, whose calls strace makes fail.
 const FAULTY: &str = env!("CARGO_BIN_EXE_faulty");
 
-/// What can't fail, or is not this library's to answer for: the C library's own looks, random numbers for hash maps, and the
-/// end of what was made, which nobody could be told of.
-const LEFT_OUT: &[&str] = &["rt_sigaction", "rt_sigprocmask", "getrandom", "munmap", "close", "exit_group", "lseek"];
+/// Calls that are not made to fail: they cannot fail, come from the C library or from hash maps' random numbers, or
+/// release a resource, whose errors no caller could act on.
+const NOT_INJECTED: &[&str] =
+    &["rt_sigaction", "rt_sigprocmask", "getrandom", "munmap", "close", "exit_group", "lseek"];
 
-/// Operations, and what their errors say was tried.
+/// Operations, and the prefixes that their error messages may have.
 const OPERATIONS: &[(&str, &[&str])] = &[
     ("create", &["cannot create a region of 8192 bytes: "]),
     ("create-populated", &["cannot create a region of 8192 bytes: "]),
@@ -25,7 +26,7 @@ const OPERATIONS: &[(&str, &[&str])] = &[
     ("create-file", &["cannot create a region of 8192 bytes in /dev/shm: "]),
     ("map", &["cannot map a region of 8192 bytes: "]),
     ("map-populated", &["cannot map a region of 8192 bytes: "]),
-    ("map-part", &["cannot map a region of 8192 bytes: "]),
+    ("map-range", &["cannot map a region of 8192 bytes: "]),
     ("map-copy", &["cannot map a region of 8192 bytes: "]),
     ("map-read-only", &["cannot map a region of 8192 bytes: "]),
     ("map-frozen", &["cannot map a region of 8192 bytes: "]),
@@ -42,9 +43,9 @@ const OPERATIONS: &[(&str, &[&str])] = &[
     ("export-inheritable", &["cannot export a region of 8192 bytes: "]),
     ("import", &["cannot import the region "]),
     ("import-owned", &["cannot import the region "]),
-    ("receive", &["cannot take a descriptor for a region: "]),
-    ("give-up", &["cannot duplicate a region of 8192 bytes: "]),
-    ("for-copies", &["cannot duplicate a region of 8192 bytes: "]),
+    ("from-descriptor", &["cannot take a descriptor for a region: "]),
+    ("into-descriptor", &["cannot duplicate a region of 8192 bytes: "]),
+    ("copy-on-write", &["cannot duplicate a region of 8192 bytes: "]),
     ("inherit", &["cannot hand down a region of 8192 bytes: ", "cannot duplicate a region of 8192 bytes: "]),
     ("inherit-std", &["cannot hand down a region of 8192 bytes: ", "cannot duplicate a region of 8192 bytes: "]),
     ("claim", &["cannot inherit the region \"a\": "]),
@@ -68,10 +69,11 @@ const OPERATIONS: &[(&str, &[&str])] = &[
 const FILL: &[&str] = &["cannot create a frozen region: ", "cannot fill a frozen region after "];
 const START: &[&str] = &["cannot start \"/bin/true\": ", "cannot open a standard stream for \"/bin/true\": "];
 
-/// Calls: the operation (every one where it is empty), the call, what stands in its arguments, and each error with the kind
-/// that it becomes, or `fine` where something else is done instead. The first line that fits is the call's.
+/// Calls: the operation's prefix (empty: every operation), the call, a part of its arguments, and each error with the
+/// kind that it becomes, or `fine` where the library retries or falls back to another call. The first matching row
+/// counts.
 const CALLS: &[(&str, &str, &str, &str)] = &[
-    // Making memory. The first try has a flag that old kernels refuse.
+    // Creating memory. The first attempt has a flag that old kernels reject with EINVAL.
     (
         "",
         "memfd_create",
@@ -89,15 +91,15 @@ const CALLS: &[(&str, &str, &str, &str)] = &[
         "EINTR=fine ENOSPC=OutOfMemory EDQUOT=OutOfMemory EFBIG=TooLarge EIO=System EPERM=System EOPNOTSUPP=Unsupported",
     ),
     ("", "fallocate", "", "EINTR=fine ENOSPC=OutOfMemory ENOMEM=OutOfMemory EFBIG=TooLarge EIO=System EPERM=System"),
-    // In a sandbox that doesn't tell, there is no limit.
+    // A sandbox may refuse to report the limit; the library then assumes none.
     ("", "prlimit64", "RLIMIT_FSIZE", "ENOSYS=fine EPERM=fine"),
     ("", "prlimit64", "RLIMIT_NOFILE", ""),
     // Seals.
     ("create", "fcntl", "F_ADD_SEALS", "EPERM=Sealed EINVAL=Unsupported"),
     ("", "fcntl", "F_ADD_SEALS", "EBUSY=StillWritable EPERM=Sealed EINVAL=Unsupported"),
     ("import", "fcntl", "F_GET_SEALS", "EINVAL=Mismatch EIO=System"),
-    ("receive", "fcntl", "F_GET_SEALS", "EINVAL=Mismatch EIO=System"),
-    // What couldn't be claimed is tried again when it is asked for. What isn't open, or has no seals, is not.
+    ("from-descriptor", "fcntl", "F_GET_SEALS", "EINVAL=Mismatch EIO=System"),
+    // A region whose claim failed is tried again when it is requested, unless its descriptor is closed or has no seals.
     ("claim", "fcntl", "F_GET_SEALS", "EIO=System"),
     ("inherited", "fstat", "", "ENOMEM=fine EOVERFLOW=fine"),
     ("inherited", "fcntl", "F_GETFD", ""),
@@ -106,19 +108,19 @@ const CALLS: &[(&str, &str, &str, &str)] = &[
     ("inherited", "fcntl", "F_SETFD", "EPERM=fine"),
     ("inherited", "fcntl", "F_DUPFD", "EMFILE=fine EINVAL=fine"),
     ("create-file", "fcntl", "F_GET_SEALS", "EINVAL=fine"),
-    // What tells how much memory is left, see below.
+    // Reading how much memory is left, see below.
     ("create-populated", "fstat", "", "ENOMEM=fine EOVERFLOW=fine"),
     // Descriptors.
     ("", "fcntl", "F_DUPFD", "EMFILE=OutOfDescriptors EINVAL=System"),
     ("import", "fcntl", "F_GETFD", "EBADF=Mismatch|System"),
-    // The standard library looks so, in a debug build, before it closes.
+    // The standard library checks the descriptor before it closes one, in a debug build.
     ("", "fcntl", "F_GETFD", ""),
     ("", "fcntl", "F_GETFL", "EBADF=System"),
     ("", "fstat", "", "ENOMEM=OutOfMemory EOVERFLOW=System"),
-    // After a failed exec, nothing is left to try where this fails.
+    // After a failed exec there is no fallback where this fails.
     ("exec", "fcntl", "F_SETFD, FD_CLOEXEC", ""),
     ("", "fcntl", "F_SETFD", "EPERM=System"),
-    // Mapping. The allocator and a spawned child's stack have anonymous ones.
+    // Mapping. The allocator and a spawned child's stack use anonymous mappings.
     ("", "mmap", "MAP_STACK", "ENOMEM=OutOfMemory EAGAIN=System"),
     ("", "mmap", "MAP_ANONYMOUS", "ENOMEM=fine"),
     ("", "brk", "", "ENOMEM=fine"),
@@ -132,11 +134,11 @@ const CALLS: &[(&str, &str, &str, &str)] = &[
         "EPERM=Sealed ENOMEM=OutOfMemory EACCES=System EAGAIN=System ENODEV=System ENFILE=OutOfDescriptors",
     ),
     ("", "madvise", "", "EAGAIN=System EINVAL=System ENOMEM=OutOfMemory"),
-    // How much memory is left: where it can't be known, the kernel is asked for it all the same.
+    // How much memory is left: where that is unknown, the memory is requested anyway.
     ("create-populated", "openat", "", "ENOENT=fine EACCES=fine EMFILE=fine ENFILE=fine ENOMEM=fine EINTR=fine"),
     ("create-populated", "statx", "", "ENOMEM=fine EACCES=fine"),
     ("create-populated", "read", "", "EIO=fine EINTR=fine ENOMEM=fine"),
-    // Filling. What can't be moved inside the kernel is read and written.
+    // Filling. Where sendfile fails, the library reads and writes.
     ("", "sendfile", "", "EINTR=fine EINVAL=fine EIO=fine ENOMEM=fine EAGAIN=fine EOVERFLOW=fine"),
     ("fill-pipe", "read", "", "EINTR=fine EIO=System EAGAIN=System ENOMEM=OutOfMemory"),
     ("", "write", "", "EINTR=fine EIO=System EFBIG=TooLarge ENOSPC=OutOfMemory ENOMEM=OutOfMemory EPERM=System"),
@@ -150,13 +152,13 @@ const CALLS: &[(&str, &str, &str, &str)] = &[
         "/dev/null",
         "EINTR=fine EMFILE=OutOfDescriptors ENFILE=OutOfDescriptors ENOMEM=OutOfMemory EACCES=System ENOENT=System",
     ),
-    // What can't be looked at may be there.
+    // A path that cannot be checked may exist.
     ("spawn-searched", "newfstatat", "", "EACCES=fine ENOMEM=fine ELOOP=fine"),
     ("", "clone3", "", "ENOSYS=fine EAGAIN=System ENOMEM=OutOfMemory EPERM=System"),
     ("", "clone", "", "EAGAIN=System ENOMEM=OutOfMemory EPERM=System"),
     ("", "vfork", "", "EAGAIN=System ENOMEM=OutOfMemory"),
     ("", "ppoll", "", "EINTR=fine EINVAL=System ENOMEM=OutOfMemory"),
-    // Where the child is lost it stays one, so only `wait` says so and reaps it by other means.
+    // A failed wait4 leaves a zombie, so only the operation `wait` has this error: it reaps the child itself.
     ("wait", "wait4", "", "EINTR=fine ECHILD=System"),
     ("", "wait4", "", "EINTR=fine"),
     (
@@ -167,10 +169,10 @@ const CALLS: &[(&str, &str, &str, &str)] = &[
     ),
     ("", "kill", "", "EPERM=System ESRCH=System"),
     ("exec", "dup2", "", "EBADF=System EBUSY=System EINTR=System EMFILE=OutOfDescriptors"),
-    // Only for what to advise.
+    // Used for the error's advice only.
     ("exec", "stat", "", "EACCES=fine ENOMEM=fine"),
     ("exec", "statx", "", "EACCES=fine ENOMEM=fine"),
-    // In place of stat and fstat, where those have times of 32 bits.
+    // Replaces stat and fstat where their times have 32 bits.
     ("spawn-searched", "statx", "/bin", "EACCES=fine ENOMEM=fine ELOOP=fine ENOSYS=fine"),
     ("inherited", "statx", "AT_EMPTY_PATH", "ENOMEM=fine ENOSYS=fine"),
     ("", "statx", "AT_EMPTY_PATH", "ENOMEM=OutOfMemory ENOSYS=fine"),
@@ -193,11 +195,11 @@ const OPEN_UNNAMED: &str = "EINTR=fine EMFILE=OutOfDescriptors ENFILE=OutOfDescr
                             ENOSPC=OutOfMemory EDQUOT=OutOfMemory EOPNOTSUPP=Unsupported EISDIR=Unsupported \
                             EACCES=System ENOENT=System EROFS=System";
 
-/// Some kernels refuse any shared mapping of what is sealed.
+/// Some kernels reject any shared mapping of a sealed memfd with EPERM.
 const READING: &str = "EPERM=fine ENOMEM=OutOfMemory EACCES=System EAGAIN=System ENODEV=System ENFILE=OutOfDescriptors";
 
-/// What a call is named here. Where offsets and times came in 32 bits once, those for 64 have names of their own, and musl
-/// makes some by their old names.
+/// The name of a call in the table. 32-bit systems have separate names for the calls with 64-bit offsets and times, and
+/// musl uses some old names.
 fn usual_name(call: &str) -> &str {
     match call {
         "fcntl64" => "fcntl",
@@ -214,50 +216,50 @@ fn usual_name(call: &str) -> &str {
     }
 }
 
-/// What musl answers for by itself: where its allocator gets no pages, Rust ends the program; its `dup2` waits; and its
-/// `posix_spawn` believes that a program was started where it can't read otherwise.
-fn is_musls_own(call: &str, rest: &str, trace: &str) -> bool {
+/// Whether musl handles the error itself. Where its allocator gets no pages, Rust aborts; its `dup2` retries; its
+/// `posix_spawn` assumes that the program started where it cannot read the child's error.
+fn musl_handles(call: &str, rest: &str, trace: &str) -> bool {
     let spawns = trace.contains("CLONE_VFORK");
     match call {
         "mmap" => rest.contains("MAP_ANONYMOUS"),
         "dup2" => true,
-        // The loader of the program that is started makes this one as often.
+        // The started program's loader makes this call at the same occurrence.
         "read" | "newfstatat" => spawns,
-        // A second time, for kernels that take no O_CLOEXEC.
+        // musl repeats O_CLOEXEC by fcntl for old kernels.
         "fcntl" => rest.contains("F_SETFD, FD_CLOEXEC") && trace.contains(" open("),
         _ => false,
     }
 }
 
-/// One call of an operation that is to fail.
+/// One call of an operation, and the error that it is to fail with.
 struct Case {
     operation: &'static str,
-    tried: &'static [&'static str],
+    prefixes: &'static [&'static str],
     call: String,
-    /// Which of that name in its process, from 1.
+    /// The number of the call among those of its name in its process, from 1.
     occurrence: usize,
     errno: &'static str,
     /// The kinds that the error may have, or `fine`.
     expected: &'static str,
 }
 
-/// What `faulty` said of one try.
+/// The output of `faulty` for one run of the operation.
 #[derive(Debug, PartialEq, Eq)]
-struct Told {
+struct Report {
     kind: String,
     errno: i32,
     message: String,
-    right: bool,
-    /// What appeared or vanished.
-    left: String,
+    correct: bool,
+    /// The resources that appeared or disappeared.
+    changes: String,
 }
 
-/// Both tries of an operation, and strace's lines.
-fn run(operation: &str, options: &[&str], trace: &Path) -> Result<([Told; 2], String), String> {
+/// Runs an operation twice under strace and returns both reports and strace's lines.
+fn run(operation: &str, options: &[&str], trace: &Path) -> Result<([Report; 2], String), String> {
     let inherited = Region::create(8192).unwrap();
     let mut command = Command::new("strace");
     command.args(["-f", "-qq", "-o"]).arg(trace).args(options).args([FAULTY, operation]);
-    // Cargo's, by which a loader makes so many calls that a fault meant for this program hits the one that it starts too.
+    // With cargo's value, the loader makes so many calls that a fault would also hit the program that `faulty` starts.
     command.env_remove("LD_LIBRARY_PATH");
     if inherits(operation) {
         command.inherit("a", &inherited).unwrap();
@@ -266,27 +268,27 @@ fn run(operation: &str, options: &[&str], trace: &Path) -> Result<([Told; 2], St
     let calls = fs::read_to_string(trace).unwrap_or_default();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let lines: Vec<_> = text.lines().collect();
-    let told = |lines: &[&str]| {
+    let report_of = |lines: &[&str]| {
         let mut fields = lines[0].splitn(3, '\t').map(str::to_owned);
         let (kind, errno, message) = (fields.next()?, fields.next()?.parse().ok()?, fields.next()?);
-        Some(Told { kind, errno, message, right: lines[1] == "true", left: lines[2].to_owned() })
+        Some(Report { kind, errno, message, correct: lines[1] == "true", changes: lines[2].to_owned() })
     };
     match &lines[..] {
         [_, _, _, _, _, _] if output.status.success() => {
-            told(&lines[..3]).zip(told(&lines[3..])).map(|(first, again)| ([first, again], calls))
+            report_of(&lines[..3]).zip(report_of(&lines[3..])).map(|(first, again)| ([first, again], calls))
         }
         _ => None,
     }
-    .ok_or_else(|| format!("it did not end well: {output:?}"))
+    .ok_or_else(|| format!("faulty failed: {output:?}"))
 }
 
-/// Whether it is about what its process inherited.
+/// Whether the operation needs an inherited region.
 fn inherits(operation: &str) -> bool {
     operation.starts_with("inherited") || operation.starts_with("claim")
 }
 
-/// Whether calls can be made to fail here.
-fn injects(directory: &Path) -> Result<(), String> {
+/// Checks that strace can make calls fail here.
+fn check_injection(directory: &Path) -> Result<(), String> {
     let mut control = Command::new("strace");
     control.args(["-f", "-qq", "-o"]).arg(directory.join("control"));
     control.args(["-e", "trace=chdir", "-e", "inject=chdir:error=EIO", "sh", "-c", "cd / || exit 7"]);
@@ -297,8 +299,8 @@ fn injects(directory: &Path) -> Result<(), String> {
     }
 }
 
-/// The calls between the marks, with what the errors of each are; an error for one that the table doesn't have.
-fn cases(operation: &'static str, tried: &'static [&'static str], trace: &str) -> Result<Vec<Case>, String> {
+/// The cases for the calls between the marks. Returns an error for a call that the table does not have.
+fn cases(operation: &'static str, prefixes: &'static [&'static str], trace: &str) -> Result<Vec<Case>, String> {
     let (mut marks, mut cases, mut counted, mut programs) = (0, Vec::new(), HashMap::new(), Vec::new());
     for line in trace.lines() {
         let (pid, line) = line.split_once(' ').unwrap_or_default();
@@ -319,14 +321,14 @@ fn cases(operation: &'static str, tried: &'static [&'static str], trace: &str) -
         if call == "execve" && rest.ends_with("= 0") && marks > 0 {
             programs.push(pid);
         }
-        if marks != 1 || call == "getpriority" || LEFT_OUT.contains(&usual_name(call)) {
+        if marks != 1 || call == "getpriority" || NOT_INJECTED.contains(&usual_name(call)) {
             continue;
         }
-        if cfg!(target_env = "musl") && is_musls_own(call, rest, trace) {
+        if cfg!(target_env = "musl") && musl_handles(call, rest, trace) {
             continue;
         }
-        // A child's calls are counted from its start, where the parent's have the same numbers: only those that the parent
-        // never makes can be told apart.
+        // strace counts each process's calls from 1, so a fault for a child's call would hit the parent's call of the
+        // same number. Only calls that no other process makes can be injected in a child.
         let is_child = !trace.starts_with(&format!("{pid} "));
         if is_child && counted.keys().any(|(other, name)| other != pid && name == call && call != "execve") {
             continue;
@@ -335,26 +337,28 @@ fn cases(operation: &'static str, tried: &'static [&'static str], trace: &str) -
             operation.starts_with(of) && name == usual_name(call) && rest.contains(with)
         };
         let row = CALLS.iter().find(|(of, name, with, _)| fits(of, name, with));
-        let Some((_, _, _, errors)) = row else { return Err(format!("{operation}: no errors are known of: {line}")) };
+        let Some((_, _, _, errors)) = row else {
+            return Err(format!("{operation}: the table has no errors for: {line}"));
+        };
         let mut occurrence = counted[&(pid.to_owned(), call.to_owned())];
         if call == "execve" && !is_child {
-            // Strace doesn't count the one by which it starts the program.
+            // strace does not count the execve by which it starts the program.
             occurrence -= 1;
         }
         if usual_name(call) == "ppoll" && occurrence > 1 {
-            // How many follow is up to the child.
+            // The number of further polls depends on the child's timing.
             continue;
         }
         cases.extend(errors.split_ascii_whitespace().map(|error| {
             let (errno, expected) = error.split_once('=').unwrap();
-            Case { operation, tried, call: call.to_owned(), occurrence, errno, expected }
+            Case { operation, prefixes, call: call.to_owned(), occurrence, errno, expected }
         }));
     }
     if marks == 2 { Ok(cases) } else { Err(format!("{operation}: {marks} marks")) }
 }
 
-/// What is wrong with an operation one of whose calls fails.
-fn flaw(case: &Case, usual: &[Told; 2], trace: &Path) -> Option<String> {
+/// Runs a case and describes the failure, if any.
+fn run_case(case: &Case, normal: &[Report; 2], trace: &Path) -> Option<String> {
     let Case { call, occurrence, errno, .. } = case;
     let traced = format!("trace={call},getpriority");
     let inject = format!("inject={call}:error={errno}:when={occurrence}");
@@ -364,23 +368,24 @@ fn flaw(case: &Case, usual: &[Told; 2], trace: &Path) -> Option<String> {
     };
     let marks_before = calls.split("(INJECTED)").next().unwrap().matches("getpriority(").count();
     if calls.matches("(INJECTED)").count() != 1 || marks_before != 1 {
-        return Some(format!("the fault did not hit once: {calls}"));
+        return Some(format!("the fault was not injected exactly once: {calls}"));
     }
-    let clear = |told: &Told| {
-        let system = told.kind == "Mismatch" || calls.contains(&format!("-1 {errno} ")) && name(told.errno) == *errno;
-        let tried = case.tried.iter().any(|tried| told.message.starts_with(tried));
-        case.expected.split('|').any(|kind| kind == told.kind) && system && tried && told.left == "[]"
+    let is_expected = |report: &Report| {
+        let system =
+            report.kind == "Mismatch" || calls.contains(&format!("-1 {errno} ")) && name(report.errno) == *errno;
+        let named = case.prefixes.iter().any(|prefix| report.message.starts_with(prefix));
+        case.expected.split('|').any(|kind| kind == report.kind) && system && named && report.changes == "[]"
     };
     if case.expected == "fine" {
-        return (first != usual[0] || again != usual[1]).then(|| format!("{first:?}, {again:?}"));
+        return (first != normal[0] || again != normal[1]).then(|| format!("{first:?}, {again:?}"));
     }
-    if !clear(&first) {
+    if !is_expected(&first) {
         return Some(format!("{first:?}"));
     }
-    (again != usual[0]).then(|| format!("the second time: {again:?}"))
+    (again != normal[0]).then(|| format!("on the second run: {again:?}"))
 }
 
-/// The name of an error's number, of those in the table.
+/// The name of an errno that the table has.
 fn name(errno: i32) -> &'static str {
     let names = [
         (libc::E2BIG, "E2BIG"),
@@ -416,8 +421,8 @@ fn name(errno: i32) -> &'static str {
     names.iter().find(|(number, _)| *number == errno).map_or("?", |(_, name)| name)
 }
 
-/// Does `act` to each on as many threads as there are processors, with a path of each thread's own.
-fn each<T: Send, R: Send>(directory: &Path, all: Vec<T>, act: impl Fn(T, &Path) -> R + Sync) -> Vec<R> {
+/// Calls `act` for each item, on one thread per processor. Each thread has its own path.
+fn in_parallel<T: Send, R: Send>(directory: &Path, all: Vec<T>, act: impl Fn(T, &Path) -> R + Sync) -> Vec<R> {
     let (all, done) = (Mutex::new(all.into_iter()), Mutex::new(Vec::new()));
     thread::scope(|scope| {
         for number in 0..thread::available_parallelism().map_or(2, usize::from) {
@@ -433,68 +438,68 @@ fn each<T: Send, R: Send>(directory: &Path, all: Vec<T>, act: impl Fn(T, &Path) 
     done.into_inner().unwrap()
 }
 
-/// A directory for strace, or none where no call can be made to fail, which is said past the test's captured output.
-fn place() -> Option<tempfile::TempDir> {
+/// A directory for strace's output. Returns `None`, and reports the skip, where strace cannot make calls fail.
+fn strace_directory() -> Option<tempfile::TempDir> {
     let directory = tempfile::tempdir().unwrap();
-    match injects(directory.path()) {
+    match check_injection(directory.path()) {
         Ok(()) => Some(directory),
         Err(why) => {
-            skip(format_args!("no call can be made to fail here, for lack of strace: {why}"));
+            skip(format_args!("no call can be made to fail here, strace is missing or not permitted: {why}"));
             None
         }
     }
 }
 
 #[test]
-fn g9_a_call_that_fails_anywhere_says_so_and_leaves_nothing() {
-    let Some(directory) = place() else { return };
+fn g9_failed_system_call_leaves_nothing_behind() {
+    let Some(directory) = strace_directory() else { return };
     let directory = directory.path();
-    let usual = each(directory, OPERATIONS.to_vec(), |(operation, tried), path| {
+    let normal = in_parallel(directory, OPERATIONS.to_vec(), |(operation, prefixes), path| {
         let ([first, again], trace) = run(operation, &[], path).unwrap_or_else(|error| panic!("{operation}: {error}"));
         let expected = match operation {
             "exec" => "ProgramNotFound",
-            // There may be no such pages here.
+            // There may be no free huge pages here.
             "create-huge" if first.kind != "ok" => "OutOfMemory",
             _ => "ok",
         };
-        assert_eq!((&*first.kind, first.right, &*first.left), (expected, true, "[]"), "{operation}: {first:?}");
-        // What was inherited can be taken once.
+        assert_eq!((&*first.kind, first.correct, &*first.changes), (expected, true, "[]"), "{operation}: {first:?}");
+        // An inherited region can be taken once.
         let expected = if inherits(operation) { "AlreadyTaken" } else { expected };
-        assert_eq!((&*again.kind, again.right, &*again.left), (expected, true, "[]"), "{operation}: {again:?}");
-        let cases = cases(operation, tried, &trace).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!((&*again.kind, again.correct, &*again.changes), (expected, true, "[]"), "{operation}: {again:?}");
+        let cases = cases(operation, prefixes, &trace).unwrap_or_else(|error| panic!("{error}"));
         assert!(!cases.is_empty(), "{operation} makes no call");
         ((operation, [first, again]), cases)
     });
-    let (usual, cases): (BTreeMap<_, _>, Vec<_>) = usual.into_iter().unzip();
+    let (normal, cases): (BTreeMap<_, _>, Vec<_>) = normal.into_iter().unzip();
     let cases: Vec<_> = cases.into_iter().flatten().collect();
     let count = cases.len();
-    let flaws = each(directory, cases, |case, path| {
-        let flaw = flaw(&case, &usual[case.operation], path)?;
+    let failures = in_parallel(directory, cases, |case, path| {
+        let failure = run_case(&case, &normal[case.operation], path)?;
         let Case { operation, call, occurrence, errno, expected, .. } = case;
-        Some(format!("{operation}: {call} {occurrence} fails with {errno}, expected {expected}: {flaw}"))
+        Some(format!("{operation}: {call} {occurrence} fails with {errno}, expected {expected}: {failure}"))
     });
-    let flaws: Vec<_> = flaws.into_iter().flatten().collect();
-    assert!(flaws.is_empty(), "{} of {count}:\n{}", flaws.len(), flaws.join("\n"));
-    println!("{count} calls failed");
+    let failures: Vec<_> = failures.into_iter().flatten().collect();
+    assert!(failures.is_empty(), "{} of {count} cases failed:\n{}", failures.len(), failures.join("\n"));
+    println!("{count} cases");
 }
 
 #[test]
-fn g9_the_census_notices_what_is_left() {
-    let Some(directory) = place() else { return };
+fn g9_resource_census_detects_leaks() {
+    let Some(directory) = strace_directory() else { return };
     let path = directory.path().join("trace");
     let ([first, _], _) = run("leaky", &[], &path).unwrap();
-    assert_eq!((&*first.kind, &*first.left), ("ok", "[]"));
+    assert_eq!((&*first.kind, &*first.changes), ("ok", "[]"));
     let options = ["-e", "trace=memfd_create", "-e", "inject=memfd_create:error=EMFILE:when=2"];
     let ([first, _], calls) = run("leaky", &options, &path).unwrap();
     assert!(calls.contains("(INJECTED)"), "{calls}");
     assert_eq!(first.kind, "OutOfDescriptors");
-    for left in ["+descriptor ", "+mapping ", "+child ", "+thread "] {
-        assert!(first.left.contains(left), "{left}: {}", first.left);
+    for leaked in ["+descriptor ", "+mapping ", "+child ", "+thread "] {
+        assert!(first.changes.contains(leaked), "{leaked}: {}", first.changes);
     }
 }
 
 #[test]
-fn g9_fresh_memory_is_zero_whatever_backs_it() {
+fn g9_fresh_memory_is_zero_for_every_backing() {
     let backings = [
         Region::options(),
         Region::options().populate(true).clone(),
@@ -511,7 +516,7 @@ fn g9_fresh_memory_is_zero_whatever_backs_it() {
         for _ in 0..4 {
             let region = options.create(size as u64).unwrap();
             assert!(read(&region).iter().all(|byte| *byte == 0), "{options:?}");
-            // What the next one may get the pages of.
+            // The next region may get these pages.
             region.map().unwrap().write_at(0, &vec![0xaa; size]).unwrap();
             assert!(read(&region).iter().all(|byte| *byte == 0xaa), "{options:?}");
         }

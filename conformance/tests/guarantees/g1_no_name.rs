@@ -1,4 +1,4 @@
-//! G1, no name, ever: no entry of a file system comes or goes while regions are made.
+//! G1, no name: creating a region adds no file system entry, not even for a moment.
 
 use std::fs::{self, File};
 use std::os::fd::AsFd;
@@ -12,7 +12,7 @@ use rustix::io::Errno;
 use crate::{CHILD, child, output};
 
 #[test]
-fn g1_no_entry_comes_or_goes_in_the_directory_that_backs_a_region() {
+fn g1_backing_directory_never_shows_an_entry() {
     let directory = tempfile::tempdir().unwrap();
     let watch = Watch::over(directory.path());
     let region = Region::options().unsealed_file_in(directory.path()).create(1 << 20).unwrap();
@@ -22,15 +22,15 @@ fn g1_no_entry_comes_or_goes_in_the_directory_that_backs_a_region() {
     drop(region);
     assert_eq!(watch.names(), Vec::<String>::new());
 
-    // The control: a file with a name is seen.
+    // The control: inotify reports a named file.
     File::create(directory.path().join("named")).unwrap();
     fs::remove_file(directory.path().join("named")).unwrap();
     assert_eq!(watch.names(), ["named", "named"]);
 }
 
 #[test]
-fn g1_kernel_memory_has_no_directory_entry_either() {
-    // Where a name of shared memory would be, and where files without an owner end up.
+fn g1_kernel_memory_has_no_directory_entry() {
+    // Where named shared memory and temporary files appear.
     let watches = ["/dev/shm", "/tmp", "/var/tmp", "."].map(|directory| Watch::over(Path::new(directory)));
     let watch = &watches[0];
     let region = Region::options().name("heirloom-g1").create(1 << 20).unwrap();
@@ -47,7 +47,7 @@ fn g1_kernel_memory_has_no_directory_entry_either() {
 }
 
 #[test]
-fn g1_a_file_that_backs_a_region_cannot_be_given_a_name() {
+fn g1_backing_file_cannot_be_linked() {
     use rustix::fs::{AtFlags, CWD, Mode, OFlags, linkat, open};
     let directory = tempfile::tempdir().unwrap();
     let name = |fd: &dyn std::os::fd::AsRawFd| {
@@ -56,12 +56,12 @@ fn g1_a_file_that_backs_a_region_cannot_be_given_a_name() {
     };
     let region = Region::options().unsealed_file_in(directory.path()).create(4096).unwrap();
     assert_eq!(name(&region.as_fd()), Err(Errno::NOENT));
-    // The control: one that is not meant to stay unnamed.
+    // The control: a file opened without O_EXCL can be linked.
     let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
     assert_eq!(name(&open(directory.path(), flags, Mode::RUSR).unwrap()), Ok(()));
 }
 
-/// The calls by which a program that `child` runs gives names to files, or takes them away; `None` where they can't be seen.
+/// The system calls by which `child` creates, links, renames or removes files. `None` where strace cannot run.
 fn naming_calls(args: &[&str]) -> Option<Vec<String>> {
     let trace = tempfile::NamedTempFile::new().unwrap();
     let mut strace = std::process::Command::new("strace");
@@ -69,23 +69,23 @@ fn naming_calls(args: &[&str]) -> Option<Vec<String>> {
     match strace.output() {
         Ok(output) if output.status.success() => {}
         answer => {
-            skip(format_args!("strace can't trace here: {answer:?}"));
+            skip(format_args!("strace cannot trace here: {answer:?}"));
             return None;
         }
     }
     let calls = ["O_CREAT", "creat(", "link(", "linkat(", "symlink", "rename", "mknod", "mkdir", "unlink"];
     let traced = fs::read_to_string(trace.path()).unwrap();
     let naming = traced.lines().filter(|line| calls.iter().any(|call| line.contains(call)));
-    // Of reading a link, nothing comes to be.
+    // `readlink` matches `link` but changes nothing.
     Some(naming.filter(|line| !line.contains("readlink")).map(str::to_owned).collect())
 }
 
 #[test]
-fn g1_no_call_gives_a_name_or_takes_one_away() {
+fn g1_no_system_call_names_a_file() {
     let directory = tempfile::tempdir().unwrap();
     let directory = directory.path().to_str().unwrap();
-    let Some(calls) = naming_calls(&["make-all-kinds", directory]) else { return };
+    let Some(calls) = naming_calls(&["create-all-kinds", directory]) else { return };
     assert_eq!(calls, Vec::<String>::new());
-    // The control: a file with a name is seen to come and to go.
-    assert_eq!(naming_calls(&["make-a-file", directory]).unwrap().len(), 2);
+    // The control: strace reports creating and removing a named file.
+    assert_eq!(naming_calls(&["create-named-file", directory]).unwrap().len(), 2);
 }

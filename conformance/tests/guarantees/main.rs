@@ -1,16 +1,18 @@
-//! The promises of `SECURITY.md`, each test named for its promise.
+//! The guarantees of `SECURITY.md`. Each test name starts with the number of its guarantee.
 
 #![cfg(target_os = "linux")]
 
-mod g10_it_says_what_it_cannot_promise;
+mod g10_no_silent_downgrade;
 mod g1_no_name;
-mod g2_only_the_heirs;
-mod g3_read_only_cannot_be_undone;
-mod g5_data_not_a_program;
-mod g6_import_takes_nothing_on_trust;
-mod g7_gone_with_the_last_holder;
-mod g8_frozen_bytes_never_change;
-mod g9_a_failed_call_leaves_nothing;
+mod g2_only_named_children;
+mod g3_irreversible_read_only;
+mod g4_fixed_size;
+mod g5_not_executable;
+mod g6_validated_import;
+mod g7_freed_with_last_holder;
+mod g8_frozen_bytes;
+mod g9_failed_calls;
+mod hostile_child;
 mod under_load;
 
 use std::path::Path;
@@ -19,14 +21,14 @@ use std::sync::OnceLock;
 use heirloom::Command;
 use heirloom_conformance::{output, skip};
 
-/// The program that the tests start.
+/// The path of the `child` program.
 const CHILD: &str = env!("CARGO_BIN_EXE_child");
 
-/// The C library, built once; where none can be loaded, the test says so and does without.
+/// Builds the C library once and returns its path. Returns `None`, and reports the skip, where it cannot be loaded.
 fn c_library() -> Option<&'static str> {
     static BUILT: OnceLock<String> = OnceLock::new();
     if cfg!(target_feature = "crt-static") {
-        skip("what the C library hands down: a program that is linked statically loads no library");
+        skip("the C library: a statically linked program cannot load a library");
         return None;
     }
     Some(BUILT.get_or_init(|| {
@@ -35,7 +37,7 @@ fn c_library() -> Option<&'static str> {
     }))
 }
 
-/// That program with its arguments.
+/// A command for the `child` program with arguments.
 fn child(args: &[&str]) -> Command {
     let mut command = Command::new(CHILD);
     command.args(args);
