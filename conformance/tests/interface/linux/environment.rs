@@ -42,7 +42,7 @@ fn absent_or_empty_variable_means_none_inherited() {
     for variable in [None, Some("")] {
         assert_eq!(report_of(&region, variable, &["claim"]), "ok \n");
         let report = report_of(&region, variable, &["take", "region:a"]);
-        assert!(report.starts_with("NotInherited: ") && report.contains("inherited none"), "{report}");
+        assert!(report.starts_with("NotInherited: ") && report.contains("inherited no regions"), "{report}");
     }
 }
 
@@ -79,10 +79,10 @@ fn wrong_descriptor_numbers_are_left_untouched() {
     let rest = good.split_once(':').unwrap().1;
     for (variable, message) in [
         (format!("a={good},b={good}"), "more than once"),
-        (format!("a=0:{rest}"), "standard input, output or error"),
-        (format!("a=2:{rest}"), "standard input, output or error"),
+        (format!("a=0:{rest}"), "is a standard stream"),
+        (format!("a=2:{rest}"), "is a standard stream"),
         (format!("a=999:{rest}"), "is closed"),
-        (format!("a={}", good.replace(":4096:", ":8192:")), "another size"),
+        (format!("a={}", good.replace(":4096:", ":8192:")), "its size differs"),
     ] {
         let before = beyond_standard(&report_of(&region, Some(&variable), &["descriptors"]));
         let refusal = report_of(&region, Some(&variable), &["take", "region:a"]);

@@ -22,7 +22,7 @@ fn export_needs_the_launcher_to_clear_close_on_exec() {
     let mut command = Command::new(CHILD);
     command.args(["import", "region:FRAMES"]).env("FRAMES", exported.as_str());
     let refused = report_of(&mut command);
-    assert!(refused.starts_with("Mismatch: ") && refused.contains("no descriptor"), "{refused}");
+    assert!(refused.starts_with("Mismatch: ") && refused.contains("is not open in this process"), "{refused}");
 
     let number = exported.as_fd().as_raw_fd();
     // SAFETY: The closure makes one system call, which is async-signal-safe.
