@@ -5,8 +5,6 @@ use std::fmt::{self, Display};
 use std::io;
 use std::sync::Arc;
 
-use crate::sys::Failure;
-
 /// What a call of this library answers.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -118,11 +116,9 @@ impl Error {
         Self(Arc::new(Inner { kind, message: message.into(), advice: advice.into(), system: None }))
     }
 
-    /// An error that the system reported while `tried` was done.
-    pub(crate) fn system(tried: impl Display, failure: Failure) -> Self {
-        let Failure { kind, os, hint } = failure;
-        let message = format!("{tried}: {os}");
-        Self(Arc::new(Inner { kind, message, advice: hint.into(), system: Some(os) }))
+    /// An error whose source is the system's own.
+    pub(crate) fn with_source(kind: ErrorKind, message: String, advice: &'static str, source: io::Error) -> Self {
+        Self(Arc::new(Inner { kind, message, advice: advice.into(), system: Some(source) }))
     }
 
     /// The class of this error.

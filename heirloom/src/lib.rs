@@ -123,6 +123,7 @@
 //! holds there and whose word it rests on.
 
 mod access;
+mod advice;
 mod error;
 mod mapping;
 pub mod os;
