@@ -1,6 +1,6 @@
 //! The reason why a call of the operating system failed.
 //!
-//! `advice` in the layer above maps each reason to an [`ErrorKind`](crate::ErrorKind) and to advice for the user.
+//! The layer above maps each reason to the kind of its error and to advice for the user.
 
 use std::io;
 

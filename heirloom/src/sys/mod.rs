@@ -8,7 +8,7 @@
 //!   is the memory of a region, with the calls of its system.
 //! - `fd_memory`: the part of `Memory` that `sealed` and `unlinked_file` share. `trailer` and `buffered`: parts of `tracked`.
 //! - `platform`: which of the items above this system uses.
-//! - `launch`, `lent`, `spawn` and `windows::spawn`: starting programs.
+//! - `launch`, `lent`, `spawn`: starting programs.
 
 #[cfg(any(target_os = "freebsd", target_os = "macos", target_os = "netbsd", target_os = "openbsd"))]
 mod bsd;
@@ -28,7 +28,6 @@ mod macos;
 mod platform;
 #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
 mod sealed;
-#[cfg(unix)]
 mod spawn;
 mod status;
 #[cfg(any(target_os = "macos", windows))]
@@ -50,12 +49,11 @@ pub(crate) use platform::{
     allocation_granularity, available_memory, duplicate, gather, is_close_on_exec, is_privileged, is_standard, kill,
     look_at, null, parent_passes, pipe, set_close_on_exec, size_limit, status, take_over, variables, wait,
 };
+pub(crate) use spawn::spawn;
 pub(crate) use status::{Access, Commit, Identity, Protection, Status};
 
 #[cfg(unix)]
-pub(crate) use spawn::{exec, pass_with_std, spawn};
-#[cfg(windows)]
-pub(crate) use windows::spawn::spawn;
+pub(crate) use spawn::{exec, pass_with_std};
 
 /// For `os::linux`.
 #[cfg(any(target_os = "linux", target_os = "android"))]

@@ -63,7 +63,7 @@ pub(crate) fn variables() -> impl Iterator<Item = (EnvKey, OsString)> {
 }
 
 /// Returns an environment as the system takes it: sorted by name, `name=value` with a NUL behind each, and a NUL at the end.
-pub(super) fn block(environment: &[(EnvKey, OsString)]) -> Result<Vec<u16>> {
+pub(crate) fn block(environment: &[(EnvKey, OsString)]) -> Result<Vec<u16>> {
     let mut sorted: Vec<_> = environment.iter().collect();
     sorted.sort_by(|one, two| one.0.cmp(&two.0));
     let mut block = Vec::new();

@@ -26,7 +26,7 @@ use windows_sys::Win32::System::Memory::{
 };
 use windows_sys::Win32::System::Threading::{GetCurrentProcess, OpenProcessToken};
 
-use super::error::{code_of, last_failure, len_of, os_error};
+use super::error::{code_of, last_failure, len_of};
 use super::handle::Owned;
 use super::layout::{Layout, allocation_granularity};
 use super::view::{View, halves};

@@ -1,7 +1,5 @@
 //! Windows: memory from sections of the paging file. A handle can't be turned into one with more rights.
 
-mod arguments;
-mod diagnose;
 pub(crate) mod environment;
 pub(crate) mod error;
 pub(crate) mod handle;
@@ -9,7 +7,5 @@ pub(crate) mod host;
 pub(crate) mod layout;
 pub(crate) mod memory;
 pub(crate) mod process;
-mod search;
-pub(crate) mod spawn;
 pub(crate) mod view;
-mod wide;
+pub(crate) mod wide;

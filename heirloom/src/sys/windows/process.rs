@@ -27,7 +27,7 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    pub(super) fn new(handle: OwnedHandle, id: u32) -> Self {
+    pub(crate) fn new(handle: OwnedHandle, id: u32) -> Self {
         Self { handle, id }
     }
 

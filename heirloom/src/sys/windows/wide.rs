@@ -7,13 +7,13 @@ use std::os::windows::ffi::OsStrExt;
 use crate::sys::failure::{Failure, Reason, Result};
 
 /// Returns the units of a string, with a NUL behind them.
-pub(super) fn string(text: &OsStr) -> Result<Vec<u16>> {
+pub(crate) fn string(text: &OsStr) -> Result<Vec<u16>> {
     let mut wide = without_nul(text.encode_wide())?;
     wide.push(0);
     Ok(wide)
 }
 
-pub(super) fn without_nul(wide: impl Iterator<Item = u16>) -> Result<Vec<u16>> {
+pub(crate) fn without_nul(wide: impl Iterator<Item = u16>) -> Result<Vec<u16>> {
     let wide: Vec<u16> = wide.collect();
     if wide.contains(&0) {
         return Err(Failure::new(Reason::InteriorNul, io::ErrorKind::InvalidInput));

@@ -11,10 +11,10 @@ use windows_sys::Win32::Foundation::ERROR_FILE_NOT_FOUND;
 use windows_sys::Win32::System::SystemInformation::{GetSystemDirectoryW, GetWindowsDirectoryW};
 
 use super::diagnose::cannot_run;
-use super::error::os_error;
-use super::wide::without_nul;
 use crate::sys::failure::{Failure, Reason, Result};
 use crate::sys::launch::Launch;
+use crate::sys::windows::error::os_error;
+use crate::sys::windows::wide::without_nul;
 
 /// Returns the path of the program. Searches for a name without a path as the standard library does: in the child's PATH if
 /// it differs from this process's, beside this program, in the system's directories, in this process's PATH; never in the

@@ -4,8 +4,8 @@ use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::windows::ffi::OsStrExt;
 
-use super::wide::without_nul;
 use crate::sys::failure::{Failure, Reason, Result};
+use crate::sys::windows::wide::without_nul;
 
 const QUOTE: u16 = b'"' as u16;
 const BACKSLASH: u16 = b'\\' as u16;

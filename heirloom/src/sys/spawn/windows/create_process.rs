@@ -19,15 +19,16 @@ use windows_sys::Win32::System::Threading::{
     STARTF_USESTDHANDLES, STARTUPINFOEXW, UpdateProcThreadAttribute,
 };
 
+use super::arguments;
 use super::diagnose::cannot_run;
-use super::error::{last_failure, len_of};
-use super::process::Process;
 use super::search::{find, system_directory};
-use super::wide::{string, without_nul};
-use super::{arguments, environment};
 use crate::sys::failure::Result;
 use crate::sys::launch::Launch;
 use crate::sys::lent::Inheritable;
+use crate::sys::windows::environment::block as environment_block;
+use crate::sys::windows::error::{last_failure, len_of};
+use crate::sys::windows::process::Process;
+use crate::sys::windows::wide::{string, without_nul};
 
 /// Serializes spawns: the handles of one are inheritable only during its call.
 static STARTING: Mutex<()> = Mutex::new(());
@@ -38,7 +39,7 @@ pub(crate) fn spawn(launch: &Launch<'_>) -> Result<Process> {
     // directory, but the interpreter of a batch file would start at the child's.
     let program = std::path::absolute(find(launch)?).map_err(|error| cannot_run(launch, error))?;
     let (application, mut line) = prepared(&program, launch.args)?;
-    let environment = environment::block(launch.environment)?;
+    let environment = environment_block(launch.environment)?;
     let directory = launch.directory.map(|directory| string(directory.as_os_str())).transpose()?;
 
     let starting = STARTING.lock().unwrap_or_else(PoisonError::into_inner);

@@ -8,9 +8,9 @@ use windows_sys::Win32::Foundation::{
     ERROR_FILENAME_EXCED_RANGE, ERROR_PATH_NOT_FOUND,
 };
 
-use super::error::code_of;
 use crate::sys::failure::{Failure, Reason};
 use crate::sys::launch::Launch;
+use crate::sys::windows::error::code_of;
 
 /// Classifies the error of a failed start.
 pub(super) fn cannot_run(launch: &Launch<'_>, error: io::Error) -> Failure {
