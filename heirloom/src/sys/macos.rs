@@ -156,7 +156,7 @@ pub(crate) fn status(fd: impl AsFd) -> Result<Status> {
     Ok(status)
 }
 
-/// Returns the failure of a call that this process refuses by itself.
+/// Returns the failure of a call that this library refuses without asking the system.
 pub(crate) fn refused(reason: Reason) -> Failure {
     let errno = if reason == Reason::Sealed { Errno::PERM } else { Errno::BUSY };
     Failure::new(reason, errno)

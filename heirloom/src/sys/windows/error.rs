@@ -38,7 +38,7 @@ pub(crate) fn code_of(error: &io::Error) -> Option<u32> {
     error.raw_os_error().and_then(|code| u32::try_from(code).ok())
 }
 
-/// Returns the failure of a call that this process refuses by itself.
+/// Returns the failure of a call that this library refuses without asking the system.
 pub(crate) fn refused(reason: Reason) -> Failure {
     let os = match reason {
         Reason::Sealed => os_error(ERROR_ACCESS_DENIED),

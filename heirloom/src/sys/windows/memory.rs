@@ -249,7 +249,7 @@ pub(crate) fn status(handle: impl AsHandle) -> Result<Status> {
     status.size = trailer.size;
     status.granularity = layout.granularity();
     status.unnamed = true;
-    // A section's size never changes. Of the rest there is its creator's word, which who only reads it can't change.
+    // The size of a section never changes. For the other seals, a reader relies on the creator of the section.
     status.seals = trailer.seals(status.access);
     Ok(status)
 }
