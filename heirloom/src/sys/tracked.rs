@@ -201,8 +201,8 @@ impl State {
         Self { descriptor, reader: None, stage, trailer: None }
     }
 
-    /// Fails if another process may have a writable descriptor. Only this process can write a kept trailer, so with one the
-    /// answer is known.
+    /// Fails if another process may have a writable descriptor. A kept trailer shows that none had one when the region became
+    /// read-only, and none can get one since.
     fn check_sole(&self) -> Result<()> {
         if self.trailer.is_none() && self.reader.is_none() {
             return Err(refused(Reason::MayBeHeldForWriting));
