@@ -5,8 +5,6 @@ use std::fmt::{self, Display};
 use std::io;
 use std::sync::Arc;
 
-use crate::sys::Failure;
-
 /// A `Result` that defaults to [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -118,10 +116,8 @@ impl Error {
     }
 
     /// Makes an error that the system reported.
-    pub(crate) fn system(tried: impl Display, failure: Failure) -> Self {
-        let Failure { kind, os, hint } = failure;
-        let message = format!("{tried}: {os}");
-        Self(Arc::new(Inner { kind, message, advice: hint.into(), system: Some(os) }))
+    pub(crate) fn with_source(kind: ErrorKind, message: String, advice: &'static str, source: io::Error) -> Self {
+        Self(Arc::new(Inner { kind, message, advice: advice.into(), system: Some(source) }))
     }
 
     /// Returns the class of this error.

@@ -110,6 +110,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod access;
+mod advice;
 mod error;
 mod mapping;
 pub mod os;

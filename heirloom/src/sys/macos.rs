@@ -1,297 +1,94 @@
-//! macOS: POSIX shared memory, whose name is gone again before anybody is told of it.
+//! macOS: POSIX shared memory, whose name exists only while it is created.
 //!
-//! The kernel lets its size be set once, and keeps no seals. So this process itself counts who may write: the mappings it
-//! made, and whether a descriptor that allows it ever left. Once nobody else may and none is kept, nobody can ever again: a
-//! descriptor that was opened for reading can't be opened for more, and what is mapped through it can't be made writable.
-//!
-//! The kernel tells neither an exact size nor what a region is, so a page behind it does (`last_page`).
+//! The kernel allows to set its size once and has no seals. A descriptor that was opened for reading can't be reopened for
+//! writing, and no mapping of it can be made writable. The kernel keeps neither an exact size nor an identity for shared
+//! memory, so the [`trailer`](super::trailer) has them.
 
 #![allow(unsafe_code)]
 
 use std::ffi::CString;
-use std::fmt;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, FromRawFd};
 use std::path::Path;
-use std::ptr::NonNull;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use rustix::fs::{self, FileType};
+use rustix::fs;
 use rustix::io::Errno;
 
-pub(crate) use super::bsd::*;
-use super::last_page::{self, LastPage, Place, Stage};
-pub(crate) use super::unix::*;
-use super::{Access, Commit, Failure, Identity, Protection, Result, Seals, Status, unix};
-use crate::ErrorKind;
-use crate::access::SharedBytes;
+use super::bsd;
+use super::failure::{Failure, Reason, Result};
+use super::status::{Access, Commit, Identity, Protection, Status};
+use super::trailer::{self, TrailerPage};
+use super::unix::errno::retry;
+use super::unix::fd::{above_standard, allocation_granularity, identity_of, unsealed_status};
+use super::unix::view::View;
 
-/// How many bytes the last page has: a whole one, also of a process that has larger ones than another.
-const LAST_PAGE: u64 = 16 << 10;
+pub(crate) use super::bsd::random;
+pub(crate) use std::os::fd::OwnedFd as Owned;
 
-/// How many bytes a region of that size has with its last page.
+/// The size of the trailer's page in bytes: the largest page size, so that processes with other page sizes agree on it.
+const TRAILER_PAGE: u64 = 16 << 10;
+
+/// Returns the size of the shared memory for a region of `size` bytes and its trailer.
 fn whole(size: u64) -> Option<u64> {
-    size.checked_next_multiple_of(LAST_PAGE)?.checked_add(LAST_PAGE)
+    size.checked_next_multiple_of(TRAILER_PAGE)?.checked_add(TRAILER_PAGE)
 }
 
-/// Shared memory, and who may write it.
-pub(crate) struct Memory {
-    state: Mutex<State>,
-    /// Each mapping that writes has a clone of this.
-    writers: Arc<()>,
-    size: u64,
-    identity: Identity,
-    /// It is a file in a directory.
-    file: bool,
+/// Where the trailer is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Layout {
+    /// The size with the trailer; `None` for a file, which has none.
+    whole: Option<u64>,
 }
 
-struct State {
-    /// Allows to write until the region is published or frozen.
-    fd: OwnedFd,
-    /// The same for reading, as long as no other that allows to write was ever made, here or elsewhere.
-    reader: Option<OwnedFd>,
-    stage: Stage,
-    /// Where the publisher says later that it froze the region.
-    last_page: Option<Place>,
-}
-
-impl Memory {
-    /// Makes memory of that size for ever, all zero, that is close-on-exec and whose name is there for a moment.
-    pub(crate) fn create(name: Option<&str>, size: u64, supply: Commit) -> Result<Self> {
-        if supply != Commit::OnTouch {
-            return Err(unsupported(SUPPLY));
-        }
-        let whole = whole(size).ok_or(Errno::FBIG)?;
-        let (fd, reader) = shared_memory()?;
-        retry(|| fs::ftruncate(&fd, whole))?;
-        let identity = Identity { device: chance(), inode: chance() };
-        let name = name.unwrap_or_default().to_owned();
-        last_page(fd.as_fd(), whole, Protection::Shared)?.write(&LastPage {
-            size,
-            identity,
-            stage: Stage::Writable,
-            name,
-        })?;
-        let state = State { fd, reader: Some(reader), stage: Stage::Writable, last_page: None };
-        Ok(Self { state: state.into(), writers: Arc::default(), size, identity, file: false })
+impl Layout {
+    /// Returns the layout of validated memory.
+    pub(crate) fn of_status(status: &Status) -> Self {
+        Self { whole: if status.seals.size { whole(status.size) } else { None } }
     }
 
-    /// Makes a file in `directory` whose name is there for a moment.
-    pub(crate) fn create_file(directory: &Path, size: u64) -> Result<Self> {
-        let fd = unlinked(directory, size)?;
-        let identity = identity_of(&fs::fstat(&fd)?);
-        let state = State::shared(fd, Stage::Writable);
-        Ok(Self { state: state.into(), writers: Arc::default(), size, identity, file: true })
-    }
-
-    /// What somebody else made, and was found to be memory.
-    pub(crate) fn received(fd: OwnedFd, status: &Status) -> Self {
-        let (size, identity, file) = (status.size, status.identity, !status.seals.size);
-        Self { state: State::shared(fd, Stage::of(status.seals)).into(), writers: Arc::default(), size, identity, file }
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// What tells it from every other one.
-    #[allow(clippy::unnecessary_wraps)] // Elsewhere the system is asked.
-    pub(crate) fn identity(&self) -> Result<Identity> {
-        Ok(self.identity)
-    }
-
-    /// The number of its descriptor.
-    pub(crate) fn number(&self) -> i32 {
-        self.state().fd.as_raw_fd()
-    }
-
-    /// Looking gives nothing out.
-    pub(crate) fn status(&self) -> Result<Status> {
-        status(self.state().fd.as_fd())
-    }
-
-    /// From now on another process may have it.
-    pub(crate) fn hand_out(&self) {
-        self.as_fd();
-    }
-
-    /// The same over a descriptor of its own, close-on-exec.
-    pub(crate) fn duplicate(&self) -> io::Result<Self> {
-        let fd = duplicate(&self.state().fd)?;
-        Ok(self.handed_out_over(fd))
-    }
-
-    /// The same over a descriptor of its own that every child inherits.
-    pub(crate) fn duplicate_inheritable(&self) -> io::Result<Self> {
-        let fd = duplicate_inheritable(&self.state().fd)?;
-        Ok(self.handed_out_over(fd))
-    }
-
-    fn handed_out_over(&self, fd: OwnedFd) -> Self {
-        self.hand_out();
-        let state = State::shared(fd, self.state().stage);
-        let Self { size, identity, file, .. } = *self;
-        Self { state: state.into(), writers: Arc::default(), size, identity, file }
-    }
-
-    /// Ends the making of writers, where nobody else can make one.
-    pub(crate) fn make_read_only(&self) -> Result<()> {
-        let mut state = self.state();
-        if state.stage != Stage::Writable {
-            return Err(sealed(Errno::PERM));
-        }
-        state.advance(self.size, Stage::ReadOnly)
-    }
-
-    /// Ends all writing, where nobody else can write.
-    pub(crate) fn freeze(&self) -> Result<()> {
-        let mut state = self.state();
-        if state.stage == Stage::Frozen {
-            return Ok(());
-        }
-        if Arc::strong_count(&self.writers) > 1 {
-            return Err(Failure {
-                kind: ErrorKind::StillWritable,
-                os: Errno::BUSY.into(),
-                hint: "this process still maps it for writing: unmap it first, or take FrozenRegion::copy_of",
-            });
-        }
-        state.advance(self.size, Stage::Frozen)
-    }
-
-    /// Maps `len` bytes from `offset` on.
-    pub(crate) fn map(&self, offset: u64, len: usize, protection: Protection, _: bool) -> Result<View> {
-        let state = self.state();
-        if protection == Protection::Shared && state.stage != Stage::Writable {
-            return Err(sealed(Errno::PERM));
-        }
-        if protection == Protection::CopyOnWrite && !self.file {
-            return Err(unsupported(
-                "this system maps no shared memory copy-on-write: copy out of it what is to be changed",
-            ));
-        }
-        let pages = map(state.fd.as_fd(), offset, len, protection)?;
-        let writer = (protection == Protection::Shared).then(|| Arc::clone(&self.writers));
-        Ok(View { pages, _writer: writer })
-    }
-
-    /// Reads what there is at an offset.
-    pub(crate) fn read_at(&self, offset: u64, into: &mut [u8]) -> Result<usize> {
-        if self.file {
-            // Where somebody cuts it, that is an error and no signal.
-            return Ok(retry(|| rustix::io::pread(&self.state().fd, &mut *into, offset))?);
-        }
-        let len = usize::try_from(self.size.saturating_sub(offset)).map_or(into.len(), |rest| rest.min(into.len()));
-        if len == 0 {
-            return Ok(0);
-        }
-        let start = offset - offset % allocation_granularity();
-        let skipped = usize::try_from(offset - start).unwrap_or(usize::MAX);
-        let view = self.map(start, skipped.saturating_add(len), Protection::ReadOnly, false)?;
-        // SAFETY: A view starts on a page, and lives as long as these bytes.
-        let bytes = unsafe { SharedBytes::new(view.start(), skipped + len) };
-        bytes.read_at(skipped, &mut into[..len]).map_err(io::Error::other)?;
-        Ok(len)
-    }
-
-    /// The name that it was created under; for debugging only.
-    pub(crate) fn debug_name(&self) -> Option<String> {
-        if self.file {
-            return None;
-        }
-        let page = last_page(self.state().fd.as_fd(), whole(self.size)?, Protection::ReadOnly).ok()?.read().ok()??;
-        Some(page.name).filter(|name| !name.is_empty())
+    /// Returns the alignment of mapping offsets.
+    #[allow(clippy::unused_self)] // Windows needs it.
+    pub(crate) fn granularity(self) -> u64 {
+        allocation_granularity()
     }
 }
 
-impl State {
-    /// Of what others may hold too.
-    fn shared(fd: OwnedFd, stage: Stage) -> Self {
-        Self { fd, reader: None, stage, last_page: None }
-    }
+/// The descriptor that allows only reading, opened at creation.
+pub(crate) struct Reader(Owned);
 
-    /// Says what becomes of the region, and keeps no descriptor that allows to write.
-    fn advance(&mut self, size: u64, stage: Stage) -> Result<()> {
-        let place = match self.last_page.take() {
-            Some(place) => place,
-            None if self.reader.is_none() => return Err(handed_out()),
-            None => last_page(self.fd.as_fd(), whole(size).ok_or(Errno::FBIG)?, Protection::Shared)?,
-        };
-        place.write_stage(stage)?;
-        if let Some(reader) = self.reader.take() {
-            self.fd = reader;
-        }
-        self.last_page = (stage == Stage::ReadOnly).then_some(place);
-        self.stage = stage;
-        Ok(())
+/// Creates shared memory for a region of `size` bytes.
+pub(crate) fn create(size: u64, commit: Commit) -> Result<(Layout, Owned, Reader)> {
+    if commit != Commit::OnTouch {
+        return Err(unsupported(Reason::NoCommit));
     }
+    let whole = whole(size).ok_or(Errno::FBIG)?;
+    let (fd, reader) = shared_memory()?;
+    retry(|| fs::ftruncate(&fd, whole))?;
+    Ok((Layout { whole: Some(whole) }, fd, Reader(reader)))
 }
 
-/// Why it can't be published or frozen.
-fn handed_out() -> Failure {
-    Failure {
-        kind: ErrorKind::StillWritable,
-        os: Errno::BUSY.into(),
-        hint: "this system has no seals, and others may hold a descriptor that allows to write it: make_read_only or freeze before \
-               handing down, or take FrozenRegion::copy_of",
-    }
+/// Creates an unnamed file in `directory`.
+pub(crate) fn create_file(directory: &Path, size: u64) -> Result<(Layout, Owned, Identity)> {
+    let fd = bsd::unnamed_file(directory, size)?;
+    let identity = identity_of(&fs::fstat(&fd)?);
+    Ok((Layout { whole: None }, fd, identity))
 }
 
-impl AsFd for Memory {
-    /// For whoever may do anything with it: from now on somebody else may write where it allows that.
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        let mut state = self.state();
-        state.reader = None;
-        // SAFETY: It stays this object's own for as long as that lives: only one that never left is replaced.
-        unsafe { BorrowedFd::borrow_raw(state.fd.as_raw_fd()) }
-    }
-}
-
-impl From<Memory> for OwnedFd {
-    fn from(memory: Memory) -> Self {
-        memory.state.into_inner().unwrap_or_else(PoisonError::into_inner).fd
-    }
-}
-
-impl fmt::Debug for Memory {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Memory").field("number", &self.number()).finish_non_exhaustive()
-    }
-}
-
-/// Pages that show memory; unmapped on drop.
-pub(crate) struct View {
-    pages: unix::View,
-    _writer: Option<Arc<()>>,
-}
-
-impl View {
-    /// Where the pages begin.
-    pub(crate) fn start(&self) -> NonNull<u8> {
-        self.pages.start()
-    }
-
-    #[allow(clippy::unused_self)] // Others need it.
-    pub(crate) fn no_dump(&self) -> Result<()> {
-        Err(unsupported("this system keeps no pages out of core dumps: forbid them (ulimit -c 0)"))
-    }
-}
-
-/// Shared memory of no size yet, for writing and for reading, without a name any more.
-fn shared_memory() -> Result<(OwnedFd, OwnedFd)> {
-    // At most 31 bytes, with the slash.
-    let name = CString::new(format!("/heirloom-{:016x}", chance())).map_err(|_| Errno::INVAL)?;
+/// Creates shared memory of size 0, removes its name, and returns a descriptor for writing and one for reading.
+fn shared_memory() -> Result<(Owned, Owned)> {
+    // The system allows at most 31 bytes, with the slash.
+    let name = CString::new(format!("/heirloom-{:016x}", random())).map_err(|_| Errno::INVAL)?;
     let open = |flags| {
-        // SAFETY: A string with its NUL.
+        // SAFETY: The name ends with NUL and lives during the call.
         match unsafe { libc::shm_open(name.as_ptr(), flags, 0o600) } {
             -1 => Err(io::Error::last_os_error()),
-            // SAFETY: The kernel made it a moment ago, close-on-exec, and nobody else knows it.
-            number => Ok(unsafe { OwnedFd::from_raw_fd(number) }),
+            // SAFETY: The kernel has just created this descriptor (close-on-exec), so nothing else owns it.
+            number => Ok(unsafe { Owned::from_raw_fd(number) }),
         }
     };
     let fd = open(libc::O_RDWR | libc::O_CREAT | libc::O_EXCL)?;
     let reader = open(libc::O_RDONLY);
-    // SAFETY: A string with its NUL.
+    // SAFETY: The name ends with NUL and lives during the call.
     let unlinked = unsafe { libc::shm_unlink(name.as_ptr()) };
     if unlinked != 0 {
         return Err(io::Error::last_os_error().into());
@@ -299,40 +96,72 @@ fn shared_memory() -> Result<(OwnedFd, OwnedFd)> {
     Ok((above_standard(fd)?, above_standard(reader?)?))
 }
 
-/// The last page of so many bytes in all.
-fn last_page(fd: BorrowedFd<'_>, whole: u64, protection: Protection) -> Result<Place> {
-    let pages = map(fd, whole - LAST_PAGE, last_page::LEN, protection)?;
-    // SAFETY: It starts with the page, and shows that many bytes.
-    Ok(unsafe { Place::new(View { pages, _writer: None }, 0) })
+/// Takes the descriptor that allows only reading.
+#[allow(clippy::unnecessary_wraps)] // Windows may fail.
+pub(crate) fn take_reader(reader: &mut Option<Reader>, _: &Owned) -> Result<Option<Owned>> {
+    Ok(reader.take().map(|reader| reader.0))
 }
 
-/// Asks the kernel what a descriptor is, and the page behind it.
+/// Maps `len` bytes from `offset` on.
+pub(crate) fn map(fd: &Owned, layout: Layout, offset: u64, len: usize, protection: Protection) -> Result<View> {
+    if protection == Protection::CopyOnWrite && layout.whole.is_some() {
+        return Err(unsupported(Reason::NoCopyOnWrite));
+    }
+    bsd::map(fd.as_fd(), offset, len, protection, false)
+}
+
+/// Does nothing: macOS can't fault in all pages at once.
+pub(crate) fn fault_in(_: &View) {}
+
+/// Reads a file at an offset; `None` for shared memory, which can only be mapped.
+pub(crate) fn read_file(fd: &Owned, layout: Layout, offset: u64, into: &mut [u8]) -> Option<Result<usize>> {
+    // Reading returns an error if another process truncates the file; a mapping would raise SIGBUS.
+    let read = || retry(|| rustix::io::pread(fd, &mut *into, offset));
+    layout.whole.is_none().then(read).map(|answer| answer.map_err(Failure::from))
+}
+
+/// Maps the trailer of shared memory.
+pub(crate) fn trailer_page(fd: impl AsFd, layout: Layout, protection: Protection) -> Result<TrailerPage> {
+    let start = layout.whole.ok_or(Errno::OPNOTSUPP)? - TRAILER_PAGE;
+    let view = bsd::map(fd.as_fd(), start, trailer::LEN, protection, false)?;
+    // SAFETY: The view starts with the page and maps `LEN` bytes of it.
+    Ok(unsafe { TrailerPage::new(view, 0) })
+}
+
+impl View {
+    #[allow(clippy::unused_self)] // Other systems need it.
+    pub(crate) fn no_dump(&self) -> Result<()> {
+        Err(unsupported(Reason::NoDumpExclusion))
+    }
+}
+
+/// Returns the status of a descriptor, with the properties in its trailer.
 pub(crate) fn status(fd: impl AsFd) -> Result<Status> {
     let fd = fd.as_fd();
     let stat = fs::fstat(fd)?;
-    let access = access(fd)?;
-    let whole_now = u64::try_from(stat.st_size).unwrap_or(0);
-    let file = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
-    let mut status = Status {
-        identity: identity_of(&stat),
-        size: whole_now,
-        granularity: allocation_granularity(),
-        unnamed: file && stat.st_nlink == 0,
-        access,
-        seals: Seals { size: false, new_writers: false, writing: false },
-        sealable: false,
-    };
-    // Of shared memory the kernel tells no type.
-    if stat.st_mode & libc::S_IFMT != 0 || access == Access::None || whole_now < LAST_PAGE {
+    let mut status = unsealed_status(fd, &stat)?;
+    let whole_now = status.size;
+    // The kernel reports no type for shared memory.
+    if stat.st_mode & libc::S_IFMT != 0 || status.access == Access::None || whole_now < TRAILER_PAGE {
         return Ok(status);
     }
-    let page = last_page(fd, whole_now, Protection::ReadOnly)?.read()?;
-    if let Some(page) = page.filter(|page| whole(page.size) == Some(whole_now)) {
-        status.identity = page.identity;
-        status.size = page.size;
+    let trailer = trailer_page(fd, Layout { whole: Some(whole_now) }, Protection::ReadOnly)?.read()?;
+    if let Some(trailer) = trailer.filter(|trailer| whole(trailer.size) == Some(whole_now)) {
+        status.identity = trailer.identity;
+        status.size = trailer.size;
         status.unnamed = true;
-        status.seals = page.seals(access);
-        status.sealable = access == Access::ReadWrite;
+        status.seals = trailer.seals(status.access);
+        status.sealable = status.access == Access::ReadWrite;
     }
     Ok(status)
+}
+
+/// Returns the failure of a call that this library refuses without asking the system.
+pub(crate) fn refused(reason: Reason) -> Failure {
+    let errno = if reason == Reason::Sealed { Errno::PERM } else { Errno::BUSY };
+    Failure::new(reason, errno)
+}
+
+fn unsupported(reason: Reason) -> Failure {
+    Failure::new(reason, Errno::OPNOTSUPP)
 }

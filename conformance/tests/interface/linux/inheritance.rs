@@ -40,6 +40,9 @@ fn closed_descriptor_error_mentions_the_launcher() {
     let Some(mut command) = python() else { return };
     command.args(["-c", "import subprocess, sys; subprocess.run(sys.argv[1:])", CHILD, "take", "region:a"]);
     let report = output(command.inherit("a", &region).unwrap());
-    assert!(report.starts_with("Mismatch: ") && report.contains("a launcher in between probably closed it"), "{report}");
+    assert!(
+        report.starts_with("Mismatch: ") && report.contains("a launcher in between probably closed it"),
+        "{report}"
+    );
     assert!(report.contains("pass_fds"), "{report}");
 }

@@ -1,4 +1,6 @@
-//! Variables of the environment, whose names are the same in upper and lower case.
+//! Environment variables, whose names are case-insensitive.
+
+#![allow(unsafe_code)]
 
 use std::cmp::Ordering;
 use std::env;
@@ -7,10 +9,10 @@ use std::os::windows::ffi::OsStrExt;
 
 use windows_sys::Win32::Globalization::{CSTR_EQUAL, CSTR_LESS_THAN, CompareStringOrdinal};
 
-use super::launch::without_nul;
-use crate::sys::Result;
+use super::wide::without_nul;
+use crate::sys::failure::Result;
 
-/// The name of a variable of the environment.
+/// The name of an environment variable, compared as the system does.
 #[derive(Clone, Debug)]
 pub(crate) struct EnvKey {
     wide: Vec<u16>,
@@ -26,7 +28,7 @@ impl Ord for EnvKey {
     fn cmp(&self, other: &Self) -> Ordering {
         let len = |wide: &[u16]| i32::try_from(wide.len()).unwrap_or(i32::MAX);
         let (one, two) = (&self.wide, &other.wide);
-        // SAFETY: Both are as long as is said.
+        // SAFETY: Both pointers come with the length of their slice, capped at a smaller one.
         match unsafe { CompareStringOrdinal(one.as_ptr(), len(one), two.as_ptr(), len(two), 1) } {
             CSTR_EQUAL => Ordering::Equal,
             CSTR_LESS_THAN => Ordering::Less,
@@ -55,13 +57,13 @@ impl PartialEq<str> for EnvKey {
     }
 }
 
-/// This process's environment.
+/// Returns this process's environment.
 pub(crate) fn variables() -> impl Iterator<Item = (EnvKey, OsString)> {
     env::vars_os().map(|(name, value)| (EnvKey::from(&name), value))
 }
 
-/// An environment as the system takes it: `name=value` with a NUL behind each, by name, and a NUL behind all.
-pub(super) fn block(environment: &[(EnvKey, OsString)]) -> Result<Vec<u16>> {
+/// Returns an environment as the system takes it: sorted by name, `name=value` with a NUL behind each, and a NUL at the end.
+pub(crate) fn block(environment: &[(EnvKey, OsString)]) -> Result<Vec<u16>> {
     let mut sorted: Vec<_> = environment.iter().collect();
     sorted.sort_by(|one, two| one.0.cmp(&two.0));
     let mut block = Vec::new();
@@ -71,7 +73,7 @@ pub(super) fn block(environment: &[(EnvKey, OsString)]) -> Result<Vec<u16>> {
         block.extend(without_nul(value.encode_wide())?);
         block.push(0);
     }
-    // Of no variables there is still an end of one.
+    // An empty environment has two NULs too.
     if block.is_empty() {
         block.push(0);
     }

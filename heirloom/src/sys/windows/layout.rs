@@ -1,51 +1,59 @@
-//! What is where in a section.
+//! Where the pages of a region and its trailer are in a section.
 
-/// How many bytes one large page holds, on every processor that Windows 10 runs on.
+use crate::sys::status::Status;
+
+/// The size of a large page in bytes, on every processor that Windows 10 runs on.
 pub(crate) const HUGE_PAGE: u64 = 2 << 20;
 
-/// How many bytes one page holds, on every processor that Windows 10 runs on.
+/// The size of a page in bytes, on every processor that Windows 10 runs on.
 const PAGE: u64 = 4 << 10;
 
-/// What a view's offset must be a multiple of, on every Windows.
+/// The alignment of the offsets of views, on every Windows.
 const GRANULARITY: u64 = 64 << 10;
 
-/// Of what offsets of mappings must be multiples, in bytes.
+/// Returns the alignment of mapping offsets, in bytes.
 pub(crate) const fn allocation_granularity() -> u64 {
     GRANULARITY
 }
 
-/// A region's own pages, and one behind them that says what the region is.
+/// The pages of a region, and one page behind them for the trailer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Layout {
-    /// How many bytes the section has.
-    pub(super) whole: u64,
+pub(crate) struct Layout {
+    /// The size of the section in bytes.
+    pub(crate) whole: u64,
     page: u64,
 }
 
 impl Layout {
-    /// For a region of that size; of one that no section can have, for a section that nobody can make.
-    pub(super) fn of_region(size: u64, huge: bool) -> Self {
+    /// Returns the layout for a region of `size` bytes. A size too large for any section gives a section that can't be
+    /// created.
+    pub(crate) fn of_region(size: u64, huge: bool) -> Self {
         let page = if huge { HUGE_PAGE } else { PAGE };
         Self { whole: size.div_ceil(page).saturating_add(1).saturating_mul(page), page }
     }
 
-    /// Of a section of that size, if it can be one of ours.
-    pub(super) fn of_section(whole: u64, huge: bool) -> Option<Self> {
+    /// Returns the layout of validated memory.
+    pub(crate) fn of_status(status: &Status) -> Self {
+        Self::of_region(status.size, status.granularity == HUGE_PAGE)
+    }
+
+    /// Returns the layout of a section of `whole` bytes, if it can hold a region.
+    pub(crate) fn of_section(whole: u64, huge: bool) -> Option<Self> {
         let page = if huge { HUGE_PAGE } else { PAGE };
         (whole >= page && whole % page == 0).then_some(Self { whole, page })
     }
 
-    pub(super) fn is_huge(self) -> bool {
+    pub(crate) fn is_huge(self) -> bool {
         self.page == HUGE_PAGE
     }
 
-    /// Of what offsets of views must be multiples.
-    pub(super) fn allocation_granularity(self) -> u64 {
+    /// Returns the alignment of mapping offsets.
+    pub(crate) fn granularity(self) -> u64 {
         GRANULARITY.max(self.page)
     }
 
-    /// Where the region's own pages end, and the last page begins.
-    pub(super) fn end(self) -> u64 {
+    /// Returns the offset of the trailer, which is the end of the region's pages.
+    pub(crate) fn end(self) -> u64 {
         self.whole - self.page
     }
 }

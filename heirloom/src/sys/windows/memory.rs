@@ -1,249 +1,296 @@
-//! What holds a region's bytes.
-//!
-//! Windows keeps no seals. So this process itself counts who may write: the views it made, and whether a handle that allows
-//! it ever left. Once nobody else may and none is kept, nobody can ever again: the section's list refuses more rights.
+//! Sections: creating them, mapping them, and their status.
 
-use std::fmt;
+#![allow(unsafe_code)]
+
+use std::ffi::c_void;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
-use std::os::windows::io::{AsHandle, AsRawHandle, BorrowedHandle, OwnedHandle};
+use std::mem::MaybeUninit;
+use std::os::windows::io::{AsHandle, AsRawHandle, BorrowedHandle, FromRawHandle};
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::ptr;
 
-use super::layout::Layout;
-use super::section::{self, READABLE, handed_out, last_page, sealed};
-use super::{HUGE_PAGE, View, number_of, set_close_on_exec};
-use crate::ErrorKind;
-use crate::access::SharedBytes;
-use crate::sys::last_page::{LastPage, Place, Stage};
-use crate::sys::{Commit, Failure, Identity, Protection, Result, Status};
+use windows_sys::Wdk::Foundation::NtQueryObject;
+use windows_sys::Win32::Foundation::{
+    DuplicateHandle, ERROR_NO_SYSTEM_RESOURCES, ERROR_NOT_ALL_ASSIGNED, HANDLE, INVALID_HANDLE_VALUE, NTSTATUS,
+    UNICODE_STRING,
+};
+use windows_sys::Win32::Security::{
+    ACL, ACL_REVISION, AddAccessDeniedAce, AdjustTokenPrivileges, InitializeAcl, InitializeSecurityDescriptor,
+    LookupPrivilegeValueW, SE_LOCK_MEMORY_NAME, SE_PRIVILEGE_ENABLED, SECURITY_ATTRIBUTES, SECURITY_DESCRIPTOR,
+    SetSecurityDescriptorDacl, TOKEN_ADJUST_PRIVILEGES, TOKEN_PRIVILEGES,
+};
+use windows_sys::Win32::System::Memory::{
+    CreateFileMappingW, PAGE_READWRITE, SEC_COMMIT, SEC_FILE, SEC_IMAGE, SEC_LARGE_PAGES, SEC_RESERVE,
+    SECTION_ALL_ACCESS, SECTION_MAP_READ, SECTION_MAP_WRITE, SECTION_QUERY,
+};
+use windows_sys::Win32::System::Threading::{GetCurrentProcess, OpenProcessToken};
 
-/// A section, and who may write it.
-pub(crate) struct Memory {
-    state: Mutex<State>,
-    /// Each view that writes has a clone of this.
-    writers: Arc<()>,
-    layout: Layout,
-    /// Bytes.
-    size: u64,
-    identity: Identity,
+use super::error::{code_of, last_failure, len_of};
+use super::handle::Owned;
+use super::layout::{Layout, allocation_granularity};
+use super::view::{View, halves};
+use crate::sys::failure::{Failure, Reason, Result};
+use crate::sys::status::{Access, Commit, Identity, Protection, Seals, Status};
+use crate::sys::trailer::TrailerPage;
+
+/// The rights of handles for writing and for reading. No right allows changing the section's DACL, or mapping it as a
+/// program.
+const WRITABLE: u32 = SECTION_QUERY | SECTION_MAP_READ | SECTION_MAP_WRITE;
+const READABLE: u32 = SECTION_QUERY | SECTION_MAP_READ;
+
+/// OWNER RIGHTS, S-1-3-4. If a DACL has no entry for it, the owner of the object may change the DACL.
+const OWNER_RIGHTS: [u8; 12] = [1, 1, 0, 0, 0, 0, 0, 3, 4, 0, 0, 0];
+
+/// `SECURITY_DESCRIPTOR_REVISION`.
+const REVISION: u32 = 1;
+
+/// Marks that the handle of a region is the only one that allows writing.
+pub(crate) struct Reader(());
+
+/// Creates a section for a region of `size` bytes.
+pub(crate) fn create(size: u64, commit: Commit) -> Result<(Layout, Owned, Reader)> {
+    let layout = Layout::of_region(size, commit == Commit::HugePages);
+    Ok((layout, create_section(layout)?, Reader(())))
 }
 
-struct State {
-    /// Allows to write until the region is published or frozen.
-    handle: OwnedHandle,
-    stage: Stage,
-    /// No other handle that allows to write was ever made, here or elsewhere.
-    sole: bool,
-    /// Where the publisher says later that it froze the region.
-    last_page: Option<Place>,
+/// Fails: on Windows every file has a name.
+pub(crate) fn create_file(_: &Path, _: u64) -> Result<(Layout, Owned, Identity)> {
+    Err(Failure::new(Reason::NoUnnamedFilesAnywhere, io::ErrorKind::Unsupported))
 }
 
-impl Memory {
-    /// Makes memory of that size for ever, all zero, that has no name, and that nobody inherits.
-    pub(crate) fn create(name: Option<&str>, size: u64, supply: Commit) -> Result<Self> {
-        let layout = Layout::of_region(size, supply == Commit::HugePages);
-        let handle = section::create(layout)?;
-        let identity = Identity { device: chance(), inode: chance() };
-        let name = name.unwrap_or_default().to_owned();
-        last_page(handle.as_handle(), layout, Protection::Shared)?.write(&LastPage {
-            size,
-            identity,
-            stage: Stage::Writable,
-            name,
-        })?;
-        let state = State { handle, stage: Stage::Writable, sole: true, last_page: None };
-        Ok(Self { state: state.into(), writers: Arc::default(), layout, size, identity })
-    }
-
-    /// Makes an unnamed file: no file is without a name here.
-    pub(crate) fn create_file(_: &Path, _: u64) -> Result<Self> {
-        Err(Failure {
-            kind: ErrorKind::Unsupported,
-            os: io::ErrorKind::Unsupported.into(),
-            hint: "on Windows every file has a name; memory without one is always to be had: do without a directory",
-        })
-    }
-
-    /// What somebody else made, and was found to be memory.
-    pub(crate) fn received(handle: OwnedHandle, status: &Status) -> Self {
-        let layout = Layout::of_region(status.size, status.granularity == HUGE_PAGE);
-        let (size, identity) = (status.size, status.identity);
-        let state = State::shared(handle, Stage::of(status.seals));
-        Self { state: state.into(), writers: Arc::default(), layout, size, identity }
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The handle, for whoever may do anything with it: from now on somebody else may write where it allows that.
-    pub(crate) fn handle(&self) -> BorrowedHandle<'_> {
-        let mut state = self.state();
-        state.sole &= state.stage != Stage::Writable;
-        // SAFETY: It stays this object's own for as long as that lives: it is replaced while it is the sole one that allows
-        // to write, and no longer.
-        unsafe { BorrowedHandle::borrow_raw(state.handle.as_raw_handle()) }
-    }
-
-    /// From now on another process may have it.
-    pub(crate) fn hand_out(&self) {
-        self.handle();
-    }
-
-    /// The number of its handle.
-    pub(crate) fn number(&self) -> i32 {
-        number_of(&self.state().handle)
-    }
-
-    /// What tells it from every other one.
-    #[allow(clippy::unnecessary_wraps)] // Elsewhere the system is asked.
-    pub(crate) fn identity(&self) -> Result<Identity> {
-        Ok(self.identity)
-    }
-
-    pub(crate) fn status(&self) -> Result<Status> {
-        section::status(&self.state().handle)
-    }
-
-    /// The same over a handle of its own, which no child inherits.
-    pub(crate) fn duplicate(&self) -> io::Result<Self> {
-        let mut state = self.state();
-        let handle = state.handle.try_clone()?;
-        state.sole &= state.stage != Stage::Writable;
-        let state = State::shared(handle, state.stage);
-        let Self { layout, size, identity, .. } = *self;
-        Ok(Self { state: state.into(), writers: Arc::default(), layout, size, identity })
-    }
-
-    /// The same over a handle of its own that every child inherits.
-    pub(crate) fn duplicate_inheritable(&self) -> io::Result<Self> {
-        let duplicate = self.duplicate()?;
-        set_close_on_exec(duplicate.handle(), false)?;
-        Ok(duplicate)
-    }
-
-    /// Ends the making of writers, where nobody else can make one.
-    pub(crate) fn make_read_only(&self) -> Result<()> {
-        let mut state = self.state();
-        if state.stage != Stage::Writable {
-            return Err(sealed());
+/// Creates an unnamed section of the paging file. Its DACL denies all access, also to the owner, so a handle can only be
+/// duplicated with the same rights or fewer.
+fn create_section(layout: Layout) -> Result<Owned> {
+    let mut descriptor = SECURITY_DESCRIPTOR::default();
+    // Enough for a list with one entry.
+    let mut list = [0_u32; 16];
+    let initialized = {
+        let (len, descriptor, list) = (len_of(&list), (&raw mut descriptor).cast(), (&raw mut list).cast::<ACL>());
+        let owner = OWNER_RIGHTS.as_ptr().cast_mut().cast();
+        // SAFETY: The list is aligned and has the given length, the identifier is complete, and all of them live as long as
+        // what refers to them.
+        unsafe {
+            InitializeSecurityDescriptor(descriptor, REVISION) != 0
+                && InitializeAcl(list, len, ACL_REVISION) != 0
+                && AddAccessDeniedAce(list, ACL_REVISION, SECTION_ALL_ACCESS, owner) != 0
+                && SetSecurityDescriptorDacl(descriptor, 1, list, 0) != 0
         }
-        let place = state.last_page(self.layout)?;
-        state.restrict(&place, Stage::ReadOnly)?;
-        state.last_page = Some(place);
-        Ok(())
+    };
+    if !initialized {
+        return Err(last_failure());
     }
-
-    /// Ends all writing, where nobody else can write.
-    pub(crate) fn freeze(&self) -> Result<()> {
-        let mut state = self.state();
-        if state.stage == Stage::Frozen {
-            return Ok(());
-        }
-        let place = state.last_page(self.layout)?;
-        if Arc::strong_count(&self.writers) > 1 {
-            state.last_page = (state.stage == Stage::ReadOnly).then_some(place);
-            return Err(Failure {
-                kind: ErrorKind::StillWritable,
-                os: io::ErrorKind::ResourceBusy.into(),
-                hint: "this process still maps it for writing: unmap it first, or take FrozenRegion::copy_of",
-            });
-        }
-        state.restrict(&place, Stage::Frozen)
+    let mut attributes = SECURITY_ATTRIBUTES::default();
+    attributes.nLength = len_of(&attributes);
+    attributes.lpSecurityDescriptor = (&raw mut descriptor).cast();
+    let mut flags = PAGE_READWRITE | SEC_COMMIT;
+    if layout.is_huge() {
+        allow_large_pages()?;
+        flags |= SEC_LARGE_PAGES;
     }
-
-    /// Maps `len` bytes from `offset` on.
-    pub(crate) fn map(&self, offset: u64, len: usize, protection: Protection, populate: bool) -> Result<View> {
-        let state = self.state();
-        if protection == Protection::Shared && state.stage != Stage::Writable {
-            return Err(sealed());
-        }
-        // Whole granules would show the last page.
-        let end = usize::try_from(self.layout.end() - offset).unwrap_or(usize::MAX);
-        let mut view = View::new(state.handle.as_handle(), self.layout, offset, len.min(end), protection)?;
-        if protection == Protection::Shared {
-            view = view.counted(&self.writers);
-        }
-        drop(state);
-        if populate {
-            view.populate();
-        }
-        Ok(view)
+    let [high, low] = halves(layout.whole);
+    // SAFETY: The attributes, and what they refer to, live during the call.
+    let section =
+        unsafe { CreateFileMappingW(INVALID_HANDLE_VALUE, &raw const attributes, flags, high, low, ptr::null()) };
+    if section.is_null() {
+        let failure = last_failure();
+        return Err(match code_of(&failure.os) {
+            Some(ERROR_NO_SYSTEM_RESOURCES) if layout.is_huge() => Failure::new(Reason::FragmentedMemory, failure.os),
+            _ => failure,
+        });
     }
-
-    /// Reads what there is at an offset.
-    pub(crate) fn read_at(&self, offset: u64, into: &mut [u8]) -> Result<usize> {
-        let len = usize::try_from(self.size.saturating_sub(offset)).map_or(into.len(), |rest| rest.min(into.len()));
-        if len == 0 {
-            return Ok(0);
-        }
-        let start = offset - offset % self.layout.allocation_granularity();
-        let skipped = usize::try_from(offset - start).unwrap_or(usize::MAX);
-        let view = self.map(start, skipped.saturating_add(len), Protection::ReadOnly, false)?;
-        // SAFETY: A view starts on a page, shows as much as was asked for, and outlives these bytes.
-        let bytes = unsafe { SharedBytes::new(view.start(), skipped + len) };
-        bytes.read_at(skipped, &mut into[..len]).map_err(io::Error::other)?;
-        Ok(len)
-    }
-
-    /// The name that it was created under; for debugging only.
-    pub(crate) fn debug_name(&self) -> Option<String> {
-        let page =
-            last_page(self.state().handle.as_handle(), self.layout, Protection::ReadOnly).ok()?.read().ok()??;
-        Some(page.name).filter(|name| !name.is_empty())
-    }
+    // SAFETY: The system has just created this handle, so nothing else owns it.
+    let section = unsafe { Owned::from_raw_handle(section) };
+    restricted(section.as_handle(), WRITABLE)
 }
 
-impl State {
-    /// Of what others may hold too.
-    fn shared(handle: OwnedHandle, stage: Stage) -> Self {
-        Self { handle, stage, sole: false, last_page: None }
+/// Enables the privilege that large pages need, because they are never paged out.
+fn allow_large_pages() -> Result<()> {
+    let mut token = ptr::null_mut();
+    // SAFETY: The handle of this process is always valid, and `token` lives during the call.
+    if unsafe { OpenProcessToken(GetCurrentProcess(), TOKEN_ADJUST_PRIVILEGES, &raw mut token) } == 0 {
+        return Err(last_failure());
     }
-
-    /// The last page, to write it where nobody else can.
-    fn last_page(&mut self, layout: Layout) -> Result<Place> {
-        if !self.sole {
-            return Err(handed_out());
-        }
-        match self.last_page.take() {
-            Some(place) => Ok(place),
-            None => last_page(self.handle.as_handle(), layout, Protection::Shared),
-        }
+    // SAFETY: The system has just created this handle, so nothing else owns it.
+    let token = unsafe { Owned::from_raw_handle(token) };
+    let mut wanted = TOKEN_PRIVILEGES { PrivilegeCount: 1, ..TOKEN_PRIVILEGES::default() };
+    wanted.Privileges[0].Attributes = SE_PRIVILEGE_ENABLED;
+    // SAFETY: All arguments live during the calls, and the token is open.
+    let answered = unsafe {
+        LookupPrivilegeValueW(ptr::null(), SE_LOCK_MEMORY_NAME, &raw mut wanted.Privileges[0].Luid) != 0
+            && AdjustTokenPrivileges(token.as_raw_handle(), 0, &raw const wanted, 0, ptr::null_mut(), ptr::null_mut())
+                != 0
+    };
+    let answer = io::Error::last_os_error();
+    // The call also succeeds if it enabled nothing.
+    if answered && code_of(&answer) != Some(ERROR_NOT_ALL_ASSIGNED) {
+        return Ok(());
     }
-
-    /// Says what became of the region, and keeps no handle that allows to write.
-    fn restrict(&mut self, place: &Place, stage: Stage) -> Result<()> {
-        let writable = self.stage == Stage::Writable;
-        let readable = writable.then(|| section::restricted(self.handle.as_handle(), READABLE)).transpose()?;
-        place.write_stage(stage)?;
-        if let Some(readable) = readable {
-            self.handle = readable;
-        }
-        self.stage = stage;
-        Ok(())
-    }
+    Err(Failure::new(Reason::NoHugePagePrivilege, answer))
 }
 
-impl AsHandle for Memory {
-    fn as_handle(&self) -> BorrowedHandle<'_> {
-        self.handle()
+/// Returns another handle of the section, with only these rights.
+fn restricted(section: BorrowedHandle<'_>, rights: u32) -> Result<Owned> {
+    let mut made = ptr::null_mut();
+    // SAFETY: The section is open, both processes are this one, and the new handle lives during the call.
+    let answer = unsafe {
+        let own = GetCurrentProcess();
+        DuplicateHandle(own, section.as_raw_handle(), own, &raw mut made, rights, 0, 0)
+    };
+    if answer == 0 {
+        return Err(last_failure());
+    }
+    // SAFETY: The system has just created this handle, so nothing else owns it.
+    Ok(unsafe { Owned::from_raw_handle(made) })
+}
+
+/// `SECTION_BASIC_INFORMATION`.
+#[repr(C)]
+#[derive(Default)]
+struct SectionInformation {
+    base: usize,
+    attributes: u32,
+    size: i64,
+}
+
+/// `PUBLIC_OBJECT_BASIC_INFORMATION`.
+#[repr(C)]
+#[derive(Default)]
+struct ObjectInformation {
+    attributes: u32,
+    access: u32,
+    handles: u32,
+    pointers: u32,
+    reserved: [u32; 10],
+}
+
+/// The classes of information: `SectionBasicInformation`, `ObjectBasicInformation`, `ObjectNameInformation`.
+const SECTION_INFORMATION: i32 = 0;
+const OBJECT_INFORMATION: i32 = 0;
+const OBJECT_NAME: i32 = 1;
+
+#[link(name = "ntdll")]
+unsafe extern "system" {
+    fn NtQuerySection(
+        section: HANDLE,
+        class: i32,
+        information: *mut c_void,
+        len: usize,
+        returned: *mut usize,
+    ) -> NTSTATUS;
+}
+
+/// Returns the layout of the section behind a handle of any type, if the section can hold a region.
+fn layout(handle: BorrowedHandle<'_>) -> Option<Layout> {
+    let mut information = SectionInformation::default();
+    let len = size_of_val(&information);
+    // SAFETY: The handle is open, and the call fills in at most the given length.
+    let answer = unsafe {
+        NtQuerySection(handle.as_raw_handle(), SECTION_INFORMATION, (&raw mut information).cast(), len, ptr::null_mut())
+    };
+    let SectionInformation { attributes, size, .. } = information;
+    let memory = attributes & SEC_COMMIT != 0 && attributes & (SEC_FILE | SEC_IMAGE | SEC_RESERVE) == 0;
+    // Other processes can open a section that has a name.
+    if answer < 0 || !memory || has_name(handle) {
+        return None;
+    }
+    Layout::of_section(u64::try_from(size).ok()?, attributes & SEC_LARGE_PAGES != 0)
+}
+
+fn has_name(handle: BorrowedHandle<'_>) -> bool {
+    let mut name = MaybeUninit::<[UNICODE_STRING; 8]>::zeroed();
+    let len = len_of(&name);
+    // SAFETY: The handle is open, and the call fills in at most the given length.
+    let answer =
+        unsafe { NtQueryObject(handle.as_raw_handle(), OBJECT_NAME, name.as_mut_ptr().cast(), len, ptr::null_mut()) };
+    // SAFETY: All bytes are initialized: zeros, or what the system filled in, and both are valid values.
+    let name = unsafe { name.assume_init() };
+    // The call fails if the name is longer than the buffer.
+    answer < 0 || name[0].Length != 0
+}
+
+fn access(handle: BorrowedHandle<'_>) -> Access {
+    let mut information = ObjectInformation::default();
+    let len = len_of(&information);
+    // SAFETY: The handle is open, and the call fills in at most the given length.
+    let answer = unsafe {
+        NtQueryObject(handle.as_raw_handle(), OBJECT_INFORMATION, (&raw mut information).cast(), len, ptr::null_mut())
+    };
+    let allows = |rights| answer >= 0 && information.access & rights == rights;
+    if allows(WRITABLE) {
+        Access::ReadWrite
+    } else if allows(READABLE) && information.access & SECTION_MAP_WRITE == 0 {
+        Access::Read
+    } else {
+        Access::None
     }
 }
 
-impl From<Memory> for OwnedHandle {
-    fn from(memory: Memory) -> Self {
-        memory.state.into_inner().unwrap_or_else(PoisonError::into_inner).handle
-    }
+/// Returns the status of a handle, with the properties in the section's trailer.
+pub(crate) fn status(handle: impl AsHandle) -> Result<Status> {
+    let handle = handle.as_handle();
+    let mut status = Status {
+        identity: Identity { device: 0, inode: 0 },
+        size: 0,
+        granularity: allocation_granularity(),
+        unnamed: false,
+        access: access(handle),
+        seals: Seals { size: false, new_writers: false, writing: false },
+        sealable: false,
+    };
+    let (Some(layout), true) = (layout(handle), status.access != Access::None) else {
+        return Ok(status);
+    };
+    let trailer = trailer_page(handle, layout, Protection::ReadOnly)?.read()?;
+    let Some(trailer) = trailer.filter(|trailer| Layout::of_region(trailer.size, layout.is_huge()) == layout) else {
+        return Ok(status);
+    };
+    status.identity = trailer.identity;
+    status.size = trailer.size;
+    status.granularity = layout.granularity();
+    status.unnamed = true;
+    // The size of a section never changes. For the other seals, a reader relies on the creator of the section.
+    status.seals = trailer.seals(status.access);
+    Ok(status)
 }
 
-impl fmt::Debug for Memory {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Memory").field("number", &self.number()).finish_non_exhaustive()
-    }
+/// Maps the trailer of a section.
+pub(crate) fn trailer_page(section: impl AsHandle, layout: Layout, protection: Protection) -> Result<TrailerPage> {
+    // The offset of a view must be aligned to more than a page.
+    let start = layout.end() - layout.end() % layout.granularity();
+    let len = |from: u64, to: u64| usize::try_from(to - from).unwrap_or(usize::MAX);
+    let view = View::map(section.as_handle(), layout, start, len(start, layout.whole), protection)?;
+    // SAFETY: The view maps the section to its end, and the trailer is its last page.
+    Ok(unsafe { TrailerPage::new(view, len(start, layout.end())) })
 }
 
-/// A number that nobody can foresee; it needn't be a secret.
-fn chance() -> u64 {
+/// Makes a handle that allows only reading, unless another handle may allow writing.
+pub(crate) fn take_reader(reader: &mut Option<Reader>, section: &Owned) -> Result<Option<Owned>> {
+    if reader.is_none() {
+        return Ok(None);
+    }
+    let readable = restricted(section.as_handle(), READABLE)?;
+    *reader = None;
+    Ok(Some(readable))
+}
+
+/// Maps `len` bytes from `offset` on.
+pub(crate) fn map(section: &Owned, layout: Layout, offset: u64, len: usize, protection: Protection) -> Result<View> {
+    // Rounded up to the granularity, the mapping would include the trailer.
+    let end = usize::try_from(layout.end() - offset).unwrap_or(usize::MAX);
+    View::map(section.as_handle(), layout, offset, len.min(end), protection)
+}
+
+pub(crate) fn fault_in(view: &View) {
+    view.fault_in();
+}
+
+/// Returns `None`: a section can only be mapped.
+pub(crate) const fn read_file(_: &Owned, _: Layout, _: u64, _: &mut [u8]) -> Option<Result<usize>> {
+    None
+}
+
+/// Returns an unpredictable number; it need not be secret.
+pub(crate) fn random() -> u64 {
     RandomState::new().hash_one(0)
 }

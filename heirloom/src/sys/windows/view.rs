@@ -1,9 +1,10 @@
-//! Views of sections.
+//! Mappings of sections.
+
+#![allow(unsafe_code)]
 
 use std::io;
 use std::os::windows::io::{AsRawHandle, BorrowedHandle};
 use std::ptr::NonNull;
-use std::sync::Arc;
 
 use windows_sys::Win32::System::Memory::{
     FILE_MAP_COPY, FILE_MAP_LARGE_PAGES, FILE_MAP_READ, FILE_MAP_WRITE, MEMORY_MAPPED_VIEW_ADDRESS, MapViewOfFile,
@@ -11,28 +12,26 @@ use windows_sys::Win32::System::Memory::{
 };
 
 use super::layout::Layout;
-use crate::ErrorKind;
-use crate::sys::{Failure, Protection, Result};
+use crate::sys::failure::{Failure, Reason, Result};
+use crate::sys::status::Protection;
 
-/// How many bytes one page holds, on every processor that Windows 10 runs on.
+/// The size of a page in bytes, on every processor that Windows 10 runs on.
 const PAGE: usize = 4 << 10;
 
-/// Pages that show memory; unmapped on drop.
+/// Mapped pages; unmapped on drop.
 pub(crate) struct View {
     address: NonNull<u8>,
     len: usize,
-    /// Lives as long as somebody writes by this view; its memory counts them.
-    writer: Option<Arc<()>>,
 }
 
-// SAFETY: It holds a mapping of the whole process by its address, and does nothing with the bytes.
+// SAFETY: A mapping belongs to the whole process, and this type doesn't write its bytes.
 unsafe impl Send for View {}
 // SAFETY: As above.
 unsafe impl Sync for View {}
 
 impl View {
-    /// Maps `len` bytes of a section of that layout from `offset` on.
-    pub(super) fn new(
+    /// Maps `len` bytes of a section from `offset` on.
+    pub(super) fn map(
         section: BorrowedHandle<'_>,
         layout: Layout,
         offset: u64,
@@ -46,63 +45,52 @@ impl View {
         };
         let access = if layout.is_huge() { access | FILE_MAP_LARGE_PAGES } else { access };
         let [high, low] = halves(offset);
-        // SAFETY: The section is open; the system chooses an address that nothing else in this process uses.
+        // SAFETY: The section is open, and the system chooses an address that nothing else uses.
         let view = unsafe { MapViewOfFile(section.as_raw_handle(), access, high, low, len) };
         let address = NonNull::new(view.Value.cast()).ok_or_else(|| {
             let failure = Failure::from(io::Error::last_os_error());
-            match failure.kind {
-                ErrorKind::OutOfMemory => {
-                    Failure { hint: "address space or memory ran out: map a part of it", ..failure }
+            match failure.reason {
+                Reason::OutOfMemory | Reason::PagingFileFull | Reason::NoSpace => {
+                    Failure::new(Reason::OutOfAddressSpace, failure.os)
                 }
                 _ => failure,
             }
         })?;
-        Ok(Self { address, len, writer: None })
+        Ok(Self { address, len })
     }
 
-    /// Counts this view among those that write.
-    pub(super) fn counted(mut self, writers: &Arc<()>) -> Self {
-        self.writer = Some(Arc::clone(writers));
-        self
-    }
-
-    /// Where the pages begin.
+    /// Returns the address of the first page.
     pub(crate) fn start(&self) -> NonNull<u8> {
         self.address
     }
 
-    /// Touches each page, so that no later touch costs a fault.
-    pub(super) fn populate(&self) {
+    /// Reads a byte of each page, so that no later access faults.
+    pub(super) fn fault_in(&self) {
         let mut offset = 0;
         while offset < self.len {
-            // SAFETY: The byte is in this view. Others may write it meanwhile: nobody looks at what was read.
+            // SAFETY: The byte is in this mapping. Another process may write it meanwhile, but the value isn't used.
             unsafe { self.address.add(offset).read_volatile() };
             offset += PAGE;
         }
     }
 
-    /// Keeps the pages out of core dumps.
-    #[allow(clippy::unused_self)] // What others do by it.
+    /// Fails: Windows excludes pages from some dumps only.
+    #[allow(clippy::unused_self)] // Other systems need it.
     pub(crate) fn no_dump(&self) -> Result<()> {
-        Err(Failure {
-            kind: ErrorKind::Unsupported,
-            os: io::ErrorKind::Unsupported.into(),
-            hint: "Windows leaves pages out of some dumps only: have it make none of this program \
-                   (SetErrorMode, WerAddExcludedApplication)",
-        })
+        Err(Failure::new(Reason::NoDumpExclusion, io::ErrorKind::Unsupported))
     }
 }
 
 impl Drop for View {
     fn drop(&mut self) {
         let view = MEMORY_MAPPED_VIEW_ADDRESS { Value: self.address.as_ptr().cast() };
-        // SAFETY: The mapping is this object's, and who shows its bytes holds this object. It can't fail for a whole
-        // mapping, and a `drop` could say so to nobody.
+        // SAFETY: This object owns the mapping, and everything that uses its bytes borrows or owns this object. Unmapping
+        // a whole mapping can't fail, and `drop` has no way to return an error.
         unsafe { UnmapViewOfFile(view) };
     }
 }
 
-/// The upper and the lower half of a number, as the system takes them.
+/// Returns the upper and the lower half of a number.
 #[allow(clippy::cast_possible_truncation)]
 pub(super) fn halves(number: u64) -> [u32; 2] {
     [(number >> 32) as u32, number as u32]

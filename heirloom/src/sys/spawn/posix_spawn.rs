@@ -1,4 +1,4 @@
-//! Starting programs by `posix_spawn(3)`: what this process has mapped is never copied.
+//! Starts programs by `posix_spawn(3)`, which doesn't copy the mappings of this process.
 
 #![allow(unsafe_code)]
 
@@ -11,8 +11,13 @@ use libc::posix_spawn_file_actions_addchdir_np;
 use rustix::io::Errno;
 use rustix::process::Pid;
 
-use super::unix::{Prepared, Process, cannot_run, no_signals};
-use super::{Launch, Result};
+use super::diagnose::cannot_run;
+use super::fork;
+use super::prepared::Prepared;
+use super::signals::no_signals;
+use crate::sys::failure::Result;
+use crate::sys::launch::Launch;
+use crate::sys::unix::process::Process;
 
 #[cfg(target_os = "freebsd")]
 unsafe extern "C" {
@@ -25,8 +30,8 @@ unsafe extern "C" {
 
 /// Starts a program.
 pub(crate) fn spawn(launch: &Launch<'_>) -> Result<Process> {
-    if !tells() {
-        return super::unix::fork(launch);
+    if !reports_failures() {
+        return fork::spawn(launch);
     }
     let prepared = Prepared::new(launch)?;
     let mut actions = FileActions::new()?;
@@ -44,9 +49,9 @@ pub(crate) fn spawn(launch: &Launch<'_>) -> Result<Process> {
     let attributes = Attributes::new(launch)?;
     let pid = prepared.try_each(|program| {
         let mut pid = 0;
-        // SAFETY: Every string and list ends with its null and lives until the call returns, and both objects were
-        // initialized by their `new`.
-        answer(unsafe {
+        // SAFETY: Every string ends with NUL, both lists end with a null pointer, all live during the call, and `new`
+        // initialized the actions and the attributes.
+        check(unsafe {
             libc::posix_spawn(
                 &raw mut pid,
                 program.as_ptr(),
@@ -58,27 +63,27 @@ pub(crate) fn spawn(launch: &Launch<'_>) -> Result<Process> {
         })?;
         Pid::from_raw(pid).ok_or(Errno::SRCH)
     });
-    pid.map(Process).map_err(|errno| cannot_run(launch, errno))
+    pid.map(Process::new).map_err(|errno| cannot_run(launch, errno))
 }
 
-/// Whether `posix_spawn` tells of a program that it couldn't be started. musl's child tells by a pipe, glibc's in the memory
-/// that it shares with its parent until then, of which emulators (qemu-user, valgrind) give it a copy.
+/// Returns whether `posix_spawn` reports a program that can't be executed. musl's child reports it through a pipe; glibc's
+/// through the memory that it shares with its parent, and emulators (qemu-user, valgrind) give it a copy instead.
 #[cfg(target_os = "linux")]
-fn tells() -> bool {
-    static TELLS: std::sync::OnceLock<bool> = std::sync::OnceLock::new();
-    // Only a kernel has restartable sequences, from 6.3 on it says so, and nothing more is to be found out.
+fn reports_failures() -> bool {
+    static REPORTS: std::sync::OnceLock<bool> = std::sync::OnceLock::new();
+    // Only a real kernel has restartable sequences, and says so since 6.3; then no test is needed.
     const AT_RSEQ_FEATURE_SIZE: libc::c_ulong = 27;
     cfg!(target_env = "musl")
-        // SAFETY: Reads the process's auxiliary vector and nothing else.
-        || *TELLS.get_or_init(|| unsafe { libc::getauxval(AT_RSEQ_FEATURE_SIZE) } != 0 || shares_memory())
+        // SAFETY: `getauxval` only reads the process's auxiliary vector.
+        || *REPORTS.get_or_init(|| unsafe { libc::getauxval(AT_RSEQ_FEATURE_SIZE) } != 0 || shares_memory())
 }
 
 #[cfg(not(target_os = "linux"))]
-fn tells() -> bool {
+fn reports_failures() -> bool {
     true
 }
 
-/// Whether a child that is to share this process's memory does, as `CLONE_VM` in clone(2) has it.
+/// Returns whether a child created with `CLONE_VM`, see clone(2), shares the memory of this process.
 #[cfg(target_os = "linux")]
 fn shares_memory() -> bool {
     use std::ffi::c_void;
@@ -86,16 +91,17 @@ fn shares_memory() -> bool {
     use std::sync::atomic::{AtomicBool, Ordering};
 
     extern "C" fn child(shared: *mut c_void) -> c_int {
-        // SAFETY: The parent's own, which waits until this child is gone.
+        // SAFETY: It points to a variable of the parent, which waits until this child has ended.
         unsafe { &*shared.cast::<AtomicBool>() }.store(true, Ordering::SeqCst);
         0
     }
     let shared = AtomicBool::new(false);
-    // From its end on, aligned for every processor.
+    // The stack grows down from its end; `u128` aligns it for every processor.
     let mut stack = vec![0_u128; 1 << 10];
     let (mut all, mut before) = (MaybeUninit::uninit(), MaybeUninit::uninit());
-    // SAFETY: No handler of the program runs in the child, and it sends no signal, so nobody else notices it. The function
-    // makes one store. Its stack is nobody else's, and this thread waits until it is gone.
+    // SAFETY: The child runs no signal handler of the program, because every signal is blocked. Its function makes one
+    // store, to a variable that lives until `waitpid` returns, on a stack that nothing else uses. It sends no signal when
+    // it ends, so no other code of the process notices it.
     unsafe {
         libc::sigfillset(all.as_mut_ptr());
         libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), before.as_mut_ptr());
@@ -109,32 +115,32 @@ fn shares_memory() -> bool {
     shared.into_inner()
 }
 
-/// The answer of a function that returns the error's number.
-fn answer(code: i32) -> std::result::Result<(), Errno> {
+/// Converts the return value of a function that returns an error number.
+fn check(code: i32) -> std::result::Result<(), Errno> {
     match code {
         0 => Ok(()),
         code => Err(Errno::from_raw_os_error(code)),
     }
 }
 
-/// What the child does before it becomes the program.
+/// What the child does before it executes the program.
 struct FileActions(Box<MaybeUninit<libc::posix_spawn_file_actions_t>>);
 
 impl FileActions {
     fn new() -> Result<Self> {
         let mut this = Box::new(MaybeUninit::uninit());
-        // SAFETY: `init` initializes what it is given.
-        answer(unsafe { libc::posix_spawn_file_actions_init(this.as_mut_ptr()) })?;
+        // SAFETY: `init` initializes the object that it is given.
+        check(unsafe { libc::posix_spawn_file_actions_init(this.as_mut_ptr()) })?;
         Ok(Self(this))
     }
 
     fn duplicate(&mut self, from: RawFd, to: RawFd) -> std::result::Result<(), Errno> {
         // SAFETY: `new` initialized it.
-        answer(unsafe { libc::posix_spawn_file_actions_adddup2(self.0.as_mut_ptr(), from, to) })
+        check(unsafe { libc::posix_spawn_file_actions_adddup2(self.0.as_mut_ptr(), from, to) })
     }
 
-    /// Clears close-on-exec, in the child alone: where a number is duplicated onto itself, as glibc (2.29 and later), musl
-    /// and FreeBSD have it.
+    /// Clears close-on-exec, in the child alone: glibc (2.29 and later), musl and FreeBSD do so if a descriptor is duplicated
+    /// onto itself.
     #[cfg(not(target_os = "macos"))]
     fn inherit(&mut self, number: RawFd) -> std::result::Result<(), Errno> {
         self.duplicate(number, number)
@@ -150,13 +156,13 @@ impl FileActions {
             ) -> c_int;
         }
         // SAFETY: `new` initialized it.
-        answer(unsafe { posix_spawn_file_actions_addinherit_np(self.0.as_mut_ptr(), number) })
+        check(unsafe { posix_spawn_file_actions_addinherit_np(self.0.as_mut_ptr(), number) })
     }
 
     fn change_directory(&mut self, directory: &CStr) -> Result<()> {
-        // SAFETY: `new` initialized it, and the string is copied.
+        // SAFETY: `new` initialized it, the string ends with NUL, and the call copies it.
         let code = unsafe { posix_spawn_file_actions_addchdir_np(self.0.as_mut_ptr(), directory.as_ptr()) };
-        Ok(answer(code)?)
+        Ok(check(code)?)
     }
 }
 
@@ -167,14 +173,15 @@ impl Drop for FileActions {
     }
 }
 
-/// How the child begins: unless signals are kept, no signal blocked and SIGPIPE at its default, as `std` has it.
+/// The attributes of the child: unless signals are kept, no blocked signal and the default action for SIGPIPE, as with
+/// `std`.
 struct Attributes(Box<MaybeUninit<libc::posix_spawnattr_t>>);
 
 impl Attributes {
     fn new(launch: &Launch<'_>) -> Result<Self> {
         let mut raw = Box::new(MaybeUninit::uninit());
-        // SAFETY: `init` initializes what it is given.
-        answer(unsafe { libc::posix_spawnattr_init(raw.as_mut_ptr()) })?;
+        // SAFETY: `init` initializes the object that it is given.
+        check(unsafe { libc::posix_spawnattr_init(raw.as_mut_ptr()) })?;
         let mut this = Self(raw);
         let attributes = this.0.as_mut_ptr();
         let mut flags = 0;
@@ -184,16 +191,16 @@ impl Attributes {
             if !launch.options.keep_signals {
                 flags |= libc::POSIX_SPAWN_SETSIGMASK | libc::POSIX_SPAWN_SETSIGDEF;
                 libc::sigaddset(&raw mut pipe, libc::SIGPIPE);
-                answer(libc::posix_spawnattr_setsigmask(attributes, &no_signals()))?;
-                answer(libc::posix_spawnattr_setsigdefault(attributes, &raw const pipe))?;
+                check(libc::posix_spawnattr_setsigmask(attributes, &no_signals()))?;
+                check(libc::posix_spawnattr_setsigdefault(attributes, &raw const pipe))?;
             }
             if let Some(group) = launch.options.process_group {
                 flags |= libc::POSIX_SPAWN_SETPGROUP;
-                answer(libc::posix_spawnattr_setpgroup(attributes, group))?;
+                check(libc::posix_spawnattr_setpgroup(attributes, group))?;
             }
-            // The flags fit a short in every C library's header; only the constants are ints.
+            // The flags fit a short in every C library; only the constants are ints.
             #[allow(clippy::cast_possible_truncation)]
-            answer(libc::posix_spawnattr_setflags(attributes, flags as libc::c_short))?;
+            check(libc::posix_spawnattr_setflags(attributes, flags as libc::c_short))?;
         }
         Ok(this)
     }
@@ -211,7 +218,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whether_posix_spawn_tells_is_known_of_a_kernel_as_it_is_when_tried() {
-        assert_eq!(tells(), shares_memory());
+    fn reports_failures_agrees_with_clone() {
+        assert_eq!(reports_failures(), shares_memory());
     }
 }

@@ -1,12 +1,11 @@
-//! Command lines: one string, which the program that is started takes apart again.
+//! Command lines: one string, which the started program splits into arguments.
 
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::windows::ffi::OsStrExt;
 
-use super::launch::without_nul;
-use crate::ErrorKind;
-use crate::sys::{Failure, Result};
+use crate::sys::failure::{Failure, Reason, Result};
+use crate::sys::windows::wide::without_nul;
 
 const QUOTE: u16 = b'"' as u16;
 const BACKSLASH: u16 = b'\\' as u16;
@@ -14,14 +13,14 @@ const SPACE: u16 = b' ' as u16;
 const TAB: u16 = b'\t' as u16;
 const PERCENT: u16 = b'%' as u16;
 
-/// The line for a program that takes it apart as the C runtime does.
+/// Returns the line for a program that splits it as the C runtime does.
 pub(super) fn line(args: &[OsString]) -> Result<Vec<u16>> {
     let mut line = Vec::new();
     let mut args = args.iter();
-    // The program's own name ends with the next quote, whatever stands before that.
+    // The program's own name ends at the next quote, even after a backslash.
     let name = wide(args.next().map_or(OsStr::new(""), OsString::as_os_str))?;
     if name.contains(&QUOTE) {
-        return Err(refused("a program's own name can't hold a quote here"));
+        return Err(refused(Reason::QuoteInProgramName));
     }
     quoted(&mut line, &name);
     for arg in args {
@@ -32,7 +31,7 @@ pub(super) fn line(args: &[OsString]) -> Result<Vec<u16>> {
     Ok(line)
 }
 
-/// Backslashes are themselves, but before a quote, where each stands for half a one.
+/// Appends an argument. Backslashes before a quote are doubled; elsewhere they stand for themselves.
 fn push(line: &mut Vec<u16>, arg: &[u16]) {
     if !arg.is_empty() && !arg.iter().any(|unit| [SPACE, TAB, QUOTE].contains(unit)) {
         line.extend_from_slice(arg);
@@ -42,7 +41,7 @@ fn push(line: &mut Vec<u16>, arg: &[u16]) {
     let mut backslashes = 0;
     for unit in arg {
         if *unit == QUOTE {
-            // As many again, and one for the quote.
+            // Double them, and add one for the quote.
             line.extend(std::iter::repeat_n(BACKSLASH, backslashes + 1));
         }
         backslashes = if *unit == BACKSLASH { backslashes + 1 } else { 0 };
@@ -52,12 +51,13 @@ fn push(line: &mut Vec<u16>, arg: &[u16]) {
     line.push(QUOTE);
 }
 
-/// The line for the command interpreter to run a batch file, which it takes apart by rules of its own.
+/// Returns the line for the command interpreter to run a batch file; the interpreter has other rules.
 pub(super) fn batch_line(script: &[u16], args: &[OsString]) -> Result<Vec<u16>> {
     if script.contains(&QUOTE) || script.last() == Some(&BACKSLASH) {
-        return Err(refused("a batch file's path can't hold a quote, or end with a backslash"));
+        return Err(refused(Reason::BatchFilePath));
     }
-    // Extensions as they are by default, no variables between exclamation marks, no commands of the registry's.
+    // With command extensions (the default), without variables in exclamation marks, without AutoRun commands of the
+    // registry.
     let mut line: Vec<u16> = OsStr::new(r#"cmd.exe /e:ON /v:OFF /d /c ""#).encode_wide().collect();
     quoted(&mut line, script);
     for arg in args.iter().skip(1) {
@@ -68,18 +68,18 @@ pub(super) fn batch_line(script: &[u16], args: &[OsString]) -> Result<Vec<u16>> 
     Ok(line)
 }
 
-/// Always in quotes, so that nothing in it is an operator. There is no way to write the end of a line.
+/// Appends an argument, always in quotes, so that no character is an operator. A line break can't be expressed.
 fn push_to_batch(line: &mut Vec<u16>, arg: &[u16]) -> Result<()> {
     if arg.iter().any(|unit| [u16::from(b'\r'), u16::from(b'\n')].contains(unit)) {
-        return Err(refused("no argument of a batch file can hold the end of a line"));
+        return Err(refused(Reason::LineEndInBatchArgument));
     }
     line.push(QUOTE);
     let mut backslashes = 0;
     for unit in arg {
         match *unit {
-            // For the program that the script starts with it, as above; for the interpreter, the second closes nothing.
+            // Doubled for a program that the script starts, as above; the interpreter ignores the second quote.
             QUOTE => line.extend(std::iter::repeat_n(BACKSLASH, backslashes).chain([QUOTE])),
-            // What follows the percent sign is a variable that stands for nothing, so that the sign begins none.
+            // Appends a variable that expands to nothing, so that the percent sign starts no other.
             PERCENT => line.extend(OsStr::new("%%cd:~,").encode_wide()),
             _ => {}
         }
@@ -101,8 +101,8 @@ fn wide(text: &OsStr) -> Result<Vec<u16>> {
     without_nul(text.encode_wide())
 }
 
-fn refused(hint: &'static str) -> Failure {
-    Failure { kind: ErrorKind::InvalidInput, os: io::ErrorKind::InvalidInput.into(), hint }
+fn refused(reason: Reason) -> Failure {
+    Failure::new(reason, io::ErrorKind::InvalidInput)
 }
 
 #[cfg(test)]
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn arguments_are_quoted_as_the_c_runtime_reads_them() {
+    fn arguments_are_quoted_for_the_c_runtime() {
         for (arg, expected) in [
             ("plain", "plain"),
             ("", r#""""#),
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_file_gets_its_arguments_in_quotes() {
+    fn batch_file_arguments_are_quoted() {
         let script: Vec<u16> = OsStr::new(r"C:\a b.bat").encode_wide().collect();
         let line = batch_line(&script, &args(&["name", "one", r#"a"b"#, "%PATH%", r"c\"])).unwrap();
         let expected = r#"cmd.exe /e:ON /v:OFF /d /c ""C:\a b.bat" "one" "a""b" "%%cd:~,%PATH%%cd:~,%" "c\\"""#;
@@ -144,17 +144,17 @@ mod tests {
     }
 
     #[test]
-    fn what_no_line_can_hold_is_refused() {
+    fn inexpressible_arguments_are_refused() {
         let script: Vec<u16> = OsStr::new("a.bat").encode_wide().collect();
-        for refused in [
-            line(&args(&["a\"b"])),
-            line(&args(&["name", "a\0b"])),
-            batch_line(&script, &args(&["name", "a\r"])),
-            batch_line(&script, &args(&["name", "a\nb"])),
-            batch_line(&[QUOTE], &args(&["name"])),
-            batch_line(&[BACKSLASH], &args(&["name"])),
+        for (refused, reason) in [
+            (line(&args(&["a\"b"])), Reason::QuoteInProgramName),
+            (line(&args(&["name", "a\0b"])), Reason::InteriorNul),
+            (batch_line(&script, &args(&["name", "a\r"])), Reason::LineEndInBatchArgument),
+            (batch_line(&script, &args(&["name", "a\nb"])), Reason::LineEndInBatchArgument),
+            (batch_line(&[QUOTE], &args(&["name"])), Reason::BatchFilePath),
+            (batch_line(&[BACKSLASH], &args(&["name"])), Reason::BatchFilePath),
         ] {
-            assert_eq!(refused.unwrap_err().kind, ErrorKind::InvalidInput);
+            assert_eq!(refused.unwrap_err().reason, reason);
         }
     }
 }

@@ -1,0 +1,160 @@
+//! Advice for each reason why the system refused a call.
+
+use std::fmt::Display;
+
+use crate::sys::{Failure, Reason};
+use crate::{Error, ErrorKind};
+
+impl Error {
+    /// Makes the error of a failed system call; `tried` says what failed.
+    pub(crate) fn system(tried: impl Display, failure: Failure) -> Self {
+        let Failure { reason, os } = failure;
+        let (kind, advice) = advice(reason);
+        Self::with_source(kind, format!("{tried}: {os}"), advice, os)
+    }
+}
+
+/// Returns the kind of the error and what the user can do about it; empty if nothing is known.
+#[allow(clippy::too_many_lines)] // It is a table.
+fn advice(reason: Reason) -> (ErrorKind, &'static str) {
+    match reason {
+        Reason::Other => (ErrorKind::System, ""),
+
+        Reason::OutOfDescriptors => {
+            (ErrorKind::OutOfDescriptors, "close some descriptors or raise the limit (ulimit -n)")
+        }
+        Reason::OutOfHandles => (ErrorKind::OutOfDescriptors, "close some handles"),
+        Reason::OutOfMemory => (ErrorKind::OutOfMemory, "free some memory"),
+        Reason::OutOfAddressSpace => {
+            (ErrorKind::OutOfMemory, "address space or memory ran out: map a range of the region")
+        }
+        Reason::NoSpace => (ErrorKind::OutOfMemory, "free some space on the file system"),
+        Reason::PagingFileFull => (ErrorKind::OutOfMemory, "enlarge the paging file"),
+        Reason::MoreThanAvailable => (
+            ErrorKind::OutOfMemory,
+            "the size exceeds the memory that is available now: choose a smaller size or turn off populate",
+        ),
+        Reason::TooFewHugePages => (
+            ErrorKind::OutOfMemory,
+            "too few 2 MiB huge pages are free: raise the sysctl vm.nr_hugepages or turn off huge pages",
+        ),
+        Reason::FragmentedMemory => (
+            ErrorKind::OutOfMemory,
+            "too little free memory is contiguous for 2 MiB pages: create the region sooner after boot or turn off huge \
+             pages",
+        ),
+        Reason::FileTooLarge => {
+            (ErrorKind::TooLarge, "the size exceeds the limit of the file system or of this process (ulimit -f)")
+        }
+
+        Reason::NoAnonymousMemory => (
+            ErrorKind::Unsupported,
+            "memfd_create is missing (Linux before 3.17, FreeBSD before 13, OpenBSD, NetBSD) or forbidden by a sandbox: \
+             allow it, or use RegionOptions::unsealed_file_in if the region needs no seals",
+        ),
+        Reason::NoHugePages => (ErrorKind::Unsupported, "this kernel has no 2 MiB huge pages: turn off huge pages"),
+        Reason::NoHugePagePrivilege => (
+            ErrorKind::Unsupported,
+            "large pages need the privilege to lock pages in memory: ask an administrator to grant it to this user",
+        ),
+        Reason::NoCommit => (
+            ErrorKind::Unsupported,
+            "this system can't allocate all memory of a region at creation: turn off populate and huge pages",
+        ),
+        Reason::NoUnnamedFiles => {
+            (ErrorKind::Unsupported, "the file system has no unnamed files: choose a directory on another one")
+        }
+        Reason::NoUnnamedFilesAnywhere => {
+            (ErrorKind::Unsupported, "Windows has no unnamed files: create the region without a directory")
+        }
+        Reason::NoReservation => {
+            (ErrorKind::Unsupported, "the file system can't reserve space: choose a directory on another one")
+        }
+        Reason::NoSeals => (ErrorKind::Unsupported, "this system, or memory of this type, has no such seal"),
+        Reason::NoReadOnlySeal => (
+            ErrorKind::Unsupported,
+            "this system has no seal against new writers alone (Linux before 5.1, FreeBSD): freeze the region once it is \
+             filled",
+        ),
+        Reason::NoCopyOnWrite => {
+            (ErrorKind::Unsupported, "this system can't map shared memory copy-on-write: copy the bytes instead")
+        }
+        Reason::NoDumpExclusion => (
+            ErrorKind::Unsupported,
+            "this system can't exclude pages from core dumps: turn off the dumps of this program (ulimit -c 0; on \
+             Windows SetErrorMode and WerAddExcludedApplication)",
+        ),
+
+        Reason::StillMapped => (
+            ErrorKind::StillWritable,
+            "some process still maps it for writing, or has a page of it pinned (in a pipe, an io_uring): unmap it \
+             there first, or take FrozenRegion::copy_of",
+        ),
+        Reason::StillMappedHere => (
+            ErrorKind::StillWritable,
+            "this process still maps it for writing: unmap it first, or take FrozenRegion::copy_of",
+        ),
+        Reason::MayBeHeldForWriting => (
+            ErrorKind::StillWritable,
+            "this system has no seals, and another process may have a writable descriptor: call into_read_only or \
+             freeze before handing the region down, or take FrozenRegion::copy_of",
+        ),
+        Reason::Sealed => (
+            ErrorKind::Sealed,
+            "it is read-only or frozen by now: ReadOnlyRegion::try_from or Region::freeze make a handle that maps it for \
+             reading",
+        ),
+        Reason::SealsForbidden => (
+            ErrorKind::Sealed,
+            "a holder forbade further seals, or the descriptor is read-only: take FrozenRegion::copy_of",
+        ),
+        Reason::SizeChanged => (
+            ErrorKind::System,
+            "another process changed its size while it was filled: on Linux, os::linux::set_undumpable keeps other \
+             processes out",
+        ),
+        Reason::SecondName => (
+            ErrorKind::System,
+            "another process gave the file a second name: choose a directory that only this user can write",
+        ),
+        Reason::OutsideMapping => (ErrorKind::OutOfBounds, ""),
+
+        Reason::InteriorNul => {
+            (ErrorKind::InvalidInput, "a program, argument, directory or variable must not contain a NUL")
+        }
+        Reason::QuoteInProgramName => (ErrorKind::InvalidInput, "a program's name must not contain a quote"),
+        Reason::BatchFilePath => {
+            (ErrorKind::InvalidInput, "a batch file's path must not contain a quote or end with a backslash")
+        }
+        Reason::LineEndInBatchArgument => {
+            (ErrorKind::InvalidInput, "an argument of a batch file must not contain a line break")
+        }
+        Reason::WorkingDirectory => (ErrorKind::System, "cannot enter the working directory"),
+        Reason::NoSuchPath => (ErrorKind::ProgramNotFound, "is the path right?"),
+        Reason::NotInPath => (ErrorKind::ProgramNotFound, "is it installed, and in the PATH?"),
+        Reason::NoProgramName => (ErrorKind::ProgramNotFound, "the path has no file name"),
+        Reason::NoInterpreter => {
+            (ErrorKind::ProgramNotFound, "the file exists, but the interpreter that it names does not")
+        }
+        Reason::NotExecutable => (ErrorKind::ProgramNotRunnable, "is it a file that this user may execute?"),
+        Reason::NotAProgram => (
+            ErrorKind::ProgramNotRunnable,
+            "it is not a program for this machine, nor a script whose first line names its interpreter",
+        ),
+        Reason::NeedsAdministrator => (ErrorKind::ProgramNotRunnable, "run it as an administrator"),
+        Reason::NotRunnable => (ErrorKind::ProgramNotRunnable, ""),
+        Reason::ArgumentsTooLong => (
+            ErrorKind::ProgramNotRunnable,
+            "shorten its path, arguments or environment: they are larger than the kernel takes",
+        ),
+        Reason::ProcessGroup => (ErrorKind::System, "does the process_group exist in this session?"),
+        Reason::DescriptorNumber => (
+            ErrorKind::OutOfDescriptors,
+            "the number of an inherited descriptor exceeds this process's limit: raise it (ulimit -n)",
+        ),
+        Reason::AlreadyWaitedFor => (
+            ErrorKind::System,
+            "other code in this process waited for it, or SIGCHLD is ignored and the system keeps no exit codes",
+        ),
+    }
+}

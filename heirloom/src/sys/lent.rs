@@ -1,0 +1,44 @@
+//! Descriptors that are inheritable during a spawn.
+
+use std::io;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::failure::Result;
+use super::platform::{Borrowed, Memory, set_close_on_exec};
+
+/// The numbers of the descriptors that a spawn has made inheritable.
+static LENT: Mutex<Vec<i32>> = Mutex::new(Vec::new());
+
+fn lent() -> MutexGuard<'static, Vec<i32>> {
+    LENT.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Sets close-on-exec, unless a spawn needs the descriptor inheritable at this moment: the spawn sets it afterwards.
+pub(crate) fn set_close_on_exec_unless_lent(descriptor: Borrowed<'_>, number: i32) -> io::Result<()> {
+    let lent = lent();
+    if lent.contains(&number) { Ok(()) } else { set_close_on_exec(descriptor, true) }
+}
+
+/// Makes memory inheritable to every child until it is dropped.
+pub(crate) struct Inheritable<'a>(&'a [&'a Memory]);
+
+impl<'a> Inheritable<'a> {
+    pub(crate) fn new(pass: &'a [&'a Memory]) -> Result<Self> {
+        lent().extend(pass.iter().map(|memory| memory.number()));
+        let this = Self(pass);
+        for memory in pass {
+            set_close_on_exec(memory, false)?;
+        }
+        Ok(this)
+    }
+}
+
+impl Drop for Inheritable<'_> {
+    fn drop(&mut self) {
+        for memory in self.0 {
+            // It can't fail on an open descriptor.
+            let _ = set_close_on_exec(memory, true);
+        }
+        lent().retain(|number| !self.0.iter().any(|memory| memory.number() == *number));
+    }
+}

@@ -1,0 +1,219 @@
+//! Linux and Android: memory from `memfd_create(2)`, with seals.
+
+#![allow(unsafe_code)]
+
+mod available;
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{self, FallocateFlags, MemfdFlags, Mode, OFlags, SealFlags, Stat};
+use rustix::io::Errno;
+use rustix::mm::{self, Advice};
+use rustix::process::DumpableBehavior;
+
+use super::failure::{Failure, Reason, Result};
+use super::status::{Commit, Identity, Protection};
+use super::unix::errno::retry;
+use super::unix::fd::{above_standard, allocation_granularity, identity_of};
+use super::unix::process::Process;
+use super::unix::view::View;
+
+pub(crate) use available::available_memory;
+
+/// The size of a huge page in bytes.
+pub(crate) const HUGE_PAGE: u64 = 2 << 20;
+
+/// The most bytes that one call copies; the kernel's own limit is 2 GiB less one page.
+const MAX_TRANSFER: usize = 1 << 30;
+
+/// `f_type` of a file system of huge pages, see statfs(2).
+const HUGETLBFS_MAGIC: u64 = 0x9584_58f6;
+
+/// The longest environment variable in bytes, with its name, the `=` and the NUL: see `MAX_ARG_STRLEN` in execve(2).
+pub(crate) const LONGEST_VARIABLE: usize = 128 << 10;
+
+/// The seal against new writers.
+pub(crate) const READ_ONLY_SEAL: Option<SealFlags> = Some(SealFlags::FUTURE_WRITE);
+
+/// The kernel counts the links of memory like those of a file.
+pub(crate) const SEALED_IS_UNNAMED: bool = false;
+
+/// Creates memory of size 0 that accepts seals.
+pub(crate) fn memfd(name: &str, commit: Commit) -> Result<OwnedFd> {
+    let huge = commit == Commit::HugePages;
+    let mut flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+    if huge {
+        flags |= MemfdFlags::HUGETLB | MemfdFlags::HUGE_2MB;
+    }
+    let created = match fs::memfd_create(name, flags | MemfdFlags::NOEXEC_SEAL) {
+        // Linux before 6.3 doesn't know the flag.
+        Err(Errno::INVAL) => fs::memfd_create(name, flags),
+        answer => answer,
+    };
+    let fd = created.map_err(|errno| match errno {
+        Errno::NOSYS | Errno::PERM | Errno::ACCESS => Failure::new(Reason::NoAnonymousMemory, errno),
+        Errno::NODEV | Errno::INVAL if huge => Failure::new(Reason::NoHugePages, errno),
+        errno => errno.into(),
+    })?;
+    Ok(above_standard(fd)?)
+}
+
+/// Allocates the pages of new memory, as far as `commit` asks for it.
+pub(crate) fn commit_memory(fd: BorrowedFd<'_>, size: u64, commit: Commit) -> Result<()> {
+    match commit {
+        Commit::OnTouch => Ok(()),
+        Commit::Now => {
+            // The kernel itself doesn't refuse: it allocates until it has to kill a process.
+            if size > available_memory() {
+                return Err(Failure::new(Reason::MoreThanAvailable, Errno::NOMEM));
+            }
+            Ok(allocate(fd, size, allocation_granularity())?)
+        }
+        // The first access to a page would raise SIGBUS if no huge page were free then.
+        Commit::HugePages => allocate(fd, size, HUGE_PAGE).map_err(|errno| match errno {
+            Errno::NOSPC | Errno::NOMEM => Failure::new(Reason::TooFewHugePages, errno),
+            errno => errno.into(),
+        }),
+    }
+}
+
+/// Creates a file in `directory` that has no name and can't be given one, see `O_TMPFILE` in open(2).
+pub(crate) fn unnamed_file(directory: &Path, size: u64) -> Result<OwnedFd> {
+    let flags = OFlags::TMPFILE | OFlags::EXCL | OFlags::RDWR | OFlags::CLOEXEC;
+    let fd = retry(|| fs::open(directory, flags, Mode::RUSR | Mode::WUSR)).map_err(|errno| match errno {
+        Errno::OPNOTSUPP | Errno::ISDIR => Failure::new(Reason::NoUnnamedFiles, errno),
+        errno => errno.into(),
+    })?;
+    let fd = above_standard(fd)?;
+    retry(|| fs::ftruncate(&fd, size))?;
+    // Reserve the space, since an access on a full file system would raise SIGBUS.
+    allocate(fd.as_fd(), size, allocation_granularity()).map_err(|errno| match errno {
+        Errno::OPNOTSUPP => Failure::new(Reason::NoReservation, errno),
+        errno => errno.into(),
+    })?;
+    Ok(fd)
+}
+
+fn allocate(fd: BorrowedFd<'_>, size: u64, granularity: u64) -> rustix::io::Result<()> {
+    let (mut done, mut step) = (0, size);
+    while done < size {
+        let part = step.min(size - done);
+        match fs::fallocate(fd, FallocateFlags::empty(), done, part) {
+            Ok(()) => done += part,
+            // A signal undoes the whole call, and a timer may send signals for ever: try a part that fits between two.
+            Err(Errno::INTR) => step = (step / 2).next_multiple_of(granularity),
+            Err(errno) => return Err(errno),
+        }
+    }
+    Ok(())
+}
+
+/// Maps `len` bytes from `offset` on.
+pub(crate) fn map(fd: BorrowedFd<'_>, offset: u64, len: usize, protection: Protection, populate: bool) -> Result<View> {
+    let mapped = match View::map(fd, offset, len, protection, populate) {
+        // Some kernels refuse every shared mapping of sealed memory through a writable descriptor, even for reading.
+        Err(Errno::PERM) if protection == Protection::ReadOnly => {
+            View::map_private_read_only(fd, offset, len, populate)
+        }
+        answer => answer,
+    };
+    mapped.map_err(|errno| match errno {
+        Errno::PERM => Failure::new(Reason::Sealed, errno),
+        Errno::NOMEM => Failure::new(Reason::OutOfAddressSpace, errno),
+        errno => errno.into(),
+    })
+}
+
+impl View {
+    /// Excludes the pages from core dumps.
+    pub(crate) fn no_dump(&self) -> Result<()> {
+        // SAFETY: This object owns the pages, and the advice changes no byte of them.
+        unsafe { mm::madvise(self.start().as_ptr().cast(), self.len(), Advice::LinuxDontDump) }?;
+        Ok(())
+    }
+}
+
+/// Moves up to `most` bytes out of a file inside the kernel, which copies them once, from page to page. Returns 0 at the
+/// end of the file. Fails on some types of files: a pipe, for example, could only do it by splice(2), which takes twice as
+/// long as reading if the writer has a processor of its own.
+pub(crate) fn transfer(to: &File, from: &File, most: u64) -> io::Result<u64> {
+    let most = usize::try_from(most).map_or(MAX_TRANSFER, |most| most.min(MAX_TRANSFER));
+    Ok(retry(|| fs::sendfile(to, from, None, most))? as u64)
+}
+
+/// Returns the seals; memory that can't have any counts as closed to further seals.
+pub(crate) fn seals(fd: BorrowedFd<'_>) -> Result<SealFlags> {
+    match fs::fcntl_get_seals(fd) {
+        Ok(seals) => Ok(seals),
+        Err(Errno::INVAL | Errno::BADF) => Ok(SealFlags::SEAL),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
+/// Returns the alignment of mapping offsets: the page size, or the size of a huge page.
+#[allow(clippy::useless_conversion, clippy::unnecessary_fallible_conversions)] // The types differ between processors.
+pub(crate) fn granularity(fd: BorrowedFd<'_>, stat: &Stat) -> Result<u64> {
+    let page = allocation_granularity();
+    let block = u64::try_from(stat.st_blksize).unwrap_or(page);
+    // The block size alone isn't enough: transparent huge pages give ordinary memory one of 2 MiB too.
+    let huge = block > page && u64::try_from(fs::fstatfs(fd)?.f_type) == Ok(HUGETLBFS_MAGIC);
+    Ok(if huge { block } else { page })
+}
+
+/// Returns the name that memory was created with.
+pub(crate) fn memory_name(fd: BorrowedFd<'_>) -> Option<String> {
+    let link = std::fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd())).ok()?;
+    let name = link.to_str()?.strip_prefix("/memfd:")?;
+    Some(name.strip_suffix(" (deleted)").unwrap_or(name).to_owned())
+}
+
+/// Returns this process's limit on the size of a file.
+pub(crate) fn size_limit() -> u64 {
+    let mut limit = libc::rlimit64 { rlim_cur: u64::MAX, rlim_max: u64::MAX };
+    // rustix's function panics if a sandbox forbids the call. Here, `limit` stays unlimited then.
+    // SAFETY: The call fills in `limit`, which lives until it returns.
+    unsafe { libc::getrlimit64(libc::RLIMIT_FSIZE, &raw mut limit) };
+    limit.rlim_cur
+}
+
+/// Returns whether this process's parent still has that object open under that number, without close-on-exec.
+pub(crate) fn parent_passes(number: i32, identity: Identity) -> bool {
+    let Some(parent) = rustix::process::getppid() else {
+        return false;
+    };
+    let process = PathBuf::from(format!("/proc/{}", parent.as_raw_nonzero()));
+    let held = fs::stat(process.join(format!("fd/{number}"))).is_ok_and(|stat| identity_of(&stat) == identity);
+    let info = std::fs::read_to_string(process.join(format!("fdinfo/{number}"))).unwrap_or_default();
+    let flags = info
+        .lines()
+        .find_map(|line| line.strip_prefix("flags:"))
+        .and_then(|flags| u32::from_str_radix(flags.trim(), 8).ok());
+    held && flags.is_some_and(|flags| flags & OFlags::CLOEXEC.bits() == 0)
+}
+
+/// Hides this process's memory and descriptors from other processes of the same user.
+pub(crate) fn set_undumpable() -> Result<()> {
+    rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
+    Ok(())
+}
+
+/// Returns whether this process has rights that its caller lacks, for example by setuid.
+pub(crate) fn is_privileged() -> bool {
+    // SAFETY: `getauxval` only reads the process's auxiliary vector.
+    unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
+}
+
+/// Returns a descriptor that becomes readable when the child ends, see `pidfd_open(2)`.
+pub(crate) fn process_descriptor(process: &Process) -> Result<OwnedFd> {
+    // rustix doesn't have the call on Android.
+    // SAFETY: The call takes plain numbers and returns a new descriptor, close-on-exec, or -1.
+    let number = unsafe { libc::syscall(libc::SYS_pidfd_open, process.id(), 0) };
+    match RawFd::try_from(number) {
+        // SAFETY: The kernel has just created this descriptor, so nothing else owns it.
+        Ok(number) if number >= 0 => Ok(unsafe { OwnedFd::from_raw_fd(number) }),
+        _ => Err(io::Error::last_os_error().into()),
+    }
+}

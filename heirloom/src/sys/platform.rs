@@ -1,0 +1,64 @@
+//! Where this system's implementation of each item is. Every system has the same items.
+
+#[cfg(unix)]
+pub(crate) use super::unix::{
+    fd::{
+        allocation_granularity, duplicate, is_close_on_exec, is_standard, look_at, null, pipe, set_close_on_exec,
+        take_over,
+    },
+    process::{EnvKey, Process, SpawnOptions, gather, kill, wait},
+};
+#[cfg(unix)]
+pub(crate) use std::{
+    env::vars_os as variables,
+    os::fd::{BorrowedFd as Borrowed, OwnedFd as Owned},
+};
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) use super::{
+    fd_memory::Memory,
+    linux::{HUGE_PAGE, LONGEST_VARIABLE, available_memory, is_privileged, parent_passes, size_limit},
+    sealed::{Filling, status},
+    unix::view::View,
+};
+
+#[cfg(target_os = "freebsd")]
+pub(crate) use super::{
+    bsd::{HUGE_PAGE, LONGEST_VARIABLE, available_memory, is_privileged, parent_passes, size_limit},
+    fd_memory::Memory,
+    sealed::{Filling, status},
+    unix::view::View,
+};
+
+#[cfg(any(target_os = "netbsd", target_os = "openbsd"))]
+pub(crate) use super::{
+    bsd::{HUGE_PAGE, LONGEST_VARIABLE, available_memory, is_privileged, parent_passes, size_limit},
+    fd_memory::Memory,
+    unix::view::View,
+    unlinked_file::{Filling, status},
+};
+
+#[cfg(target_os = "macos")]
+pub(crate) use super::{
+    bsd::{HUGE_PAGE, LONGEST_VARIABLE, available_memory, is_privileged, parent_passes, size_limit},
+    buffered::Filling,
+    macos::status,
+    tracked::{Memory, View},
+};
+
+#[cfg(windows)]
+pub(crate) use super::{
+    buffered::Filling,
+    tracked::{Memory, View},
+    windows::{
+        environment::{EnvKey, variables},
+        handle::{
+            Borrowed, Owned, duplicate, is_close_on_exec, is_standard, look_at, null, pipe, set_close_on_exec,
+            take_over,
+        },
+        host::{LONGEST_VARIABLE, available_memory, is_privileged, parent_passes, size_limit},
+        layout::{HUGE_PAGE, allocation_granularity},
+        memory::status,
+        process::{Process, SpawnOptions, gather, kill, wait},
+    },
+};

@@ -1,0 +1,84 @@
+//! Starts programs by `fork(2)`, through the standard library. The cost grows with the memory that this process maps.
+
+#![allow(unsafe_code)]
+
+use std::ffi::{CStr, OsStr};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::process::CommandExt;
+use std::process::Command as Std;
+use std::sync::Arc;
+
+use rustix::io::Errno;
+use rustix::process::Pid;
+
+use super::diagnose::cannot_run;
+use super::prepared::Prepared;
+use super::signals::Signals;
+use crate::sys::failure::Result;
+use crate::sys::launch::Launch;
+use crate::sys::unix::errno::errno_of;
+use crate::sys::unix::fd::{duplicate, set_close_on_exec};
+use crate::sys::unix::process::Process;
+
+/// Starts a program.
+pub(crate) fn spawn(launch: &Launch<'_>) -> Result<Process> {
+    let prepared = Arc::new(Prepared::new(launch)?);
+    let pid = prepared.try_each(|program| spawn_one(launch, &prepared, program));
+    pid.map(Process::new).map_err(|errno| cannot_run(launch, errno))
+}
+
+/// Starts the program with this path.
+///
+/// The closure for the child executes the program itself and returns only on failure. The standard library reports that
+/// failure to the parent through its pipe, since it calls the closure right before its own `exec`.
+fn spawn_one(launch: &Launch<'_>, prepared: &Arc<Prepared>, program: &CStr) -> std::result::Result<Pid, Errno> {
+    let mut command = Std::new(OsStr::from_bytes(program.to_bytes()));
+    let redirects: [fn(&mut Std, OwnedFd) -> &mut Std; 3] = [Std::stdin, Std::stdout, Std::stderr];
+    for (redirect, fd) in redirects.iter().zip(launch.standard) {
+        if let Some(fd) = fd {
+            redirect(&mut command, duplicate(fd).map_err(|error| errno_of(&error))?);
+        }
+    }
+    if let Some(directory) = launch.directory {
+        command.current_dir(directory);
+    }
+    if let Some(group) = launch.options.process_group {
+        command.process_group(group);
+    }
+    let (prepared, program) = (Arc::clone(prepared), program.to_owned());
+    let pass: Vec<_> = launch.pass.iter().map(|memory| memory.number()).collect();
+    let signals = launch.options.keep_signals.then(Signals::now);
+    let execute = move || {
+        for number in &pass {
+            // SAFETY: It is open in the child, which is a copy of a process whose caller holds a region over it.
+            set_close_on_exec(unsafe { BorrowedFd::borrow_raw(*number) }, false)?;
+        }
+        if let Some(signals) = &signals {
+            signals.restore();
+        }
+        Err(prepared.execute(&program).into())
+    };
+    // SAFETY: Between fork and exec the closure makes only system calls; it allocates nothing and takes no lock.
+    unsafe { command.pre_exec(execute) };
+    let child = command.spawn().map_err(|error| errno_of(&error))?;
+    i32::try_from(child.id()).ok().and_then(Pid::from_raw).ok_or(Errno::SRCH)
+}
+
+/// Lets the children of `command` inherit a descriptor, by clearing close-on-exec in the child alone. The standard library
+/// forks for this.
+pub(crate) fn pass_with_std(command: &mut Std, descriptor: impl AsFd + Send + Sync + 'static) {
+    let number = descriptor.as_fd().as_raw_fd();
+    let clear = move || {
+        // Moves the descriptor into the closure, so that it lives as long as the command.
+        let _ = &descriptor;
+        // SAFETY: `F_SETFD` takes plain numbers.
+        match unsafe { libc::fcntl(number, libc::F_SETFD, 0) } {
+            -1 => Err(io::Error::last_os_error()),
+            _ => Ok(()),
+        }
+    };
+    // SAFETY: Between fork and exec the closure makes one system call; it takes no lock and allocates nothing.
+    unsafe { command.pre_exec(clear) };
+}

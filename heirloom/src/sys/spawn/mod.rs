@@ -1,0 +1,29 @@
+//! Starts programs.
+
+#[cfg(unix)]
+mod diagnose;
+#[cfg(unix)]
+mod exec;
+#[cfg(unix)]
+mod fork;
+#[cfg(any(target_os = "linux", target_os = "macos", target_os = "freebsd"))]
+mod posix_spawn;
+#[cfg(unix)]
+mod prepared;
+#[cfg(unix)]
+mod signals;
+#[cfg(windows)]
+mod windows;
+
+#[cfg(unix)]
+pub(crate) use exec::exec;
+#[cfg(unix)]
+pub(crate) use fork::pass_with_std;
+// On Android, OpenBSD and NetBSD, `posix_spawn` doesn't report a program that can't be executed, or can't change the
+// directory.
+#[cfg(all(unix, not(any(target_os = "linux", target_os = "macos", target_os = "freebsd"))))]
+pub(crate) use fork::spawn;
+#[cfg(any(target_os = "linux", target_os = "macos", target_os = "freebsd"))]
+pub(crate) use posix_spawn::spawn;
+#[cfg(windows)]
+pub(crate) use windows::spawn;

@@ -1,0 +1,65 @@
+//! What the system reports about memory, and how memory is created and mapped.
+
+/// When the kernel allocates the memory of a region.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Commit {
+    /// Each page at its first access.
+    OnTouch,
+    /// All pages at creation.
+    Now,
+    /// All pages at creation, as huge pages of [`HUGE_PAGE`](super::HUGE_PAGE) bytes.
+    HugePages,
+}
+
+/// The properties of an open descriptor.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Status {
+    pub(crate) identity: Identity,
+    /// Bytes.
+    pub(crate) size: u64,
+    /// The alignment of mapping offsets and lengths, in bytes.
+    pub(crate) granularity: u64,
+    /// It is memory or a regular file without a name; not a directory, a device, a pipe or a file that has a name.
+    pub(crate) unnamed: bool,
+    pub(crate) access: Access,
+    pub(crate) seals: Seals,
+    /// It accepts further seals.
+    pub(crate) sealable: bool,
+}
+
+/// Identifies an object among all that exist: device and inode, or random numbers in their place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Identity {
+    pub(crate) device: u64,
+    pub(crate) inode: u64,
+}
+
+/// What a descriptor allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Access {
+    None,
+    Read,
+    ReadWrite,
+}
+
+/// What the kernel refuses to every process, irreversibly.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Seals {
+    /// Growing and shrinking.
+    pub(crate) size: bool,
+    /// Writing, except through mappings that existed before.
+    pub(crate) new_writers: bool,
+    /// Writing.
+    pub(crate) writing: bool,
+}
+
+/// How a mapping may be used, and whether other holders see its writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Protection {
+    /// Reads, and writes that every holder sees.
+    Shared,
+    /// Reads.
+    ReadOnly,
+    /// Reads, and writes that only this mapping sees.
+    CopyOnWrite,
+}

@@ -1,0 +1,80 @@
+//! Environment variables and child processes.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::OwnedFd;
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
+
+use rustix::event::{PollFd, PollFlags};
+use rustix::io::Errno;
+use rustix::process::{Pid, Signal, WaitOptions};
+
+use super::errno::retry;
+use crate::sys::failure::{Failure, Reason, Result};
+
+/// The name of an environment variable.
+pub(crate) type EnvKey = OsString;
+
+/// Options for spawning that only Unix has.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct SpawnOptions {
+    pub(crate) process_group: Option<i32>,
+    /// Leaves blocked and ignored signals as they are.
+    pub(crate) keep_signals: bool,
+}
+
+/// A child, identified by its process id.
+#[derive(Debug)]
+pub(crate) struct Process(Pid);
+
+impl Process {
+    pub(crate) fn new(pid: Pid) -> Self {
+        Self(pid)
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.0.as_raw_nonzero().get().unsigned_abs()
+    }
+}
+
+/// Waits for a child that has not been waited for; without `block`, returns `None` while it runs.
+pub(crate) fn wait(process: &Process, block: bool) -> Result<Option<ExitStatus>> {
+    let options = if block { WaitOptions::empty() } else { WaitOptions::NOHANG };
+    let waited = retry(|| rustix::process::waitpid(Some(process.0), options)).map_err(|errno| match errno {
+        Errno::CHILD => Failure::new(Reason::AlreadyWaitedFor, errno),
+        errno => errno.into(),
+    })?;
+    Ok(waited.map(|(_, status)| ExitStatus::from_raw(status.as_raw())))
+}
+
+/// Kills a child that has not been waited for.
+pub(crate) fn kill(process: &Process) -> Result<()> {
+    Ok(rustix::process::kill_process(process.0, Signal::KILL)?)
+}
+
+/// Reads two streams to their ends, both at once: a child may block for ever while one of them is full.
+pub(crate) fn gather(streams: [Option<OwnedFd>; 2]) -> io::Result<[Vec<u8>; 2]> {
+    let mut files = streams.map(|stream| stream.map(File::from));
+    let mut gathered = [Vec::new(), Vec::new()];
+    let mut buffer = vec![0; 64 << 10];
+    loop {
+        let open: Vec<_> = (0..2).filter(|index| files[*index].is_some()).collect();
+        if open.is_empty() {
+            return Ok(gathered);
+        }
+        let mut polled: Vec<_> = files.iter().flatten().map(|file| PollFd::new(file, PollFlags::IN)).collect();
+        retry(|| rustix::event::poll(&mut polled, None))?;
+        let ready: Vec<_> = polled.iter().map(|polled| !polled.revents().is_empty()).collect();
+        for (index, _) in open.into_iter().zip(ready).filter(|(_, ready)| *ready) {
+            let Some(file) = &mut files[index] else { continue };
+            match file.read(&mut buffer) {
+                Ok(0) => files[index] = None,
+                Ok(read) => gathered[index].extend_from_slice(&buffer[..read]),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! Mappings.
+
+#![allow(unsafe_code)]
+
+use std::os::fd::AsFd;
+use std::ptr::{self, NonNull};
+
+use rustix::io::Errno;
+use rustix::mm::{self, MapFlags, ProtFlags};
+
+use crate::sys::status::Protection;
+
+/// Faults in all pages of a mapping.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const POPULATE: MapFlags = MapFlags::POPULATE;
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+const POPULATE: MapFlags = MapFlags::empty();
+
+/// Mapped pages; unmapped on drop.
+pub(crate) struct View {
+    address: NonNull<u8>,
+    len: usize,
+}
+
+// SAFETY: A mapping belongs to the whole process, and this type doesn't access its bytes.
+unsafe impl Send for View {}
+// SAFETY: As above.
+unsafe impl Sync for View {}
+
+impl View {
+    /// Maps `len` bytes of `fd` from `offset` on.
+    pub(crate) fn map(
+        fd: impl AsFd,
+        offset: u64,
+        len: usize,
+        protection: Protection,
+        populate: bool,
+    ) -> rustix::io::Result<Self> {
+        let (prot, flags) = match protection {
+            Protection::Shared => (ProtFlags::READ | ProtFlags::WRITE, MapFlags::SHARED),
+            Protection::ReadOnly => (ProtFlags::READ, MapFlags::SHARED),
+            Protection::CopyOnWrite => (ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE),
+        };
+        Self::mmap(fd, offset, len, prot, if populate { flags | POPULATE } else { flags })
+    }
+
+    /// Maps `len` bytes of `fd` from `offset` on for reading, by a private mapping.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    pub(crate) fn map_private_read_only(
+        fd: impl AsFd,
+        offset: u64,
+        len: usize,
+        populate: bool,
+    ) -> rustix::io::Result<Self> {
+        let flags = MapFlags::PRIVATE;
+        Self::mmap(fd, offset, len, ProtFlags::READ, if populate { flags | POPULATE } else { flags })
+    }
+
+    fn mmap(fd: impl AsFd, offset: u64, len: usize, prot: ProtFlags, flags: MapFlags) -> rustix::io::Result<Self> {
+        // SAFETY: The callers above don't pass MAP_FIXED, so the kernel chooses an address that nothing else uses.
+        let address = unsafe { mm::mmap(ptr::null_mut(), len, prot, flags, fd, offset) }?;
+        Ok(Self { address: NonNull::new(address.cast()).ok_or(Errno::NOMEM)?, len })
+    }
+
+    /// Returns the address of the first page.
+    pub(crate) fn start(&self) -> NonNull<u8> {
+        self.address
+    }
+
+    #[allow(dead_code)] // Only some systems exclude pages from core dumps.
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+}
+
+impl Drop for View {
+    fn drop(&mut self) {
+        // SAFETY: This object owns the mapping, and everything that uses its bytes borrows or owns this object. Unmapping
+        // a whole mapping can't fail, and `drop` has no way to return an error.
+        let _ = unsafe { mm::munmap(self.address.as_ptr().cast(), self.len) };
+    }
+}
