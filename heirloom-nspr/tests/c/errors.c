@@ -1,6 +1,6 @@
 /*
- * Every bad input that docs/nspr.md lists, with the error that came. The test
- * compares what this prints with the table there.
+ * Passes every bad input that docs/nspr.md lists, and prints the error. The test
+ * compares the output with the table there.
  */
 #include "check.h"
 
@@ -23,7 +23,7 @@ static const struct {
     {PR_INVALID_STATE_ERROR, "PR_INVALID_STATE_ERROR"},
 };
 
-/* Tells which error a call that failed left behind, and makes sure that it says why. */
+/* Prints the error of a failed call, and checks that it has a text. */
 static void report(int failed, const char *function, const char *input)
 {
     const char *name = "another error";
@@ -39,7 +39,7 @@ static void report(int failed, const char *function, const char *input)
             name = codes[i].name;
     printf("| `%s` | %s | `%s` |\n", function, input, name);
     CHECK(PR_GetErrorTextLength() < (PRInt32)sizeof text);
-    /* A signal handler may call it, so it has no text to give. */
+    /* A signal handler may call it, so it sets no text. */
     if (strcmp(function, "PR_KillProcess") != 0) {
         CHECK(PR_GetErrorTextLength() > 10);
         CHECK(PR_GetErrorText(text) == (PRInt32)strlen(text));
@@ -51,8 +51,8 @@ static void report(int failed, const char *function, const char *input)
 #define NO_MAP(call, input) report((call) == NULL, function, input)
 #define FAILS(call, input) report((call) == PR_FAILURE, function, input)
 
-/* For a function that returns nothing. */
-#define TELLS(call, input) (PR_SetError(0, 0), (call), report(PR_GetError() != 0, function, input))
+/* For functions that return nothing. */
+#define SETS(call, input) (PR_SetError(0, 0), (call), report(PR_GetError() != 0, function, input))
 
 int main(int argc, char **argv)
 {
@@ -63,7 +63,7 @@ int main(int argc, char **argv)
     char no_program[64];
     const char *function;
     int outside = 0;
-    PRFileMap *fm = opened(10000, PR_PROT_READWRITE), *closed = opened(4096, PR_PROT_READWRITE);
+    PRFileMap *fm = create(10000, PR_PROT_READWRITE), *closed = create(4096, PR_PROT_READWRITE);
 #if defined(HEIRLOOM_WITH_NSPR)
     PRFileDesc *file = PR_Open("/proc/self/exe", PR_RDONLY, 0);
     PRFileMap *theirs = PR_CreateFileMap(file, 0, PR_PROT_READONLY);
@@ -75,7 +75,7 @@ int main(int argc, char **argv)
     PRInt32 code, page = PR_GetMemMapAlignment();
     char *addr;
 
-    /* As a program that does nothing. */
+    /* Started as the program that does nothing. */
     if (argc == 1 && strcmp(argv[0], "true") == 0)
         return 0;
     CHECK(theirs != NULL && attr != NULL && destroyed != NULL && page > 0);
@@ -101,7 +101,7 @@ int main(int argc, char **argv)
     NO_MAP(PR_MemMap(fm, -4096, 4096), "a negative offset");
 
     function = "PR_MemUnmap";
-    addr = mapped(fm, 10000);
+    addr = map(fm, 10000);
     FAILS(PR_MemUnmap(NULL, 4096), "NULL");
     FAILS(PR_MemUnmap(addr, 0), "a length of 0");
     FAILS(PR_MemUnmap(addr + 1, 4096), "a misaligned address");
@@ -132,7 +132,7 @@ int main(int argc, char **argv)
     NO_MAP(PR_ImportFileMapFromString(no_utf8), "a string that is not UTF-8");
     snprintf(other, sizeof other, "%d:1:1:writable:4096:1:1", CLOSED);
     NO_MAP(PR_ImportFileMapFromString(other), "a closed descriptor");
-    snprintf(other, sizeof other, "%d:1:1:writable:4096:1:1", something_open());
+    snprintf(other, sizeof other, "%d:1:1:writable:4096:1:1", open_descriptor());
     NO_MAP(PR_ImportFileMapFromString(other), "a descriptor of another file");
     NO_MAP(PR_ImportFileMapFromString(big), "a descriptor of another region");
 
@@ -155,22 +155,22 @@ int main(int argc, char **argv)
     NO_MAP(PR_GetInheritedFileMap("never given"), "a name that was not inherited");
 
     function = "PR_ResetProcessAttr";
-    TELLS(PR_ResetProcessAttr(NULL), "NULL");
-    TELLS(PR_ResetProcessAttr(destroyed), "destroyed attributes");
+    SETS(PR_ResetProcessAttr(NULL), "NULL");
+    SETS(PR_ResetProcessAttr(destroyed), "destroyed attributes");
 
     function = "PR_DestroyProcessAttr";
-    TELLS(PR_DestroyProcessAttr(NULL), "NULL");
-    TELLS(PR_DestroyProcessAttr(destroyed), "destroyed attributes");
+    SETS(PR_DestroyProcessAttr(NULL), "NULL");
+    SETS(PR_DestroyProcessAttr(destroyed), "destroyed attributes");
 
     function = "PR_ProcessAttrSetStdioRedirect";
-    TELLS(PR_ProcessAttrSetStdioRedirect(NULL, PR_StandardInput, NULL), "NULL attributes");
-    TELLS(PR_ProcessAttrSetStdioRedirect(attr, (PRSpecialFD)3, NULL), "stream number 3");
+    SETS(PR_ProcessAttrSetStdioRedirect(NULL, PR_StandardInput, NULL), "NULL attributes");
+    SETS(PR_ProcessAttrSetStdioRedirect(attr, (PRSpecialFD)3, NULL), "stream number 3");
     function = "PR_CreateProcess";
     NO_MAP(PR_CreateProcess(A_PROGRAM, true_args, NULL, attr), "attributes with an invalid stream");
     PR_ResetProcessAttr(attr);
 #if !defined(HEIRLOOM_WITH_NSPR)
     function = "PR_ProcessAttrSetStdioRedirect";
-    TELLS(PR_ProcessAttrSetStdioRedirect(attr, PR_StandardInput, (PRFileDesc *)&outside), "a file, without NSPR");
+    SETS(PR_ProcessAttrSetStdioRedirect(attr, PR_StandardInput, (PRFileDesc *)&outside), "a file, without NSPR");
     function = "PR_CreateProcess";
     NO_MAP(PR_CreateProcess(A_PROGRAM, true_args, NULL, attr), "attributes with a redirection, without NSPR");
     PR_ResetProcessAttr(attr);
@@ -190,7 +190,7 @@ int main(int argc, char **argv)
         layer = PR_CreateIOLayerStub(PR_GetUniqueIdentity("layer"), PR_GetDefaultIOMethods());
         CHECK(PR_PushIOLayer(pipes[0], PR_NSPR_IO_LAYER, layer) == PR_SUCCESS);
         FAILS(PR_ProcessAttrSetInheritableFD(attr, pipes[0], "name"), "a layered file");
-        /* The control: the layer off, it works. */
+        /* Control: without the layer it works. */
         PR_PopIOLayer(pipes[0], PR_GetLayersIdentity(pipes[0]));
         CHECK(PR_ProcessAttrSetInheritableFD(attr, pipes[0], "name") == PR_SUCCESS);
         CHECK(PR_Close(pipes[0]) == PR_SUCCESS && PR_Close(pipes[1]) == PR_SUCCESS);
