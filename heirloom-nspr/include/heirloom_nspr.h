@@ -1,34 +1,33 @@
 /*
  * heirloom_nspr.h: anonymous shared memory that child processes inherit, with
- * the names of the Netscape Portable Runtime (NSPR).
+ * the function names of the Netscape Portable Runtime (NSPR).
  *
- * A process makes a file map: memory that has no name, of a size that never
- * changes. It maps it, and hands it down to a child, in one of two ways:
+ * A file map is memory without a name and with a fixed size. A process creates
+ * one, maps it, and passes it to a child in one of two ways:
  *
- *   by inheritance:  PR_ProcessAttrSetInheritableFileMap and PR_CreateProcess
- *                    in the parent, PR_GetInheritedFileMap in the child;
- *   by a string:     PR_ExportFileMapAsString in the parent, which starts the
- *                    child in its own way, PR_ImportFileMapFromString in the
- *                    child.
+ *   by inheritance:    PR_ProcessAttrSetInheritableFileMap and PR_CreateProcess
+ *                      in the parent, PR_GetInheritedFileMap in the child;
+ *   by export string:  PR_ExportFileMapAsString in the parent, which starts the
+ *                      child in any way, PR_ImportFileMapFromString in the
+ *                      child.
  *
- * Every function that fails says why by PR_GetError, PR_GetOSError and
- * PR_GetErrorText. No argument crashes one, but a pointer that points nowhere;
- * only where not even the few bytes are left that the library needs for itself
- * is the process aborted. docs/nspr.md lists the errors, and all that differs
- * from NSPR's own.
+ * After a failure, PR_GetError, PR_GetOSError and PR_GetErrorText return the
+ * cause. Invalid arguments are errors, except for invalid pointers. The library
+ * aborts the process only if it cannot allocate a few bytes for itself.
+ * docs/nspr.md lists the errors and all differences from NSPR.
  *
- * All functions may be called from any thread; PR_KillProcess from a signal
- * handler too.
+ * All functions are thread-safe. PR_KillProcess may also be called from a signal
+ * handler.
  *
- * What is said here of children, signals, zombies and errnos is Unix's. On
- * Windows PR_CreateProcess hands down nothing that was exported, and a file map
- * is published or frozen before it is handed down; docs/nspr.md has the rest.
+ * Children, signals, zombies and errnos below refer to Unix. On Windows,
+ * PR_CreateProcess does not pass on exported memory, and a file map must become
+ * read-only or frozen before a child gets it; docs/nspr.md has the rest.
  *
- * Where NSPR's own headers are there, this one leaves their names to them: if
- * one was included before, or if the compiler can tell that they are in its
- * search path, or if HEIRLOOM_WITH_NSPR is defined (which is needed to include
- * <nspr/...> after this one). HEIRLOOM_WITHOUT_NSPR says that they are not
- * wanted.
+ * If NSPR's own headers are available, this header includes them and declares
+ * only the additions. It does so if one of them was included before, if the
+ * compiler finds them in its search path, or if HEIRLOOM_WITH_NSPR is defined
+ * (which is needed to include <nspr/...> after this header). Define
+ * HEIRLOOM_WITHOUT_NSPR to ignore them.
  */
 #ifndef HEIRLOOM_NSPR_H
 #define HEIRLOOM_NSPR_H
@@ -45,7 +44,7 @@
 
 #if defined(HEIRLOOM_WITH_NSPR)
 
-/* They may be there as <nspr/...> alone. */
+/* Some systems have them only as <nspr/...>. */
 #if defined(__has_include)
 #if !__has_include(<prshma.h>) && __has_include(<nspr/prshma.h>)
 #define HEIRLOOM_NSPR_IN_FOLDER
@@ -88,26 +87,26 @@ typedef PRInt32 PRErrorCode;
 
 typedef enum { PR_FAILURE = -1, PR_SUCCESS = 0 } PRStatus;
 
-/* A piece of anonymous shared memory. */
+/* Anonymous shared memory. */
 typedef struct PRFileMap PRFileMap;
 
-/* A process that PR_CreateProcess started. It begins with its number (a pid_t); on Windows with its HANDLE. */
+/* A process that PR_CreateProcess started. It starts with its PID (a pid_t), on Windows with its HANDLE. */
 typedef struct PRProcess PRProcess;
 
-/* What a process is to be started with. */
+/* Attributes for starting a process. */
 typedef struct PRProcessAttr PRProcessAttr;
 
-/* A file, socket or pipe of NSPR's. */
+/* An NSPR file, socket or pipe. */
 typedef struct PRFileDesc PRFileDesc;
 
 /*
- * How a file map is mapped. New memory that children are to read and nobody is
- * to change is PR_PROT_READWRITE too: written first, and then heirloom_freeze.
+ * How a file map is mapped. To share data that children can only read, create
+ * PR_PROT_READWRITE memory, write it, and call heirloom_freeze.
  */
 typedef enum PRFileMapProtect {
-    PR_PROT_READONLY,  /* for reading; nobody ever writes it, so new memory stays zero */
-    PR_PROT_READWRITE, /* for reading and writing, which every holder sees */
-    PR_PROT_WRITECOPY  /* for reading and writing, each mapping a copy of its own, which is zero at first */
+    PR_PROT_READONLY,  /* read-only; no process can write it, so new memory stays zero */
+    PR_PROT_READWRITE, /* readable and writable; every holder sees the writes */
+    PR_PROT_WRITECOPY  /* readable and writable; each mapping is a private copy, initially zero */
 } PRFileMapProtect;
 
 typedef enum PRSpecialFD {
@@ -116,10 +115,10 @@ typedef enum PRSpecialFD {
     PR_StandardError
 } PRSpecialFD;
 
-/* How many bytes the longest export string has, with its NUL. */
+/* The size in bytes of the longest export string, including its NUL. */
 #define PR_FILEMAP_STRING_BUFSIZE 128
 
-/* The errors that these functions answer. */
+/* The error codes of these functions. */
 #define PR_OUT_OF_MEMORY_ERROR (-6000L)
 #define PR_BAD_DESCRIPTOR_ERROR (-5999L)
 #define PR_UNKNOWN_ERROR (-5994L)
@@ -141,133 +140,142 @@ typedef enum PRSpecialFD {
 #define PR_INVALID_STATE_ERROR (-5931L)
 
 /*
- * Makes a file map of `size` bytes, all zero; NULL if that fails.
+ * Creates a file map of `size` zero bytes. Returns NULL on failure.
  *
- * It lives in the kernel's anonymous memory, and `dirName` may be NULL. Where
- * the system or its sandbox has no such memory, it is a file without a name in
- * the directory `dirName`, which can only be PR_PROT_READWRITE.
+ * It uses the kernel's anonymous memory, and `dirName` may be NULL. If the
+ * system or a sandbox provides no such memory, it uses an unnamed file in the
+ * directory `dirName`, which must be PR_PROT_READWRITE.
  */
 PRFileMap *PR_OpenAnonFileMap(const char *dirName, PRSize size, PRFileMapProtect prot);
 
 /*
- * Maps `len` bytes from byte `offset` on; NULL if that fails.
+ * Maps `len` bytes at `offset`. Returns NULL on failure.
  *
- * The offset is a multiple of PR_GetMemMapAlignment(). Anything up to the end
- * of the last page may be mapped, more than 4 GiB in parts. How large a file map
- * is, parent and child agree on. PR_MemUnmap ends a mapping, not PR_CloseFileMap.
+ * The offset must be a multiple of PR_GetMemMapAlignment(). The range may reach
+ * to the end of the last page. Map more than 4 GiB in parts. Parent and child
+ * agree on the size of a file map; no call returns it. Unmap by PR_MemUnmap;
+ * PR_CloseFileMap does not.
  */
 void *PR_MemMap(PRFileMap *fmap, PROffset64 offset, PRUint32 len);
 
-/* Unmaps `len` bytes at `addr`, which PR_MemMap returned for as many. */
+/* Unmaps `len` bytes at `addr`, a mapping that PR_MemMap returned for the same `len`. */
 PRStatus PR_MemUnmap(void *addr, PRUint32 len);
 
-/* Closes a file map. What is mapped of it stays mapped. */
+/* Closes a file map. Its mappings stay. */
 PRStatus PR_CloseFileMap(PRFileMap *fmap);
 
-/* Of what the offsets of mappings are multiples, in bytes. */
+/* Returns the alignment of mapping offsets, in bytes. */
 PRInt32 PR_GetMemMapAlignment(void);
 
 /*
- * Writes a string that names `fm` into `buf`, which has `bufsize` bytes.
+ * Writes the export string of `fm` into `buf`, which has `bufsize` bytes.
  *
- * From now until it is closed, every child of this process inherits the memory,
- * however it is started. Which of them imports the string is the parent's affair.
+ * From then until the file map is closed, every child of this process inherits
+ * the memory, however it is started. The parent chooses which child gets the
+ * string.
  */
 PRStatus PR_ExportFileMapAsString(PRFileMap *fm, PRSize bufsize, char *buf);
 
 /*
- * Opens the file map that a string names; NULL if what this process inherited
- * is not exactly what was exported.
+ * Opens the file map that an export string names. Returns NULL if the inherited
+ * descriptor is not exactly the exported memory.
  *
- * This process's own children don't inherit it. The same string twice gives two
- * handles of one file map, each to be closed; once all are, it is gone.
+ * Children of this process do not inherit it. Each call with the same string
+ * returns another handle of one file map; close each. The last one releases it.
  */
 PRFileMap *PR_ImportFileMapFromString(const char *fmstring);
 
 /*
- * Hands `fm` down to every process that is started with `attr`, under the name
- * `shmname`: any UTF-8 of 1 to 240 bytes. The file map may be closed before.
+ * Passes `fm` to every process that is started with `attr`, under the name
+ * `shmname`: 1 to 240 bytes of UTF-8. The file map may be closed before the
+ * start.
  */
 PRStatus PR_ProcessAttrSetInheritableFileMap(PRProcessAttr *attr, PRFileMap *fm, const char *shmname);
 
 /*
- * Opens the file map that the parent handed down under the name `shmname`; NULL
- * if there is none. The same name twice gives two handles of one file map.
+ * Opens the file map that the parent passed on under the name `shmname`. Returns
+ * NULL if there is none. Each call with the same name returns another handle of
+ * one file map.
  */
 PRFileMap *PR_GetInheritedFileMap(const char *shmname);
 
-/* New attributes: nothing redirected, nothing inherited; NULL if that fails. */
+/* Creates attributes without redirections or inherited objects. Returns NULL on failure. */
 PRProcessAttr *PR_NewProcessAttr(void);
 
-/* Makes attributes as new. */
+/* Resets attributes to their initial state. */
 void PR_ResetProcessAttr(PRProcessAttr *attr);
 
-/* Destroys attributes. What was started with them stays as it is. */
+/* Destroys attributes. Processes that were started with them are unaffected. */
 void PR_DestroyProcessAttr(PRProcessAttr *attr);
 
 /*
- * Makes `redirectFd` the child's standard input, output or error; NULL says
- * that it is this process's own. For programs that are linked with NSPR.
+ * Makes `redirectFd` the child's standard input, output or error. NULL selects
+ * this process's own stream. Only for programs that are linked with NSPR.
  *
- * Keep the file open until the child is started. What is wrong with it, the
- * start of the child says too.
+ * Keep the file open until the child is started. This function returns nothing:
+ * if it fails, PR_CreateProcess with these attributes fails with the same error.
  */
 void PR_ProcessAttrSetStdioRedirect(PRProcessAttr *attr, PRSpecialFD stdioFd, PRFileDesc *redirectFd);
 
-/* The same, by an older name. */
+/* An older name of PR_ProcessAttrSetStdioRedirect. */
 void PR_SetStdioRedirect(PRProcessAttr *attr, PRSpecialFD stdioFd, PRFileDesc *redirectFd);
 
-/* Sets the child's working directory, from which a relative path of the program counts, too. */
+/* Sets the child's working directory. A relative path of the program is resolved from there. */
 PRStatus PR_ProcessAttrSetCurrentDirectory(PRProcessAttr *attr, const char *dir);
 
 /*
- * Lets the child find the file `fd` by PR_GetInheritedFD(name). For programs
- * that are linked with NSPR, whose PR_SetFDInheritable must have let it.
+ * Lets the child open the file `fd` by PR_GetInheritedFD(name). Only for
+ * programs that are linked with NSPR. Call PR_SetFDInheritable on the file
+ * first.
  */
 PRStatus PR_ProcessAttrSetInheritableFD(PRProcessAttr *attr, PRFileDesc *fd, const char *name);
 
 /*
- * Starts the program `path`; NULL if it can't be started.
+ * Starts the program `path`. Returns NULL if it cannot be started.
  *
- * The path is not looked up in the PATH. `argv` and `envp` end with a NULL; an
- * `envp` that is NULL says this process's own. `attr` may be NULL. The memory
- * that this process uses makes no difference to what it costs. It is to be
- * waited for or detached, or it stays a zombie when it ends. Where this process
- * ignores SIGCHLD, that ends: the system would keep no exit codes.
+ * The path is not looked up in the PATH. `argv` and `envp` end with a NULL. A
+ * NULL `envp` means this process's own environment. `attr` may be NULL. The cost
+ * does not depend on this process's memory. Wait for the process or detach it;
+ * otherwise it stays a zombie when it ends. If this process ignores SIGCHLD, it
+ * stops ignoring it, because the system would keep no exit codes.
  */
 PRProcess *PR_CreateProcess(const char *path, char *const *argv, char *const *envp, const PRProcessAttr *attr);
 
-/* The same for a process that nobody waits for. */
+/* Starts a detached process, which needs no PR_WaitProcess. */
 PRStatus PR_CreateProcessDetached(const char *path, char *const *argv, char *const *envp, const PRProcessAttr *attr);
 
 /*
- * Waits until a process ended; `exitCode`, unless it is NULL, becomes what it
- * exited with, or 256 if a signal ended it. Afterwards `process` is no more.
+ * Waits until a process ends. Unless `exitCode` is NULL, it is set to the exit
+ * code, or to 256 if a signal ended the process. Afterwards `process` is
+ * invalid.
  */
 PRStatus PR_WaitProcess(PRProcess *process, PRInt32 *exitCode);
 
-/* Lets a process go, which nobody waits for. Afterwards `process` is no more. */
+/* Detaches a process, which then needs no PR_WaitProcess. Afterwards `process` is invalid. */
 PRStatus PR_DetachProcess(PRProcess *process);
 
 /*
- * Ends a process at once. It is still to be waited for. A signal handler may
- * call this, also while another thread waits for the process, or did.
+ * Kills a process at once. It must still be waited for. A signal handler may
+ * call this, also while another thread waits for the process, or after it did.
  */
 PRStatus PR_KillProcess(PRProcess *process);
 
-/* Why the last function that failed in this thread did: one of the errors above. */
+/* Returns the code of this thread's last error: one of the above. */
 PRErrorCode PR_GetError(void);
 
-/* What the system said to that (an errno); 0 if the system had no part in it. */
+/* Returns the system's number (an errno) for that error, or 0 if no system call failed. */
 PRInt32 PR_GetOSError(void);
 
-/* Sets what the two above answer, without a text. */
+/* Sets both of these values, and clears the text. */
 void PR_SetError(PRErrorCode errorCode, PRInt32 oserr);
 
-/* How long the text is that says what was tried, why it failed and what to do, without its NUL: at most 1023 bytes. */
+/*
+ * Returns the length of the error's text, without its NUL: at most 1023 bytes.
+ * The text says which operation failed, why, and what to do.
+ */
 PRInt32 PR_GetErrorTextLength(void);
 
-/* Copies that text and a NUL into `text`, and returns its length; 0 if there is none. */
+/* Copies that text and a NUL into `text`, and returns its length, or 0 if there is no text. */
 PRInt32 PR_GetErrorText(char *text);
 
 #ifdef __cplusplus
@@ -281,22 +289,23 @@ extern "C" {
 #endif
 
 /*
- * From now on nobody, this process included, can make a new writable mapping;
- * what is mapped already stays as it is. PR_MemMap maps for reading. Published
- * before any child has it, a file map has one writer: who mapped it before.
+ * Makes a file map read-only: no process, including this one, can create a new
+ * writable mapping. Existing mappings stay writable. PR_MemMap then maps for
+ * reading. If this is called before any child has the file map, only the
+ * existing mappings of this process can write it.
  *
- * Any holder of a file map that can be written may call it. In another process
- * that has it already, PR_MemMap answers PR_NO_ACCESS_RIGHTS_ERROR until this is
- * called there too, which always succeeds then. An export string from before
- * names what is no more: export again.
+ * Any holder of a writable file map may call it. In another process that already
+ * has the file map, PR_MemMap returns PR_NO_ACCESS_RIGHTS_ERROR until that
+ * process makes this call too, which then always succeeds. Earlier export
+ * strings become invalid: export again.
  */
 PRStatus heirloom_make_read_only(PRFileMap *fm);
 
 /*
- * From now on nobody can write it, ever. PR_FILE_IS_BUSY_ERROR while any process
- * still maps it for writing: unmap it first. PR_MemMap maps for reading (but
- * PR_PROT_WRITECOPY, which is frozen from birth, stays what it is). For other
- * holders it is as for heirloom_make_read_only.
+ * Freezes a file map: no process can write it again. PR_FILE_IS_BUSY_ERROR while
+ * any process maps it for writing: unmap it first. PR_MemMap then maps for
+ * reading (a PR_PROT_WRITECOPY file map is frozen at creation and stays as it
+ * is). Other holders make this call too, as with heirloom_make_read_only.
  */
 PRStatus heirloom_freeze(PRFileMap *fm);
 

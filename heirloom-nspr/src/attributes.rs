@@ -1,4 +1,4 @@
-//! What a process is to be started with.
+//! Attributes for starting a process.
 
 #![allow(unsafe_code, non_snake_case)]
 
@@ -8,33 +8,36 @@ use std::path::PathBuf;
 use std::ptr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::error::{Code, Failure, Result, answer};
-use crate::file_map::{Shared, ours};
+use crate::code::Code;
+use crate::error::{Failure, Result, call};
+use crate::file_map::{self, Shared};
 use crate::handles::Handles;
 use crate::nspr::{self, Nspr};
+use crate::reserved;
+use crate::strings::{os_string, string, text};
 use crate::sys;
-use crate::types::{PRFileDesc, PRFileMap, PRProcessAttr, PRStatus, os_string, string, text};
+use crate::types::{PRFileDesc, PRFileMap, PRProcessAttr, PRStatus};
 
-/// How many bytes the name of a region has at most.
-const LONGEST_NAME: usize = 240;
+/// The maximum length of a region's name in bytes.
+const MAX_NAME: usize = 240;
 
-/// All that are not destroyed yet.
-static ATTRIBUTES: Handles<Mutex<Attributes>> = Handles::new();
+/// The attributes that are not destroyed yet.
+static ATTRIBUTES: Handles<Mutex<Attributes>> = Handles::new(&reserved::ATTRIBUTES);
 
-/// The choices for one process, or several.
+/// The attributes of one or more processes.
 #[derive(Clone, Default)]
 pub(crate) struct Attributes {
-    /// Whose descriptors become its standard input, output and error. They stay their owners': a pipe must end when
-    /// these close it.
+    /// The descriptors of standard input, output and error. They are not duplicated here, because a pipe must end when
+    /// its owner closes it.
     pub(crate) standard: [Option<i32>; 3],
     pub(crate) directory: Option<PathBuf>,
     pub(crate) files: Vec<InheritedFile>,
     pub(crate) regions: Vec<(String, Arc<Shared>)>,
-    /// What a function that returns nothing couldn't say.
-    flaw: Option<Failure>,
+    /// The failure of a function that returns nothing.
+    failure: Option<Failure>,
 }
 
-/// An open file that the child finds by `PR_GetInheritedFD`, under its number.
+/// An open file that the child gets by `PR_GetInheritedFD`, under the same number.
 #[derive(Clone)]
 pub(crate) struct InheritedFile {
     name: String,
@@ -51,73 +54,68 @@ impl fmt::Display for InheritedFile {
 }
 
 impl Attributes {
-    /// What attributes are now; none at all where the pointer is null.
+    /// Returns a copy of the attributes, or default ones if the pointer is null.
     pub(crate) fn of(attributes: *const PRProcessAttr) -> Result<Self> {
         if attributes.is_null() {
             return Ok(Self::default());
         }
-        let attributes = locked(&*find(attributes)?).clone();
-        match attributes.flaw {
+        let attributes = lock(&*find(attributes)?).clone();
+        match attributes.failure {
             None => Ok(attributes),
-            Some(flaw) => Err(flaw),
+            Some(failure) => Err(failure),
         }
     }
 
     fn redirect(&mut self, stream: u32, file: *mut PRFileDesc) -> Result<()> {
         let Some(standard) = self.standard.get_mut(stream as usize) else {
-            let why = format!("{stream} is none of PR_StandardInput, PR_StandardOutput and PR_StandardError");
+            let why = format!("{stream} is not PR_StandardInput, PR_StandardOutput or PR_StandardError");
             return Err(Failure::new(Code::InvalidArgument, why));
         };
         *standard = None;
         if !file.is_null() {
-            // SAFETY: The caller of both functions that come here passes a file of NSPR's.
-            *standard = Some(unsafe { descriptor(needed("a redirection")?, file) }?);
+            // SAFETY: It isn't null, so the contract of the only caller says that it is an open file of NSPR.
+            *standard = Some(unsafe { descriptor(require_nspr("a redirection")?, file) }?);
         }
         Ok(())
     }
 }
 
-/// Whether an address lies among those of attributes.
-pub(crate) fn contains(address: usize) -> bool {
-    ATTRIBUTES.contains(address)
-}
-
 fn find(attributes: *const PRProcessAttr) -> Result<Arc<Mutex<Attributes>>> {
-    ATTRIBUTES.find(attributes.addr()).ours("PRProcessAttr")
+    ATTRIBUTES.find(attributes.addr()).require_open("PRProcessAttr")
 }
 
-fn locked(attributes: &Mutex<Attributes>) -> MutexGuard<'_, Attributes> {
+fn lock(attributes: &Mutex<Attributes>) -> MutexGuard<'_, Attributes> {
     attributes.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn needed(what: &str) -> Result<&'static Nspr> {
+fn require_nspr(what: &str) -> Result<&'static Nspr> {
     nspr::find().ok_or_else(|| {
-        let why = format!("{what} needs NSPR, whose PRFileDesc it takes, and this program is not linked with it");
-        Failure::new(Code::OperationNotSupported, why)
+        let why = format!("{what} takes a PRFileDesc of NSPR, and this program does not use NSPR");
+        Failure::new(Code::OperationNotSupported, why).advised("link it with NSPR, after heirloom")
     })
 }
 
-/// The system's own descriptor of a file of NSPR's.
+/// Returns the system's descriptor of an NSPR file.
 ///
 /// # Safety
-/// `file` is one.
+/// `file` is an open file of NSPR.
 unsafe fn descriptor(nspr: &Nspr, file: *mut PRFileDesc) -> Result<i32> {
-    // SAFETY: By the caller.
+    // SAFETY: The caller passes an open file of NSPR.
     unsafe { nspr.descriptor(file) }
-        .ok_or_else(|| Failure::new(Code::InvalidArgument, "that file has no descriptor of the system's"))
+        .ok_or_else(|| Failure::new(Code::InvalidArgument, "the file has no descriptor of the system"))
 }
 
-/// New attributes: nothing redirected, nothing inherited.
+/// Creates attributes without redirections or inherited objects.
 #[unsafe(no_mangle)]
 pub extern "C" fn PR_NewProcessAttr() -> *mut PRProcessAttr {
-    answer(ptr::null_mut(), || Ok(ptr::without_provenance_mut(ATTRIBUTES.open(Arc::default())?)))
+    call(ptr::null_mut(), || Ok(ptr::without_provenance_mut(ATTRIBUTES.open(Arc::default())?)))
 }
 
-/// Makes attributes as new.
+/// Resets attributes to their initial state.
 #[unsafe(no_mangle)]
 pub extern "C" fn PR_ResetProcessAttr(attributes: *mut PRProcessAttr) {
-    answer((), || {
-        *locked(&*find(attributes)?) = Attributes::default();
+    call((), || {
+        *lock(&*find(attributes)?) = Attributes::default();
         Ok(())
     });
 }
@@ -125,25 +123,25 @@ pub extern "C" fn PR_ResetProcessAttr(attributes: *mut PRProcessAttr) {
 /// Destroys attributes.
 #[unsafe(no_mangle)]
 pub extern "C" fn PR_DestroyProcessAttr(attributes: *mut PRProcessAttr) {
-    answer((), || ATTRIBUTES.close(attributes.addr()).ours("PRProcessAttr").map(drop));
+    call((), || ATTRIBUTES.close(attributes.addr()).require_open("PRProcessAttr").map(drop));
 }
 
 /// Redirects standard input (0), output (1) or error (2).
 ///
 /// # Safety
-/// `file` is one of NSPR's, or null.
+/// `file` is an open file of NSPR, or null.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn PR_ProcessAttrSetStdioRedirect(
     attributes: *mut PRProcessAttr,
     stream: u32,
     file: *mut PRFileDesc,
 ) {
-    answer((), || {
+    call((), || {
         let attributes = find(attributes)?;
-        let mut attributes = locked(&attributes);
+        let mut attributes = lock(&attributes);
         let redirected = attributes.redirect(stream, file);
-        // This function has no way to say so: the start of a process with these attributes does.
-        attributes.flaw = redirected.clone().err().or(attributes.flaw.take());
+        // This function returns nothing, so starting a process with these attributes returns the failure.
+        attributes.failure = redirected.clone().err().or(attributes.failure.take());
         redirected
     });
 }
@@ -151,10 +149,10 @@ pub unsafe extern "C" fn PR_ProcessAttrSetStdioRedirect(
 /// An older name of `PR_ProcessAttrSetStdioRedirect`.
 ///
 /// # Safety
-/// As for that.
+/// As for `PR_ProcessAttrSetStdioRedirect`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn PR_SetStdioRedirect(attributes: *mut PRProcessAttr, stream: u32, file: *mut PRFileDesc) {
-    // SAFETY: By the caller.
+    // SAFETY: The contracts are the same.
     unsafe { PR_ProcessAttrSetStdioRedirect(attributes, stream, file) }
 }
 
@@ -167,53 +165,58 @@ pub unsafe extern "C" fn PR_ProcessAttrSetCurrentDirectory(
     attributes: *mut PRProcessAttr,
     directory: *const c_char,
 ) -> PRStatus {
-    answer(PRStatus::Failure, || {
-        // SAFETY: By the caller.
+    call(PRStatus::Failure, || {
+        // SAFETY: The caller passes null or a string.
         let directory = unsafe { string(directory, "the directory") }?;
         let directory = os_string(directory.to_bytes())?.into_owned();
-        locked(&*find(attributes)?).directory = Some(directory.into());
+        lock(&*find(attributes)?).directory = Some(directory.into());
         Ok(PRStatus::Success)
     })
 }
 
-/// Lets the child find an open file of NSPR's by `PR_GetInheritedFD`.
+/// Lets the child get an open NSPR file by `PR_GetInheritedFD`.
 ///
 /// # Safety
-/// `file` is one of NSPR's, or null; `name` is null or a string.
+/// `file` is an open file of NSPR, or null; `name` is null or a string.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn PR_ProcessAttrSetInheritableFD(
     attributes: *mut PRProcessAttr,
     file: *mut PRFileDesc,
     name: *const c_char,
 ) -> PRStatus {
-    answer(PRStatus::Failure, || {
+    call(PRStatus::Failure, || {
         let attributes = find(attributes)?;
-        // SAFETY: By the caller.
+        // SAFETY: The caller passes null or a string.
         let name = unsafe { text(name, "the name of the file") }?;
-        let nspr = needed("an inherited file")?;
-        let refused = |code, why: &'static str| Err(Failure::new(code, why));
+        let nspr = require_nspr("an inherited file")?;
+        let failed = |code, why: &str, advice: &str| {
+            Err(Failure::new(code, format!("cannot let a child inherit the file {name:?}: {why}")).advised(advice))
+        };
         if file.is_null() {
-            return refused(Code::InvalidArgument, "the file is NULL");
+            let advice = "check whether the call that opened it failed";
+            return failed(Code::InvalidArgument, "the file is NULL", advice);
         }
         if name.is_empty() || name.contains(':') {
-            return refused(Code::InvalidArgument, "a name is not empty, and has no colon in it");
+            let advice = "use a name that is not empty and has no colon";
+            return failed(Code::InvalidArgument, "PR_GetInheritedFD could not find that name", advice);
         }
-        // SAFETY: By the caller, and it isn't null.
+        // SAFETY: It isn't null, so the caller's contract says that it is an open file of NSPR.
         let (is_plain, kind) = unsafe { (nspr.is_plain(file), nspr.desc_type(file)) };
         if !is_plain {
-            return refused(Code::InvalidArgument, "a layered file can't be inherited");
+            return failed(Code::InvalidArgument, "it has an I/O layer", "pop the layer first");
         }
         // SAFETY: As above.
         let number = unsafe { descriptor(nspr, file) }?;
         if sys::is_close_on_exec(number) != Some(false) {
-            return refused(Code::NoAccessRights, "it is not inheritable: PR_SetFDInheritable makes it so");
+            let advice = "call PR_SetFDInheritable on it first";
+            return failed(Code::NoAccessRights, "it is not inheritable", advice);
         }
-        locked(&attributes).files.push(InheritedFile { name: name.to_owned(), kind, number });
+        lock(&attributes).files.push(InheritedFile { name: name.to_owned(), kind, number });
         Ok(PRStatus::Success)
     })
 }
 
-/// Hands a file map down under a name.
+/// Passes a file map to the child under a name.
 ///
 /// # Safety
 /// `name` is null or a string.
@@ -223,19 +226,19 @@ pub unsafe extern "C" fn PR_ProcessAttrSetInheritableFileMap(
     file_map: *mut PRFileMap,
     name: *const c_char,
 ) -> PRStatus {
-    answer(PRStatus::Failure, || {
+    call(PRStatus::Failure, || {
         let attributes = find(attributes)?;
-        // SAFETY: By the caller.
+        // SAFETY: The caller passes null or a string.
         let name = unsafe { text(name, "the name of the file map") }?;
-        let region = Arc::clone(ours(file_map)?.shared());
-        // Now, rather than at the start, is when to say what is wrong with a name. To try it out would hand it down.
-        if name.is_empty() || name.len() > LONGEST_NAME {
-            let why = format!("cannot hand down a region as {name:?}: a name has 1 to {LONGEST_NAME} bytes");
+        let region = Arc::clone(file_map::find(file_map)?.shared());
+        // The library checks names at the start. Trying one here would hand the region out.
+        if name.is_empty() || name.len() > MAX_NAME {
+            let why = format!("cannot pass on a region as {name:?}: a name has 1 to {MAX_NAME} bytes");
             return Err(Failure::new(Code::InvalidArgument, why));
         }
-        let regions = &mut locked(&attributes).regions;
+        let regions = &mut lock(&attributes).regions;
         if regions.iter().any(|(other, _)| other == name) {
-            let why = format!("cannot hand down a region as {name:?}: another one has that name on these attributes");
+            let why = format!("cannot pass on a region as {name:?}: these attributes already have that name");
             return Err(Failure::new(Code::FileExists, why));
         }
         regions.push((name.to_owned(), region));

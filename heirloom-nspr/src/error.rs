@@ -1,4 +1,4 @@
-//! Errors as NSPR has them: a code, the system's own number, and a text, for each thread.
+//! NSPR's errors: for each thread a code, the system's error number and a text.
 
 #![allow(unsafe_code, non_snake_case)]
 
@@ -8,41 +8,17 @@ use std::ffi::{CString, c_char};
 use std::io;
 use std::panic::{self, AssertUnwindSafe};
 
+use heirloom::{ConvertError, Error, ErrorKind};
+
+use crate::code::Code;
 use crate::nspr::{self, Nspr};
 use crate::sys::code_of;
-use heirloom::{Error, ErrorKind};
-
-/// NSPR's codes, as many as are used here, see [prerr.h](https://firefox-source-docs.mozilla.org/nspr/reference/nspr_error_handling.html).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(i32)]
-#[allow(dead_code)] // Not every system answers all of them.
-pub(crate) enum Code {
-    OutOfMemory = -6000,
-    BadDescriptor = -5999,
-    Unknown = -5994,
-    InvalidArgument = -5987,
-    InsufficientResources = -5974,
-    ProcDescTableFull = -5971,
-    SysDescTableFull = -5970,
-    NoAccessRights = -5966,
-    OperationNotSupported = -5965,
-    BufferOverflow = -5962,
-    FileTooBig = -5957,
-    NoDeviceSpace = -5956,
-    Loop = -5952,
-    NameTooLong = -5951,
-    FileNotFound = -5950,
-    NotDirectory = -5949,
-    FileExists = -5943,
-    FileIsBusy = -5936,
-    InvalidState = -5931,
-}
 
 /// Why a function failed.
 #[derive(Clone, Debug)]
 pub(crate) struct Failure {
     code: Code,
-    /// The system's own number; 0 where no system call failed.
+    /// The system's error number, or 0 if no system call failed.
     os: i32,
     text: Cow<'static, str>,
 }
@@ -54,13 +30,13 @@ impl Failure {
         Self { code, os: 0, text: text.into() }
     }
 
-    /// The same, and what to do about it.
+    /// Appends advice to the text.
     pub(crate) fn advised(mut self, advice: &str) -> Self {
         self.text = format!("{}; {advice}", self.text).into();
         self
     }
 
-    /// What a system call failed for.
+    /// The failure of a system call.
     pub(crate) fn system(tried: &str, error: &io::Error) -> Self {
         let os = error.raw_os_error();
         let code = match os {
@@ -71,130 +47,142 @@ impl Failure {
         Self { code, os: os.unwrap_or(0), text: format!("{tried}: {error}").into() }
     }
 
-    /// What the Rust library failed for, with advice for C in place of its own.
-    pub(crate) fn of(error: &Error, advice: &str) -> Self {
-        Self { text: error.message().to_owned().into(), ..Self::in_its_words(error) }.advised(advice)
+    /// A failure of the Rust library, without advice.
+    pub(crate) fn unadvised(error: &Error) -> Self {
+        Self { code: code_for(error), os: error.raw_os_error().unwrap_or(0), text: error.message().to_owned().into() }
     }
+}
 
-    fn in_its_words(error: &Error) -> Self {
-        let of_system = error.raw_os_error().map(code_of);
-        let code = match error.kind() {
-            ErrorKind::InvalidInput
-            | ErrorKind::OutOfBounds
-            | ErrorKind::Misaligned
-            | ErrorKind::WrongKind
-            | ErrorKind::Malformed => Code::InvalidArgument,
-            ErrorKind::TooLarge => Code::FileTooBig,
-            ErrorKind::NameInUse => Code::FileExists,
-            ErrorKind::TooMany => Code::InsufficientResources,
-            ErrorKind::NotInherited | ErrorKind::ProgramNotFound => Code::FileNotFound,
-            ErrorKind::AlreadyTaken => Code::InvalidState,
-            ErrorKind::Mismatch => Code::BadDescriptor,
-            ErrorKind::StillWritable => Code::FileIsBusy,
-            ErrorKind::Sealed => Code::NoAccessRights,
-            ErrorKind::Unsupported => Code::OperationNotSupported,
-            ErrorKind::ProgramNotRunnable => match of_system {
-                // Too long a list of arguments, or no program at all.
-                None | Some(Code::Unknown) => Code::InvalidArgument,
-                Some(code) => code,
-            },
-            ErrorKind::OutOfMemory => of_system.unwrap_or(Code::OutOfMemory),
-            ErrorKind::OutOfDescriptors => of_system.unwrap_or(Code::ProcDescTableFull),
-            _ => of_system.unwrap_or(Code::Unknown),
-        };
-        Self { code, os: error.raw_os_error().unwrap_or(0), text: error.to_string().into() }
+/// Returns NSPR's code for an error of the Rust library.
+fn code_for(error: &Error) -> Code {
+    let of_system = error.raw_os_error().map(code_of);
+    match error.kind() {
+        ErrorKind::InvalidInput
+        | ErrorKind::OutOfBounds
+        | ErrorKind::Misaligned
+        | ErrorKind::WrongKind
+        | ErrorKind::Malformed => Code::InvalidArgument,
+        ErrorKind::TooLarge => Code::FileTooBig,
+        ErrorKind::NameInUse => Code::FileExists,
+        ErrorKind::TooMany => Code::InsufficientResources,
+        ErrorKind::NotInherited | ErrorKind::ProgramNotFound => Code::FileNotFound,
+        ErrorKind::AlreadyTaken => Code::InvalidState,
+        ErrorKind::Mismatch => Code::BadDescriptor,
+        ErrorKind::StillWritable => Code::FileIsBusy,
+        ErrorKind::Sealed => Code::NoAccessRights,
+        ErrorKind::Unsupported => Code::OperationNotSupported,
+        ErrorKind::ProgramNotRunnable => match of_system {
+            // An argument list that is too long, or a file that is not a program.
+            None | Some(Code::Unknown) => Code::InvalidArgument,
+            Some(code) => code,
+        },
+        ErrorKind::OutOfMemory => of_system.unwrap_or(Code::OutOfMemory),
+        ErrorKind::OutOfDescriptors => of_system.unwrap_or(Code::ProcDescTableFull),
+        _ => of_system.unwrap_or(Code::Unknown),
+    }
+}
+
+/// Returns the advice for an error of the Rust library, in terms of C.
+fn advice(error: &Error) -> Option<&str> {
+    match error.kind() {
+        ErrorKind::StillWritable => Some("unmap it in every process first, or copy it into another file map"),
+        ErrorKind::Sealed => Some(
+            "call heirloom_make_read_only or heirloom_freeze on this file map too; PR_MemMap then maps it for reading",
+        ),
+        ErrorKind::AlreadyTaken => Some("its last file map was closed: keep one open"),
+        // It names another Rust type.
+        ErrorKind::WrongKind => None,
+        // It is about the system and names no Rust item.
+        _ => error.advice(),
     }
 }
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        match advice(error.kind()) {
-            Some(advice) => Self::of(&error, advice),
-            None => Self::in_its_words(&error),
+        let failure = Self::unadvised(&error);
+        match advice(&error) {
+            Some(advice) => failure.advised(advice),
+            None => failure,
         }
     }
 }
 
-/// What to do about an error, where the Rust library's own words for it are Rust.
-fn advice(kind: ErrorKind) -> Option<&'static str> {
-    match kind {
-        ErrorKind::StillWritable => Some("unmap it in every process first, or copy it into another file map"),
-        ErrorKind::Sealed => {
-            Some("heirloom_make_read_only or heirloom_freeze, on this file map too, lets it be mapped for reading")
-        }
-        ErrorKind::AlreadyTaken => Some("its last file map was closed: keep one open"),
-        _ => None,
+impl<T> From<ConvertError<T>> for Failure {
+    fn from(failed: ConvertError<T>) -> Self {
+        Error::from(failed).into()
     }
 }
 
-/// Runs the body of a function that C calls; `failed` is what the function returns where that fails.
-pub(crate) fn answer<T>(failed: T, body: impl FnOnce() -> Result<T>) -> T {
+/// Runs the body of an exported function. On failure it stores the error and returns `failed`.
+pub(crate) fn call<T>(failed: T, body: impl FnOnce() -> Result<T>) -> T {
     let failure = match panic::catch_unwind(AssertUnwindSafe(body)) {
-        Ok(Ok(answer)) => return answer,
+        Ok(Ok(value)) => return value,
         Ok(Err(failure)) => failure,
-        Err(_) => Failure::new(Code::Unknown, "heirloom has a bug, which it wrote to standard error: please report it"),
+        Err(_) => {
+            Failure::new(Code::Unknown, "internal error in heirloom; please report the message on standard error")
+        }
     };
     set(&failure);
     failed
 }
 
-/// How many bytes of text are kept, with the NUL behind them.
-const LONGEST: usize = 1024;
+/// The size of the text buffer in bytes, with the NUL.
+const MAX_TEXT: usize = 1024;
 
-/// A thread's last error, where there is no NSPR to keep it, or a signal handler set it. Nothing in it is ever allocated.
-struct Kept {
-    /// It is newer than what NSPR has.
+/// A thread's last error, if NSPR is not loaded or a signal handler set it. It never allocates.
+struct LastError {
+    /// Whether it is newer than NSPR's.
     newest: Cell<bool>,
     code: Cell<i32>,
     os: Cell<i32>,
-    text: UnsafeCell<[u8; LONGEST]>,
+    text: UnsafeCell<[u8; MAX_TEXT]>,
     len: Cell<usize>,
 }
 
 thread_local! {
-    static KEPT: Kept = const {
-        Kept {
+    static LAST: LastError = const {
+        LastError {
             newest: Cell::new(false),
             code: Cell::new(0),
             os: Cell::new(0),
-            text: UnsafeCell::new([0; LONGEST]),
+            text: UnsafeCell::new([0; MAX_TEXT]),
             len: Cell::new(0),
         }
     };
 }
 
 fn set(failure: &Failure) {
-    // At the end of a character, with room for the NUL.
-    let mut end = failure.text.len().min(LONGEST - 1);
+    // Truncate at a character boundary, with room for the NUL.
+    let mut end = failure.text.len().min(MAX_TEXT - 1);
     while !failure.text.is_char_boundary(end) {
         end -= 1;
     }
-    set_everywhere(failure.code as i32, failure.os, &failure.text[..end]);
+    store(failure.code as i32, failure.os, &failure.text[..end]);
 }
 
-/// In NSPR, so that whoever asks its own functions sees it too; here where there is none.
-fn set_everywhere(code: i32, os: i32, text: &str) {
+/// Stores an error in NSPR, whose own functions then return it too; if NSPR is not loaded, here.
+fn store(code: i32, os: i32, text: &str) {
     match nspr::find() {
         Some(nspr) => {
             nspr.set_error(code, os);
             if let (Ok(len @ 1..), Ok(text)) = (i32::try_from(text.len()), CString::new(text)) {
                 nspr.set_error_text(len, &text);
             }
-            KEPT.with(|kept| kept.newest.set(false));
+            LAST.with(|last| last.newest.set(false));
         }
-        None => KEPT.with(|kept| kept.set(code, os, text)),
+        None => LAST.with(|last| last.set(code, os, text)),
     }
 }
 
-/// Sets an error as a signal handler may: no lock, no memory, no text, and nothing of NSPR's.
+/// Sets an error from a signal handler: without a lock, an allocation, a text or a call of NSPR.
 pub(crate) fn set_code(code: Code, os: i32) {
-    KEPT.with(|kept| kept.set(code as i32, os, ""));
+    LAST.with(|last| last.set(code as i32, os, ""));
 }
 
-impl Kept {
+impl LastError {
     fn set(&self, code: i32, os: i32, text: &str) {
-        // A handler that sets one of its own in between is overwritten by what ends later: the code comes last, too.
-        // SAFETY: It is this thread's alone, the text is shorter, and no reference to it is ever made.
+        // A signal handler that interrupts this is overwritten by it. The code is stored last.
+        // SAFETY: Only this thread accesses the buffer, the text is shorter, and no reference to the buffer exists.
         unsafe { self.text.get().cast::<u8>().copy_from_nonoverlapping(text.as_ptr(), text.len()) };
         self.len.set(text.len());
         self.os.set(os);
@@ -203,57 +191,57 @@ impl Kept {
     }
 }
 
-/// What NSPR says, or what is kept here where that is newer.
-fn newest<T>(theirs: impl FnOnce(&Nspr) -> T, ours: impl FnOnce(&Kept) -> T) -> T {
-    KEPT.with(|kept| match nspr::find() {
-        Some(nspr) if !kept.newest.get() => theirs(nspr),
-        _ => ours(kept),
+/// Reads NSPR's last error, or this library's if that is newer.
+fn newest<T>(theirs: impl FnOnce(&Nspr) -> T, ours: impl FnOnce(&LastError) -> T) -> T {
+    LAST.with(|last| match nspr::find() {
+        Some(nspr) if !last.newest.get() => theirs(nspr),
+        _ => ours(last),
     })
 }
 
-/// The code of this thread's last error.
+/// Returns the code of this thread's last error.
 #[unsafe(no_mangle)]
 pub extern "C" fn PR_GetError() -> i32 {
-    newest(Nspr::error, |kept| kept.code.get())
+    newest(Nspr::error, |last| last.code.get())
 }
 
-/// The system's own number of this thread's last error.
+/// Returns the system's number of this thread's last error.
 #[unsafe(no_mangle)]
 pub extern "C" fn PR_GetOSError() -> i32 {
-    newest(Nspr::os_error, |kept| kept.os.get())
+    newest(Nspr::os_error, |last| last.os.get())
 }
 
 /// Sets this thread's last error, without a text.
 #[unsafe(no_mangle)]
 pub extern "C" fn PR_SetError(code: i32, os: i32) {
-    set_everywhere(code, os, "");
+    store(code, os, "");
 }
 
-/// How many bytes the text of this thread's last error has, without the NUL.
+/// Returns the length of this thread's last error text in bytes, without the NUL.
 #[unsafe(no_mangle)]
 pub extern "C" fn PR_GetErrorTextLength() -> i32 {
-    newest(Nspr::error_text_length, |kept| i32::try_from(kept.len.get()).unwrap_or(0))
+    newest(Nspr::error_text_length, |last| i32::try_from(last.len.get()).unwrap_or(0))
 }
 
-/// Copies the text of this thread's last error and a NUL; nothing where there is none.
+/// Copies the text of this thread's last error and a NUL. Copies nothing if there is no text.
 ///
 /// # Safety
-/// `text` is null or has room for one byte more than `PR_GetErrorTextLength` says.
+/// `text` is null, or has room for one byte more than `PR_GetErrorTextLength` returns.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn PR_GetErrorText(text: *mut c_char) -> i32 {
     if text.is_null() {
         return 0;
     }
-    // SAFETY: By the caller.
+    // SAFETY: It isn't null, and the caller provides the room that NSPR needs.
     let theirs = |nspr: &Nspr| unsafe { nspr.error_text(text) };
-    newest(theirs, |kept| {
-        let len = kept.len.get();
+    newest(theirs, |last| {
+        let len = last.len.get();
         if len == 0 {
             return 0;
         }
-        // SAFETY: The source is this thread's own, `len` bytes of it; the room is the caller's word.
+        // SAFETY: `len` bytes of this thread's buffer are initialized; the caller provides the room.
         unsafe {
-            text.copy_from_nonoverlapping(kept.text.get().cast(), len);
+            text.copy_from_nonoverlapping(last.text.get().cast(), len);
             text.add(len).write(0);
         }
         i32::try_from(len).unwrap_or(0)
@@ -265,20 +253,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_text_longer_than_what_is_kept_is_cut_between_characters() {
-        set(&Failure::new(Code::Unknown, "é".repeat(LONGEST)));
-        let mut text = [1; LONGEST];
-        // SAFETY: There is room.
+    fn long_text_is_truncated_at_a_character() {
+        set(&Failure::new(Code::Unknown, "é".repeat(MAX_TEXT)));
+        let mut text = [1; MAX_TEXT];
+        // SAFETY: The buffer has room for the longest text.
         let len = unsafe { PR_GetErrorText(text.as_mut_ptr()) };
         assert_eq!((len, PR_GetErrorTextLength()), (1022, 1022));
         assert_eq!(text[1022], 0);
     }
 
     #[test]
-    fn a_panic_becomes_an_error() {
-        assert_eq!(answer(7, || panic!("on purpose")), 7);
+    fn panic_becomes_an_error() {
+        assert_eq!(call(7, || panic!("on purpose")), 7);
         assert_eq!(PR_GetError(), Code::Unknown as i32);
-        // The control: what doesn't panic is passed on.
-        assert_eq!(answer(7, || Ok(8)), 8);
+        // Control: without a panic the value is returned.
+        assert_eq!(call(7, || Ok(8)), 8);
     }
 }

@@ -1,59 +1,55 @@
-//! What C holds of our objects: an address that names one, and that nothing is behind.
+//! Handles: the addresses by which C refers to the objects of this library. No memory is behind them.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::error::{Code, Failure, Result};
+use crate::code::Code;
+use crate::error::{Failure, Result};
 use crate::reserved::Reserved;
 
-/// How far two handles are apart, in bytes: as far as malloc would have them.
-const APART: usize = 16;
+/// The distance between two handles in bytes: malloc's alignment.
+const SPACING: usize = 16;
 
-/// All handles of one kind. Whatever C passes in, it is recognised without being touched.
+/// All handles of one type. A pointer from C is looked up, never dereferenced.
 pub(crate) struct Handles<T> {
-    reserved: Reserved,
+    reserved: &'static Reserved,
     open: Mutex<BTreeMap<usize, Arc<T>>>,
 }
 
-/// What an address from C turned out to be.
+/// The result of looking a pointer up.
 pub(crate) enum Found<T> {
     Open(Arc<T>),
     Closed,
-    /// None of these: another library's, or nonsense.
+    /// Not a handle of this type: another library's object, or an invalid pointer.
     Foreign,
     Null,
 }
 
 impl<T> Handles<T> {
-    pub(crate) const fn new() -> Self {
-        Self { reserved: Reserved::names_only(), open: Mutex::new(BTreeMap::new()) }
+    pub(crate) const fn new(reserved: &'static Reserved) -> Self {
+        Self { reserved, open: Mutex::new(BTreeMap::new()) }
     }
 
     pub(crate) fn open(&self, object: Arc<T>) -> Result<usize> {
-        let address = self.reserved.take(APART).map_err(|error| Failure::system("cannot make a handle", &error))?;
+        let address = self.reserved.take(SPACING).map_err(|error| Failure::system("cannot create a handle", &error))?;
         self.lock().insert(address, object);
         Ok(address)
     }
 
     pub(crate) fn find(&self, address: usize) -> Found<T> {
         if !self.reserved.contains(address) {
-            return Found::none(address);
+            return Found::outside(address);
         }
         self.lock().get(&address).map_or(Found::Closed, |object| Found::Open(Arc::clone(object)))
     }
 
-    /// What `find` says; from now on it says `Closed`.
+    /// Closes a handle and returns what `find` returned for it before.
     pub(crate) fn close(&self, address: usize) -> Found<T> {
         if !self.reserved.contains(address) {
-            return Found::none(address);
+            return Found::outside(address);
         }
-        // What it was is dropped by the caller, after the lock.
+        // The caller drops the object, after the lock is released.
         self.lock().remove(&address).map_or(Found::Closed, Found::Open)
-    }
-
-    /// Whether an address lies among those of the handles.
-    pub(crate) fn contains(&self, address: usize) -> bool {
-        self.reserved.contains(address)
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<usize, Arc<T>>> {
@@ -62,25 +58,25 @@ impl<T> Handles<T> {
 }
 
 impl<T> Found<T> {
-    fn none(address: usize) -> Self {
+    fn outside(address: usize) -> Self {
         if address == 0 { Self::Null } else { Self::Foreign }
     }
 
-    /// The object, where only an open one of ours will do.
-    pub(crate) fn ours(self, what: &str) -> Result<Arc<T>> {
+    /// Returns the object of an open handle, and an error for anything else.
+    pub(crate) fn require_open(self, what: &str) -> Result<Arc<T>> {
         match self {
             Self::Open(object) => Ok(object),
             Self::Closed => {
-                Err(Failure::new(Code::BadDescriptor, format!("the {what} was closed or destroyed before")))
+                Err(Failure::new(Code::BadDescriptor, format!("the {what} was already closed or destroyed")))
             }
             Self::Foreign => {
-                let why = format!("that is no {what} of heirloom's");
-                let advice = "in front of NSPR, heirloom is linked before it or preloaded, and makes all of them";
+                let why = format!("the pointer is not a heirloom {what}");
+                let advice = "to use heirloom with NSPR, link it before NSPR or preload it";
                 Err(Failure::new(Code::InvalidArgument, why).advised(advice))
             }
             Self::Null => {
                 let why = format!("the {what} is NULL");
-                Err(Failure::new(Code::InvalidArgument, why).advised("did the call that should have made it fail?"))
+                Err(Failure::new(Code::InvalidArgument, why).advised("check whether the call that created it failed"))
             }
         }
     }

@@ -1,19 +1,31 @@
-//! NSPR's anonymous shared memory, complete: a C library with the names of the Netscape Portable Runtime.
+//! NSPR's anonymous shared memory: a C library with the function names of the Netscape Portable Runtime.
 //!
-//! C programs read `include/heirloom_nspr.h` and `docs/nspr.md`. This page is for who works on the library itself.
+//! C programs use `include/heirloom_nspr.h` and `docs/nspr.md`. This page is for maintainers.
 //!
-//! Every function that C sees is one call of `error::answer` around a body that returns a `Result`: it puts the error
-//! where `PR_GetError` finds it, and lets no panic out. Only `PR_KillProcess`, which may be called from a signal handler,
-//! goes another way.
+//! Every exported function wraps its body in `error::call`. It stores the error of a failed body for `PR_GetError`, and
+//! catches panics. Only `PR_KillProcess`, which a signal handler may call, does without.
+//!
+//! The modules are listed from the bottom up: each one uses only modules above it.
+
+mod code;
+mod types;
+
+mod sys;
+
+mod nspr;
+mod reserved;
+
+mod error;
+mod process_table;
+
+mod handles;
+mod strings;
+
+mod region;
+
+mod file_map;
 
 mod attributes;
-mod error;
-mod file_map;
-mod handing_down;
-mod handles;
-mod nspr;
+mod transfer;
+
 mod process;
-mod processes;
-mod reserved;
-mod sys;
-mod types;

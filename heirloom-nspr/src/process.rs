@@ -1,4 +1,4 @@
-//! Starting processes, waiting for them, and ending them.
+//! Starting processes, waiting for them, and killing them.
 
 #![allow(unsafe_code, non_snake_case)]
 
@@ -11,37 +11,39 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use heirloom::{Command, Stdio};
 
 use crate::attributes::{Attributes, InheritedFile};
-use crate::error::{Code, Failure, Result, answer, set_code};
+use crate::code::Code;
+use crate::error::{Failure, Result, call, set_code};
 use crate::file_map;
-use crate::processes::{PRProcess, Place};
+use crate::process_table::{PRProcess, Slot};
+use crate::strings::{os_string, string, strings};
 use crate::sys::{self, Child, Ending, Reaper};
-use crate::types::{PRProcessAttr, PRStatus, os_string, string, strings};
+use crate::types::{PRProcessAttr, PRStatus};
 
-/// Where NSPR's `PR_GetInheritedFD` looks, in the child.
+/// The variable that NSPR's `PR_GetInheritedFD` reads in the child.
 const INHERITED_FILES: &str = "NSPR_INHERIT_FDS";
 
-/// NSPR's exit code of a process that a signal ended.
+/// NSPR's exit code for a process that a signal ended.
 const SIGNALLED: i32 = 256;
 
-/// What C passes to start a process.
+/// The arguments of a start.
 struct Program<'a> {
     path: &'a CStr,
     args: Vec<&'a CStr>,
-    /// `None` is this process's own.
+    /// `None` means this process's own.
     environment: Option<Vec<&'a CStr>>,
     attributes: Attributes,
 }
 
 impl Program<'_> {
     /// # Safety
-    /// `path` is null or a string; `args` and `environment` are null, or lists of strings with a null behind them.
+    /// `path` is null or a string; `args` and `environment` are null, or lists of strings that end with a null.
     unsafe fn new(
         path: *const c_char,
         args: *const *mut c_char,
         environment: *const *mut c_char,
         attributes: *const PRProcessAttr,
     ) -> Result<Self> {
-        // SAFETY: By the caller.
+        // SAFETY: The caller passes strings and lists of strings, or null.
         unsafe {
             Ok(Self {
                 path: string(path, "the path of the program")?,
@@ -53,13 +55,13 @@ impl Program<'_> {
     }
 
     fn start(&self) -> Result<Child> {
-        let mut command = Command::new(not_searched(os_string(self.path.to_bytes())?.as_ref()));
+        let mut command = Command::new(without_path_search(os_string(self.path.to_bytes())?.as_ref()));
         let args = self.args.iter().map(|arg| os_string(arg.to_bytes())).collect::<Result<Vec<_>>>()?;
         let mut args = args.into_iter();
         command.arg0(args.next().unwrap_or_default()).args(args);
         if let Some(environment) = &self.environment {
             command.env_clear();
-            // Of two that set one variable, the first is what programs find.
+            // The first of two entries for one variable counts, as for getenv; `Command` keeps the last.
             for (key, value) in environment.iter().rev().filter_map(|variable| split(variable.to_bytes())) {
                 command.env(os_string(key)?, os_string(value)?);
             }
@@ -73,7 +75,7 @@ impl Program<'_> {
             command.current_dir(directory);
         }
         for (name, region) in &attributes.regions {
-            region.current().inherit(&mut command, name)?;
+            command.inherit(name, &region.current())?;
         }
         let mut streams = Redirected::default();
         let mut redirect = |number| streams.redirect(number, &attributes.files);
@@ -81,64 +83,63 @@ impl Program<'_> {
         stdin.transpose()?.map(|stdin| command.stdin(stdin));
         stdout.transpose()?.map(|stdout| command.stdout(stdout));
         stderr.transpose()?.map(|stderr| command.stderr(stderr));
-        let child = sys::start(&mut command, file_map::imports)?;
+        let child = sys::start(&mut command, file_map::block_imports)?;
         streams.started();
-        Child::new(child).ok_or_else(|| Failure::new(Code::Unknown, "the process has no number"))
+        Child::new(child).ok_or_else(|| Failure::new(Code::Unknown, "the started process has no PID"))
     }
 }
 
-/// A path that says where the program is: NSPR looks none up in the PATH.
-fn not_searched(path: &Path) -> PathBuf {
+/// Prefixes a bare name with the current directory, because NSPR does not search the PATH.
+fn without_path_search(path: &Path) -> PathBuf {
     let bare = path.parent() == Some(Path::new(""));
     if bare { Path::new(".").join(path) } else { path.to_owned() }
 }
 
-/// The name and the value of a variable; the first byte is always the name's.
+/// Splits a variable into name and value. The first byte always belongs to the name.
 fn split(variable: &[u8]) -> Option<(&[u8], &[u8])> {
     let equals = variable.iter().skip(1).position(|byte| *byte == b'=')? + 1;
     Some((&variable[..equals], &variable[equals + 1..]))
 }
 
-/// What starts change about descriptors that are redirected, for a moment: one at a time.
+/// Held while redirected descriptors are modified for a start.
 static REDIRECTING: Mutex<()> = Mutex::new(());
 
-/// What was changed about descriptors that are redirected, so that the child finds them as NSPR has it. They wait for
-/// their other ends, since a child doesn't expect anything else; and the child has them as its standard streams alone, so
-/// that they end when it closes these.
+/// The temporary changes to redirected descriptors, which give the child what NSPR gives it. The child's streams are
+/// blocking. The child has them only under their standard numbers, so a pipe ends when the child closes these.
 #[derive(Default)]
 struct Redirected {
-    /// Those that didn't wait. Without a child they are made as before.
-    waiting: Vec<i32>,
-    /// Those that children would inherit under their own numbers, too.
+    /// The descriptors that were non-blocking. They become so again only if the start fails.
+    nonblocking: Vec<i32>,
+    /// The descriptors that were inheritable under their own numbers.
     inheritable: Vec<i32>,
     lock: Option<MutexGuard<'static, ()>>,
 }
 
 impl Redirected {
-    /// `inherited` are those that the child is to find under their own numbers all the same.
+    /// The child also gets the descriptors in `inherited` under their own numbers.
     fn redirect(&mut self, number: i32, inherited: &[InheritedFile]) -> Result<Stdio> {
         let failed = |error| Failure::system("cannot redirect a standard stream", &error);
         self.lock.get_or_insert_with(|| REDIRECTING.lock().unwrap_or_else(PoisonError::into_inner));
         let file = sys::duplicate(number).map_err(failed)?;
         if !sys::set_blocking(number, true).map_err(failed)? {
-            self.waiting.push(number);
+            self.nonblocking.push(number);
         }
-        let elsewhere = sys::is_standard(number) || inherited.iter().any(|file| file.number == number);
-        if !elsewhere && !sys::set_close_on_exec(number, true).map_err(failed)? {
+        let keep = sys::is_standard(number) || inherited.iter().any(|file| file.number == number);
+        if !keep && !sys::set_close_on_exec(number, true).map_err(failed)? {
             self.inheritable.push(number);
         }
         Ok(file.into())
     }
 
     fn started(mut self) {
-        self.waiting.clear();
+        self.nonblocking.clear();
     }
 }
 
 impl Drop for Redirected {
     fn drop(&mut self) {
-        // They could be changed just now, so this can't fail.
-        for number in &self.waiting {
+        // Changing them succeeded before, so this cannot fail.
+        for number in &self.nonblocking {
             let _ = sys::set_blocking(*number, false);
         }
         for number in &self.inheritable {
@@ -150,7 +151,7 @@ impl Drop for Redirected {
 /// Starts a program.
 ///
 /// # Safety
-/// `path` is null or a string; `args` and `environment` are null, or lists of strings with a null behind them.
+/// `path` is null or a string; `args` and `environment` are null, or lists of strings that end with a null.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn PR_CreateProcess(
     path: *const c_char,
@@ -158,18 +159,18 @@ pub unsafe extern "C" fn PR_CreateProcess(
     environment: *const *mut c_char,
     attributes: *const PRProcessAttr,
 ) -> *mut PRProcess {
-    answer(ptr::null_mut(), || {
-        // SAFETY: By the caller.
+    call(ptr::null_mut(), || {
+        // SAFETY: The caller keeps the contract of `Program::new`.
         let program = unsafe { Program::new(path, args, environment, attributes) }?;
-        // First, since there is no way back once the program runs.
-        let place = Place::new().map_err(|error| Failure::system("cannot start a process", &error))?;
+        // Before the start, which cannot be undone.
+        let slot = Slot::new().map_err(|error| Failure::system("cannot start a process", &error))?;
         sys::keep_exit_codes();
-        let process = place.fill(program.start()?);
+        let process = slot.fill(program.start()?);
         Ok(ptr::from_ref(process).cast_mut())
     })
 }
 
-/// Starts a program that nobody waits for.
+/// Starts a detached process.
 ///
 /// # Safety
 /// As for `PR_CreateProcess`.
@@ -180,8 +181,8 @@ pub unsafe extern "C" fn PR_CreateProcessDetached(
     environment: *const *mut c_char,
     attributes: *const PRProcessAttr,
 ) -> PRStatus {
-    answer(PRStatus::Failure, || {
-        // SAFETY: By the caller.
+    call(PRStatus::Failure, || {
+        // SAFETY: The caller keeps the contract of `Program::new`.
         let program = unsafe { Program::new(path, args, environment, attributes) }?;
         let reaper = reaper()?;
         reaper.reap(program.start()?);
@@ -193,33 +194,36 @@ fn reaper() -> Result<Reaper> {
     Reaper::new().map_err(|error| Failure::system("cannot prepare to wait for a detached process", &error))
 }
 
-/// The process that C means, while it can be waited for, and what `work` says of it.
+/// Returns the process at an address and the result of `work` on its child, if it can be waited for.
 fn with_child<T>(process: *const PRProcess, work: impl FnOnce(Child) -> T) -> Result<(&'static PRProcess, T)> {
     let process = PRProcess::at(process);
-    process.and_then(|process| Some((process, process.with_child(work)?))).ok_or_else(gone)
+    process.and_then(|process| Some((process, process.with_child(work)?))).ok_or_else(not_waitable)
 }
 
-fn gone() -> Failure {
-    let why = "that is no process that PR_CreateProcess started, or it was waited for or detached already";
+fn not_waitable() -> Failure {
+    let why = "PR_CreateProcess did not return that process, or it was already waited for or detached";
     Failure::new(Code::InvalidArgument, why)
 }
 
-/// Waits until a process ended.
+/// Waits until a process ends.
 ///
 /// # Safety
 /// `exit_code` is null or has room for a number.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn PR_WaitProcess(process: *mut PRProcess, exit_code: *mut i32) -> PRStatus {
-    answer(PRStatus::Failure, || {
+    call(PRStatus::Failure, || {
         let failed = |error: io::Error| {
-            let why = sys::why_not_waited_for(&error).unwrap_or("cannot wait for a process");
-            Failure::system(why, &error)
+            let failure = Failure::system("cannot wait for a process", &error);
+            match sys::wait_advice(&error) {
+                Some(advice) => failure.advised(advice),
+                None => failure,
+            }
         };
         let (process, end) = with_child(process, Child::end)?;
-        // In two steps: while its number is still its own, nobody new may be about to use it.
+        // Wait without reaping, then take, then reap: no other thread uses the number after it is freed.
         let ended = end.map_err(failed)?.wait();
-        let child = process.take().ok_or_else(gone)?;
-        // What was taken is reaped in any case.
+        let child = process.take().ok_or_else(not_waitable)?;
+        // Reap even if waiting failed, because the child was taken.
         let reaped = child.reap();
         let ending = ended.and(reaped).map_err(failed)?;
         if !exit_code.is_null() {
@@ -227,37 +231,37 @@ pub unsafe extern "C" fn PR_WaitProcess(process: *mut PRProcess, exit_code: *mut
                 Ending::Exited(code) => code,
                 Ending::Signalled => SIGNALLED,
             };
-            // SAFETY: By the caller, and it isn't null.
+            // SAFETY: It isn't null, so the caller's contract says that it has room.
             unsafe { exit_code.write(code) };
         }
         Ok(PRStatus::Success)
     })
 }
 
-/// Lets a process go, which nobody waits for from now on.
+/// Detaches a process.
 #[unsafe(no_mangle)]
 pub extern "C" fn PR_DetachProcess(process: *mut PRProcess) -> PRStatus {
-    answer(PRStatus::Failure, || {
+    call(PRStatus::Failure, || {
         let (process, ()) = with_child(process, |_| ())?;
         let reaper = reaper()?;
-        reaper.reap(process.take().ok_or_else(gone)?);
+        reaper.reap(process.take().ok_or_else(not_waitable)?);
         Ok(PRStatus::Success)
     })
 }
 
-/// Ends a process at once. It must still be waited for.
+/// Kills a process. It must still be waited for.
 ///
-/// A signal handler may call it, also while another thread waits for the process.
+/// A signal handler may call this, also while another thread waits for the process.
 #[unsafe(no_mangle)]
 pub extern "C" fn PR_KillProcess(process: *mut PRProcess) -> PRStatus {
     let killed = PRProcess::at(process).and_then(|process| process.with_child(Child::kill));
     let os = match killed {
         Some(Ok(true)) => return PRStatus::Success,
-        // Others may have waited for it: a `wait` of the program's own, or the kernel, where SIGCHLD is ignored.
+        // It may be reaped by the program's own `wait`, or by the kernel if SIGCHLD is ignored.
         Some(Ok(false)) | None => 0,
         Some(Err(error)) => error.raw_os_error().unwrap_or(0),
     };
-    let refused = sys::code_of(os) == Code::NoAccessRights;
-    set_code(if refused { Code::NoAccessRights } else { Code::InvalidArgument }, os);
+    let denied = sys::code_of(os) == Code::NoAccessRights;
+    set_code(if denied { Code::NoAccessRights } else { Code::InvalidArgument }, os);
     PRStatus::Failure
 }

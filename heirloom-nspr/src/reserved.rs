@@ -1,4 +1,5 @@
-//! Addresses that are given out once and never again, so that what is closed can't be mistaken for anything else.
+//! Reserved address ranges, of which each address is assigned once and never reused. A closed handle can therefore not be
+//! mistaken for another object.
 
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -6,44 +7,58 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::sys;
 
-/// How many bytes the first range has; each one after it has twice as many as the one before.
+/// The handles of file maps.
+pub(crate) static FILE_MAPS: Reserved = Reserved::without_memory();
+
+/// The handles of process attributes.
+pub(crate) static ATTRIBUTES: Reserved = Reserved::without_memory();
+
+/// The pages of `PRProcess` objects.
+pub(crate) static PROCESSES: Reserved = Reserved::with_memory();
+
+/// Whether an address lies in any range of this library. Takes no lock.
+pub(crate) fn is_reserved(address: usize) -> bool {
+    [&FILE_MAPS, &ATTRIBUTES, &PROCESSES].iter().any(|reserved| reserved.contains(address))
+}
+
+/// The size of the first range in bytes. Each further range is twice as large as the one before.
 const FIRST: usize = 1 << 20;
 
-/// More than any address space holds.
+/// More ranges than an address space can hold.
 const RANGES: usize = 28;
 
-/// Ranges of this process's address space, reserved as they are needed and never given back.
+/// Address ranges that are reserved on demand and never released.
 pub(crate) struct Reserved {
-    /// Whether there is memory behind the addresses.
-    usable: bool,
-    /// Where the ranges start; 0 for those not reserved yet.
+    /// Whether the addresses can be read and written.
+    has_memory: bool,
+    /// The start of each range; 0 if it is not reserved yet.
     starts: [AtomicUsize; RANGES],
     next: Mutex<Position>,
 }
 
-/// The first address not given out yet.
+/// The first unassigned address.
 struct Position {
     range: usize,
     offset: usize,
 }
 
 impl Reserved {
-    /// Addresses that nothing can be read from or written to.
-    pub(crate) const fn names_only() -> Self {
+    /// Addresses that can be neither read nor written.
+    const fn without_memory() -> Self {
         Self::new(false)
     }
 
-    /// Memory, zero at first.
-    pub(crate) const fn memory() -> Self {
+    /// Memory that is initially zero.
+    const fn with_memory() -> Self {
         Self::new(true)
     }
 
-    const fn new(usable: bool) -> Self {
+    const fn new(has_memory: bool) -> Self {
         let next = Mutex::new(Position { range: 0, offset: 0 });
-        Self { usable, starts: [const { AtomicUsize::new(0) }; RANGES], next }
+        Self { has_memory, starts: [const { AtomicUsize::new(0) }; RANGES], next }
     }
 
-    /// The start of `size` bytes that nobody had before. All sizes asked for must be the same power of two.
+    /// Assigns the next `size` bytes and returns their start. Every call must pass the same power of two.
     pub(crate) fn take(&self, size: usize) -> io::Result<usize> {
         let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
         if next.offset == FIRST << next.range {
@@ -51,15 +66,15 @@ impl Reserved {
         }
         let start = self.starts.get(next.range).ok_or(io::ErrorKind::OutOfMemory)?;
         if start.load(Ordering::Relaxed) == 0 {
-            // Released, so that who finds the range by `contains` also finds its memory zero.
-            start.store(sys::reserve(FIRST << next.range, self.usable)?, Ordering::Release);
+            // Release: a thread that finds the range in `contains` then also sees its memory as zero.
+            start.store(sys::reserve(FIRST << next.range, self.has_memory)?, Ordering::Release);
         }
         let address = start.load(Ordering::Relaxed) + next.offset;
         next.offset += size;
         Ok(address)
     }
 
-    /// Whether an address may have been given out. Takes no lock.
+    /// Whether an address lies in these ranges. Takes no lock.
     pub(crate) fn contains(&self, address: usize) -> bool {
         let starts = self.starts.iter().map(|start| start.load(Ordering::Acquire)).take_while(|start| *start != 0);
         starts.enumerate().any(|(range, start)| (start..start + (FIRST << range)).contains(&address))
@@ -71,8 +86,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_address_is_given_out_twice_and_all_are_known() {
-        let reserved = Reserved::names_only();
+    fn addresses_are_unique_and_recognized() {
+        let reserved = Reserved::without_memory();
         assert!(!reserved.contains(0) && !reserved.contains(FIRST));
         let mut given: Vec<_> = (0..(FIRST >> 12) * 5).map(|_| reserved.take(1 << 12).unwrap()).collect();
         assert!(given.iter().all(|address| reserved.contains(*address) && reserved.contains(address + 4095)));

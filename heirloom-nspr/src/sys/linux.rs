@@ -1,8 +1,9 @@
-//! Linux, and Android.
+//! Linux.
 
 #![allow(unsafe_code)]
 
 use std::ffi::{CStr, c_void};
+use std::io;
 use std::os::fd::AsFd;
 
 use rustix::io::Errno;
@@ -10,15 +11,25 @@ use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions};
 
 pub(crate) use super::unix::*;
 
-/// Ends a child that nobody waited for; where that number is no such child's any more, `Errno::SRCH`. For signal handlers,
-/// too: nothing but system calls.
-pub(super) fn kill_child(pid: Pid) -> Result<(), Errno> {
+impl Child {
+    /// Kills it. Returns `false` if its number no longer belongs to an unreaped child. Safe in a signal handler: it makes
+    /// only system calls.
+    pub(crate) fn kill(self) -> io::Result<bool> {
+        match kill_child(self.0) {
+            Err(Errno::SRCH) => Ok(false),
+            answer => Ok(answer.map(|()| true)?),
+        }
+    }
+}
+
+/// Kills a child that was not waited for. Returns `Errno::SRCH` if the number does not belong to one.
+fn kill_child(pid: Pid) -> Result<(), Errno> {
     let look = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
     let looked = |answer: Result<_, Errno>| answer.map(drop).map_err(|_| Errno::SRCH);
-    // By a descriptor, so that what is looked at and what is signalled is one process, whatever becomes of the number.
+    // With a pidfd, the process that is checked is the one that is signalled, even if the number is reused meanwhile.
     if let Ok(process) = rustix::process::pidfd_open(pid, PidfdFlags::empty()) {
         match retry(|| rustix::process::waitid(WaitId::PidFd(process.as_fd()), look)) {
-            // Linux before 5.4 can't.
+            // Linux before 5.4 has no waitid on a pidfd.
             Err(Errno::INVAL) => {}
             answer => {
                 looked(answer)?;
@@ -30,41 +41,41 @@ pub(super) fn kill_child(pid: Pid) -> Result<(), Errno> {
     rustix::process::kill_process(pid, Signal::KILL)
 }
 
-/// What `libraries` saw.
-pub(crate) struct Libraries {
-    /// How many were loaded so far, those included that are gone again.
+/// The result of `search_libraries`.
+pub(crate) struct Search {
+    /// The number of libraries loaded so far, including unloaded ones.
     pub(crate) loaded: u64,
-    /// Whether one of the name asked for is among those there are.
+    /// Whether a library of that name is loaded.
     pub(crate) found: bool,
 }
 
-/// Looks through this process's libraries, without the lock that a `dlopen` elsewhere may hold for long. `unless` is a
-/// count for which there is nothing to look for.
-pub(crate) fn libraries(name: &CStr, unless: u64) -> Libraries {
+/// Searches the loaded libraries by file name, without the lock that a `dlopen` in another thread may hold for long. Stops
+/// early if the number of loaded libraries is `unless`.
+pub(crate) fn search_libraries(name: &CStr, unless: u64) -> Search {
     struct Look<'a> {
         name: &'a [u8],
         unless: u64,
-        seen: Libraries,
+        search: Search,
     }
     unsafe extern "C" fn look(info: *mut libc::dl_phdr_info, _: libc::size_t, look: *mut c_void) -> libc::c_int {
-        // SAFETY: The first is valid for the length of the call, with a name that has its NUL or none; the last is what
-        // was passed in below, and nobody else has it.
+        // SAFETY: `info` is valid during the call, and its name is null or a string. `look` is the pointer passed below,
+        // to which no other reference exists.
         let (loaded, path, look) = unsafe {
             let info = &*info;
             let path = if info.dlpi_name.is_null() { c"" } else { CStr::from_ptr(info.dlpi_name) };
             (info.dlpi_adds, path, &mut *look.cast::<Look<'_>>())
         };
-        look.seen.loaded = loaded;
-        look.seen.found |= path.to_bytes().rsplit(|byte| *byte == b'/').next() == Some(look.name);
-        libc::c_int::from(look.seen.found || loaded == look.unless)
+        look.search.loaded = loaded;
+        look.search.found |= path.to_bytes().rsplit(|byte| *byte == b'/').next() == Some(look.name);
+        libc::c_int::from(look.search.found || loaded == look.unless)
     }
-    let mut state = Look { name: name.to_bytes(), unless, seen: Libraries { loaded: 0, found: false } };
-    // SAFETY: The function keeps neither pointer.
+    let mut state = Look { name: name.to_bytes(), unless, search: Search { loaded: 0, found: false } };
+    // SAFETY: The callback has the required signature and keeps neither pointer.
     unsafe { libc::dl_iterate_phdr(Some(look), (&raw mut state).cast()) };
-    state.seen
+    state.search
 }
 
-/// Calls a function of this library's when it is loaded.
+/// Calls a function when this library is loaded.
 macro_rules! on_load {
     ($function:path) => {
         #[used]

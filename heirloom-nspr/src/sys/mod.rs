@@ -1,8 +1,8 @@
-//! The operating system: the only place that calls it. One file a system, each with the same functions; what every Unix
-//! does alike is in `unix`, which each Unix's file passes on.
+//! The operating system. No other module calls it. Each system has one file with the same functions; `unix` has those
+//! common to all Unix systems, which each Unix file re-exports.
 
 #[cfg(not(any(target_os = "linux", windows)))]
-compile_error!("the C library is for Linux and Windows, so far; the library `heirloom` is for other systems too");
+compile_error!("the C library supports only Linux and Windows; the library `heirloom` supports other systems too");
 
 #[cfg(target_os = "linux")]
 mod linux;

@@ -1,4 +1,4 @@
-//! Every Unix.
+//! Common to all Unix systems.
 
 #![allow(unsafe_code)]
 
@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use std::ffi::{CStr, OsStr, c_void};
 use std::io;
 use std::mem::{self, MaybeUninit};
-use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::ptr;
 use std::sync::atomic::AtomicI32;
@@ -20,75 +20,81 @@ use rustix::io::{Errno, FdFlags};
 use rustix::mm::{self, Advice, MapFlags, ProtFlags};
 use rustix::process::{Pid, WaitId, WaitIdOptions, WaitIdStatus};
 
-use super::kill_child;
-use crate::error::Code;
+use crate::code::Code;
 
-/// The lowest number of a descriptor that isn't standard input, output or error.
+/// The lowest descriptor above standard input, output and error.
 const LOWEST: RawFd = 3;
 
-/// How many bytes one of the kernel's huge pages has.
+/// The size of a huge page in bytes.
 const HUGE_PAGE: usize = 2 << 20;
 
 pub(crate) fn page_size() -> usize {
     rustix::param::page_size()
 }
 
-/// Of what offsets of mappings are multiples.
-pub(crate) fn granule() -> usize {
+/// Returns the alignment of mapping offsets.
+pub(crate) fn allocation_granularity() -> usize {
     page_size()
 }
 
-/// Takes addresses for good: with memory behind them that is zero, or with nothing.
-pub(crate) fn reserve(len: usize, usable: bool) -> io::Result<usize> {
-    let prot = if usable { ProtFlags::READ | ProtFlags::WRITE } else { ProtFlags::empty() };
+/// Reserves addresses permanently, with zero memory or inaccessible.
+pub(crate) fn reserve(len: usize, has_memory: bool) -> io::Result<usize> {
+    let prot = if has_memory { ProtFlags::READ | ProtFlags::WRITE } else { ProtFlags::empty() };
     let flags = MapFlags::PRIVATE | MapFlags::NORESERVE;
     // SAFETY: The kernel chooses addresses that nothing else in this process uses.
     let start = unsafe { mm::mmap_anonymous(ptr::null_mut(), len, prot, flags) }?;
     Ok(start as usize)
 }
 
-/// Gives the memory of a page back, which reads as zero from then on.
+/// Frees the memory of a page, which then reads as zero.
 ///
 /// # Safety
-/// It is a page of `reserve`, and nothing in it is needed any more.
+/// It is a page of `reserve` whose content is no longer needed.
 pub(crate) unsafe fn clear_page(page: *mut c_void) {
-    // SAFETY: By the caller. Should it fail, the memory stays as it is.
+    // SAFETY: The caller no longer needs the content. On failure the memory stays as it is.
     let _ = unsafe { mm::madvise(page, page_size(), Advice::LinuxDontNeed) };
 }
 
-/// Leaves a mapping, which starts there, to C: `unmap` ends it.
-pub(crate) fn give_away<T>(address: *mut u8, _len: usize, mapping: T) -> *mut u8 {
+/// Passes the mapping at `address` to C, which unmaps it by `unmap`.
+pub(crate) fn leak_mapping<T>(address: *mut u8, _len: usize, mapping: T) -> *mut u8 {
     mem::forget(mapping);
     address
 }
 
+/// Unmaps a mapping of C.
+///
 /// # Safety
-/// The caller's caller says that these bytes are a mapping of its own, and that it needs them no more.
+/// These bytes are no longer used, and no Rust object owns them.
 pub(crate) unsafe fn unmap(address: *mut c_void, len: usize) -> io::Result<()> {
-    // SAFETY: By the caller.
+    // SAFETY: The caller no longer uses these bytes.
     Ok(match unsafe { mm::munmap(address, len) } {
-        // Of huge pages, only whole ones go.
+        // Huge pages can only be unmapped as a whole.
         Err(Errno::INVAL) if address.addr() % HUGE_PAGE == 0 && len % HUGE_PAGE != 0 => {
-            // SAFETY: By the caller: the mapping goes on to the end of the huge page.
+            // SAFETY: As above: the mapping extends to the end of the huge page.
             unsafe { mm::munmap(address, len.next_multiple_of(HUGE_PAGE)) }
         }
         answer => answer,
     }?)
 }
 
-/// Whether what is open under that number is close-on-exec; `None` where nothing is.
+/// Whether a descriptor is close-on-exec, or `None` if it is not open.
 pub(crate) fn is_close_on_exec(number: RawFd) -> Option<bool> {
-    look_at(number, |fd| rustix::io::fcntl_getfd(fd)).ok().map(|flags| flags.contains(FdFlags::CLOEXEC))
+    with_descriptor(number, |fd| rustix::io::fcntl_getfd(fd)).ok().map(|flags| flags.contains(FdFlags::CLOEXEC))
 }
 
-/// From now on every child inherits it.
+/// Returns the number of the descriptor that an export owns.
+pub(crate) fn number_of(export: &ExportedRegion) -> RawFd {
+    export.as_fd().as_raw_fd()
+}
+
+/// Makes the descriptor of an export inheritable by every child.
 pub(crate) fn set_inheritable(export: &ExportedRegion) -> io::Result<()> {
     Ok(rustix::io::fcntl_setfd(export, FdFlags::empty())?)
 }
 
-/// Makes what is open under that number close-on-exec, or not; tells whether it was.
+/// Sets or clears close-on-exec and returns the previous setting.
 pub(crate) fn set_close_on_exec(number: RawFd, on: bool) -> io::Result<bool> {
-    look_at(number, |fd| {
+    with_descriptor(number, |fd| {
         let mut flags = rustix::io::fcntl_getfd(fd)?;
         let was = flags.contains(FdFlags::CLOEXEC);
         flags.set(FdFlags::CLOEXEC, on);
@@ -97,28 +103,28 @@ pub(crate) fn set_close_on_exec(number: RawFd, on: bool) -> io::Result<bool> {
     })
 }
 
-/// Whether a descriptor of that number may be one of standard input, output and error.
+/// Whether a number is not above those of standard input, output and error.
 pub(crate) fn is_standard(number: RawFd) -> bool {
     number < LOWEST
 }
 
-/// A descriptor of our own of what is open under that number.
+/// Duplicates a descriptor.
 pub(crate) fn duplicate(number: RawFd) -> io::Result<OwnedFd> {
-    look_at(number, |fd| rustix::io::fcntl_dupfd_cloexec(fd, LOWEST))
+    with_descriptor(number, |fd| rustix::io::fcntl_dupfd_cloexec(fd, LOWEST))
 }
 
-/// Looks at what is open under a number that somebody else wrote down.
-fn look_at<T>(number: RawFd, look: impl FnOnce(BorrowedFd<'_>) -> Result<T, Errno>) -> io::Result<T> {
+/// Runs `work` on the descriptor of an unchecked number.
+fn with_descriptor<T>(number: RawFd, work: impl FnOnce(BorrowedFd<'_>) -> Result<T, Errno>) -> io::Result<T> {
     if number < 0 {
         return Err(Errno::BADF.into());
     }
-    // SAFETY: It is not -1. Where it isn't open, or not for long, the kernel says so to `look`.
-    Ok(look(unsafe { BorrowedFd::borrow_raw(number) })?)
+    // SAFETY: It is not -1. If it is not open, or another thread closes it, the kernel returns an error to `work`.
+    Ok(work(unsafe { BorrowedFd::borrow_raw(number) })?)
 }
 
-/// Makes reads and writes wait, or not; tells whether they did.
+/// Makes a descriptor blocking or non-blocking, and returns whether it was blocking.
 pub(crate) fn set_blocking(number: RawFd, blocking: bool) -> io::Result<bool> {
-    look_at(number, |fd| {
+    with_descriptor(number, |fd| {
         let mut flags = rustix::fs::fcntl_getfl(fd)?;
         let was = !flags.contains(OFlags::NONBLOCK);
         if was != blocking {
@@ -129,23 +135,23 @@ pub(crate) fn set_blocking(number: RawFd, blocking: bool) -> io::Result<bool> {
     })
 }
 
-/// Does something with every signal blocked in this thread, and in those that it starts meanwhile.
+/// Runs `work` with every signal blocked in this thread and in the threads that `work` starts.
 fn with_signals_blocked<T>(work: impl FnOnce() -> T) -> T {
     let (mut all, mut before) = (MaybeUninit::uninit(), MaybeUninit::uninit());
-    // SAFETY: `sigfillset` initializes the one set, and the mask that was there the other; neither can fail.
+    // SAFETY: `sigfillset` initializes the first set and `pthread_sigmask` the second; neither can fail.
     unsafe {
         libc::sigfillset(all.as_mut_ptr());
         libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), before.as_mut_ptr());
     }
     let answer = work();
-    // SAFETY: Puts back what was there.
+    // SAFETY: `before` was initialized above.
     unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, before.as_ptr(), ptr::null_mut()) };
     answer
 }
 
-/// The function of that name in the libraries behind this one; null where there is none.
+/// Returns the function of that name in the libraries after this one, or null.
 pub(crate) fn next_symbol(name: &CStr) -> *mut c_void {
-    // SAFETY: A string with its NUL. What failed is nothing that the program should find by its own `dlerror`.
+    // SAFETY: The name is a string. `dlerror` is cleared, because the program must not see this failure in its own call.
     unsafe {
         let symbol = libc::dlsym(libc::RTLD_NEXT, name.as_ptr());
         if symbol.is_null() {
@@ -155,11 +161,11 @@ pub(crate) fn next_symbol(name: &CStr) -> *mut c_void {
     }
 }
 
-/// Keeps the library that has that function from being unloaded.
+/// Prevents the library with that function from being unloaded.
 pub(crate) fn pin(function: *mut c_void) {
     let mut info = MaybeUninit::<libc::Dl_info>::uninit();
-    // SAFETY: `dladdr` fills in all of it where it succeeds, and a name with its NUL; nothing is loaded, and what is
-    // opened here is never closed.
+    // SAFETY: A successful `dladdr` initializes all of `info`, with a name that is a string. The library is loaded
+    // already, so no code of it runs.
     unsafe {
         if libc::dladdr(function, info.as_mut_ptr()) != 0 {
             libc::dlopen(info.assume_init().dli_fname, libc::RTLD_LAZY | libc::RTLD_NOLOAD | libc::RTLD_NODELETE);
@@ -167,20 +173,20 @@ pub(crate) fn pin(function: *mut c_void) {
     }
 }
 
-/// A library that this process has loaded, which stays from now on.
+/// A loaded library, which is never unloaded.
 pub(crate) struct Library(*mut c_void);
 
-/// The library of that name, if it is loaded.
-pub(crate) fn loaded(name: &CStr) -> Option<Library> {
-    // SAFETY: A string with its NUL; nothing is loaded, so no code of it runs.
+/// Opens the library of that name if it is loaded.
+pub(crate) fn open_loaded(name: &CStr) -> Option<Library> {
+    // SAFETY: The name is a string. `RTLD_NOLOAD` loads nothing, so no code of the library runs.
     let library = unsafe { libc::dlopen(name.as_ptr(), libc::RTLD_LAZY | libc::RTLD_NOLOAD) };
     (!library.is_null()).then_some(Library(library))
 }
 
 impl Library {
-    /// The function of that name; null where there is none.
+    /// Returns the function of that name, or null.
     pub(crate) fn symbol(&self, name: &CStr) -> *mut c_void {
-        // SAFETY: An open library, and a string with its NUL.
+        // SAFETY: The library is open, and the name is a string.
         unsafe { libc::dlsym(self.0, name.as_ptr()) }
     }
 }
@@ -192,10 +198,10 @@ pub(crate) enum Ending {
     Signalled,
 }
 
-/// Makes the kernel keep how children end, which it doesn't for a process that ignores SIGCHLD.
+/// Makes the kernel keep exit codes, which it does not for a process that ignores SIGCHLD.
 pub(crate) fn keep_exit_codes() {
     let mut action = MaybeUninit::<libc::sigaction>::uninit();
-    // SAFETY: It only asks, and can't fail for a signal that there is.
+    // SAFETY: The call only reads the action, and cannot fail for a valid signal.
     let mut action = unsafe {
         libc::sigaction(libc::SIGCHLD, ptr::null(), action.as_mut_ptr());
         action.assume_init()
@@ -207,19 +213,19 @@ pub(crate) fn keep_exit_codes() {
         action.sa_sigaction = libc::SIG_DFL;
     }
     action.sa_flags &= !libc::SA_NOCLDWAIT;
-    // SAFETY: What was there, but for what is changed above: the default, or the program's own handler.
+    // SAFETY: The action is the one read above, with the default handler or the program's own.
     unsafe { libc::sigaction(libc::SIGCHLD, &raw const action, ptr::null_mut()) };
 }
 
-/// What a child is known by, to C as well.
+/// The atomic type of a PID.
 pub(crate) type AtomicNumber = AtomicI32;
 
-/// A child that nobody waited for yet.
+/// A child that was not waited for.
 #[derive(Clone, Copy)]
-pub(crate) struct Child(Pid);
+pub(crate) struct Child(pub(super) Pid);
 
 impl Child {
-    #[allow(clippy::needless_pass_by_value)] // Elsewhere it is a handle.
+    #[allow(clippy::needless_pass_by_value)] // On Windows it is a handle.
     pub(crate) fn new(child: heirloom::Child) -> Option<Self> {
         Self::of_number(i32::try_from(child.id()).ok()?)
     }
@@ -232,25 +238,16 @@ impl Child {
         self.0.as_raw_nonzero().get()
     }
 
-    /// What is waited for until it ended.
-    #[allow(clippy::unnecessary_wraps)] // Elsewhere it takes a handle.
+    /// Returns an object that waits for its end.
+    #[allow(clippy::unnecessary_wraps)] // On Windows it duplicates a handle.
     pub(crate) fn end(self) -> io::Result<End> {
         Ok(End(self.0))
     }
 
-    /// Waits until it ended, and tells how. From then on its number may be another process's.
+    /// Waits until it ends, and reaps it. Its number may then be reused.
     pub(crate) fn reap(self) -> io::Result<Ending> {
         let status = wait(self.0, WaitIdOptions::EXITED)?.ok_or(Errno::CHILD)?;
         Ok(status.exit_status().map_or(Ending::Signalled, Ending::Exited))
-    }
-
-    /// Ends it at once; `false` where that number is no such child's any more. For signal handlers, too: nothing but
-    /// system calls.
-    pub(crate) fn kill(self) -> io::Result<bool> {
-        match kill_child(self.0) {
-            Err(Errno::SRCH) => Ok(false),
-            answer => Ok(answer.map(|()| true)?),
-        }
     }
 }
 
@@ -258,7 +255,7 @@ impl Child {
 pub(crate) struct End(Pid);
 
 impl End {
-    /// Waits for it. The child stays to be waited for, so that its number stays its own.
+    /// Waits for it without reaping the child, so its number is not reused.
     pub(crate) fn wait(&self) -> io::Result<()> {
         wait(self.0, WaitIdOptions::EXITED | WaitIdOptions::NOWAIT).map(drop)
     }
@@ -268,16 +265,16 @@ fn wait(pid: Pid, options: WaitIdOptions) -> io::Result<Option<WaitIdStatus>> {
     Ok(retry(|| rustix::process::waitid(WaitId::Pid(pid), options))?)
 }
 
-/// What to say of a child that couldn't be waited for, where there is something to say.
-pub(crate) fn why_not_waited_for(error: &io::Error) -> Option<&'static str> {
-    let nobody = error.raw_os_error() == Some(Errno::CHILD.raw_os_error());
-    nobody.then_some("it ended, but nobody knows how: the program waited for it by itself, or ignores SIGCHLD")
+/// Returns advice for a failed wait, if there is any.
+pub(crate) fn wait_advice(error: &io::Error) -> Option<&'static str> {
+    let reaped = error.raw_os_error() == Some(Errno::CHILD.raw_os_error());
+    reaped.then_some("the program reaped it by its own wait or ignores SIGCHLD, so its exit code is lost")
 }
 
-/// How much stack a reaper needs, and more.
+/// More stack than a reaper needs.
 const REAPER_STACK: usize = 64 << 10;
 
-/// A thread that waits for a child, so that the kernel forgets it when it ends.
+/// A thread that reaps a child.
 pub(crate) struct Reaper(Sender<Child>);
 
 impl Reaper {
@@ -285,34 +282,34 @@ impl Reaper {
         let (sender, receiver) = mpsc::channel::<Child>();
         let reap = move || {
             if let Ok(child) = receiver.recv() {
-                // Where somebody else waited for it, all is done too.
+                // An error means that it is reaped already.
                 let _ = child.reap();
             }
         };
-        // No signal of the program's is ever handled on so small a stack.
+        // All signals are blocked: the program's handlers must not run on this small stack.
         let thread = thread::Builder::new().name("heirloom-reaper".to_owned()).stack_size(REAPER_STACK);
         with_signals_blocked(|| thread.spawn(reap))?;
         Ok(Self(sender))
     }
 
     pub(crate) fn reap(self, child: Child) {
-        // It waits for just this.
+        // The thread is waiting for this message.
         let _ = self.0.send(child);
     }
 }
 
-/// Starts a program as NSPR does. What it hands down never looks like what nobody owns, so imports go on.
-pub(crate) fn start<T>(command: &mut Command, _imports: impl FnOnce() -> T) -> heirloom::Result<heirloom::Child> {
+/// Starts a program as NSPR does. On Unix no inherited descriptor is inheritable in this process, so imports go on.
+pub(crate) fn start<T>(command: &mut Command, _block_imports: impl FnOnce() -> T) -> heirloom::Result<heirloom::Child> {
     command.keep_signals(true).spawn()
 }
 
-/// Bytes from C as the system's own kind of string.
-#[allow(clippy::unnecessary_wraps)] // Elsewhere they have an encoding.
+/// Converts bytes from C into a string for the system.
+#[allow(clippy::unnecessary_wraps)] // On Windows they have an encoding.
 pub(crate) fn os_string(bytes: &[u8]) -> io::Result<Cow<'_, OsStr>> {
     Ok(OsStr::from_bytes(bytes).into())
 }
 
-/// NSPR's code for one of the system's.
+/// Returns NSPR's code for an error number of the system.
 pub(crate) fn code_of(errno: i32) -> Code {
     match errno {
         libc::EPERM | libc::EACCES => Code::NoAccessRights,
@@ -332,7 +329,7 @@ pub(crate) fn code_of(errno: i32) -> Code {
     }
 }
 
-/// Does again what a signal interrupted.
+/// Repeats a call that a signal interrupted.
 pub(super) fn retry<T>(mut call: impl FnMut() -> Result<T, Errno>) -> Result<T, Errno> {
     loop {
         match call() {

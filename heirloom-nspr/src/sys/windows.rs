@@ -1,7 +1,7 @@
-//! Windows. Programs use the library by itself here: NSPR is not looked for.
+//! Windows. Programs use the library alone: it does not look for NSPR.
 
 #![allow(unsafe_code)]
-// The numbers of the system are of either sign.
+// The system's numbers are of either sign.
 #![allow(clippy::cast_possible_wrap, clippy::cast_sign_loss)]
 
 use std::borrow::Cow;
@@ -29,61 +29,63 @@ use windows_sys::Win32::System::Console::{GetStdHandle, STD_ERROR_HANDLE, STD_IN
 use windows_sys::Win32::System::Memory::{MEM_COMMIT, MEM_RESERVE, PAGE_NOACCESS, PAGE_READWRITE, VirtualAlloc};
 use windows_sys::Win32::System::Threading::{GetExitCodeProcess, INFINITE, TerminateProcess, WaitForSingleObject};
 
-use crate::error::Code;
+use crate::code::Code;
 
-/// How many bytes one page holds, on every processor that Windows 10 runs on.
+/// The page size in bytes, on every processor of Windows 10.
 const PAGE: usize = 4 << 10;
 
-/// Of what the offsets of views are multiples, on every Windows.
-const GRANULE: usize = 64 << 10;
+/// The allocation granularity in bytes, on every Windows.
+const ALLOCATION_GRANULARITY: usize = 64 << 10;
 
-/// What NSPR ends a process with, so that it can be told from one that exits as processes of Unix do.
+/// The exit code of a killed process, as NSPR has it. It is above every exit code of Unix.
 const KILLED: u32 = 256;
 
 pub(crate) fn page_size() -> usize {
     PAGE
 }
 
-/// Of what offsets of mappings are multiples.
-pub(crate) fn granule() -> usize {
-    GRANULE
+/// Returns the alignment of mapping offsets.
+pub(crate) fn allocation_granularity() -> usize {
+    ALLOCATION_GRANULARITY
 }
 
-/// Takes addresses for good: with memory behind them that is zero, or with nothing.
-pub(crate) fn reserve(len: usize, usable: bool) -> io::Result<usize> {
+/// Reserves addresses permanently, with zero memory or inaccessible.
+pub(crate) fn reserve(len: usize, has_memory: bool) -> io::Result<usize> {
     let (kind, protection) =
-        if usable { (MEM_RESERVE | MEM_COMMIT, PAGE_READWRITE) } else { (MEM_RESERVE, PAGE_NOACCESS) };
+        if has_memory { (MEM_RESERVE | MEM_COMMIT, PAGE_READWRITE) } else { (MEM_RESERVE, PAGE_NOACCESS) };
     // SAFETY: The system chooses addresses that nothing else in this process uses.
     let start = unsafe { VirtualAlloc(ptr::null(), len, kind, protection) };
     if start.is_null() { Err(io::Error::last_os_error()) } else { Ok(start.expose_provenance()) }
 }
 
-/// Leaves a page as it is: what the system takes back here can't be touched any more.
+/// Does nothing: on Windows a page that is freed can no longer be read.
 pub(crate) unsafe fn clear_page(_: *mut c_void) {}
 
-/// A mapping that C has: how many bytes it shows, and its object.
-type GivenAway = (usize, Box<dyn Send>);
+/// A mapping of C: its length in bytes and its object.
+type LeakedMapping = (usize, Box<dyn Send>);
 
-/// All of them, by their addresses. Windows unmaps whole ones only, and nobody but their objects knows who may write.
-static MAPPINGS: Mutex<BTreeMap<usize, GivenAway>> = Mutex::new(BTreeMap::new());
+/// The mappings of C, by address. Windows unmaps only whole mappings, and only their objects count the writers.
+static MAPPINGS: Mutex<BTreeMap<usize, LeakedMapping>> = Mutex::new(BTreeMap::new());
 
-fn mappings() -> MutexGuard<'static, BTreeMap<usize, GivenAway>> {
+fn mappings() -> MutexGuard<'static, BTreeMap<usize, LeakedMapping>> {
     MAPPINGS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Leaves a mapping, which starts there, to C: `unmap` ends it.
-pub(crate) fn give_away<T: Send + 'static>(address: *mut u8, len: usize, mapping: T) -> *mut u8 {
-    // Where another was, C unmapped it by other means: its object would unmap this one.
+/// Passes the mapping at `address` to C, which unmaps it by `unmap`.
+pub(crate) fn leak_mapping<T: Send + 'static>(address: *mut u8, len: usize, mapping: T) -> *mut u8 {
+    // C unmapped an earlier mapping at this address by other means. Dropping its object would unmap the new one.
     mem::forget(mappings().insert(address.addr(), (len, Box::new(mapping))));
     address
 }
 
+/// Unmaps a mapping of C.
+///
 /// # Safety
-/// The caller's caller says that these bytes are a mapping of its own, and that it needs them no more.
+/// These bytes are no longer used.
 pub(crate) unsafe fn unmap(address: *mut c_void, len: usize) -> io::Result<()> {
     let mut mappings = mappings();
     let address = address.addr();
-    // As many bytes as were mapped, or the whole of their last page.
+    // The length may be rounded up to whole pages.
     let pages = |bytes: usize| bytes.div_ceil(PAGE);
     if mappings.get(&address).is_none_or(|(mapped, _)| pages(*mapped) != pages(len)) {
         return Err(os_error(ERROR_INVALID_PARAMETER));
@@ -94,66 +96,72 @@ pub(crate) unsafe fn unmap(address: *mut c_void, len: usize) -> io::Result<()> {
     Ok(())
 }
 
-/// Looks at what is open under a number that somebody else wrote down.
-fn look_at<T>(number: i32, look: impl FnOnce(BorrowedHandle<'_>, u32) -> io::Result<T>) -> io::Result<T> {
+/// Runs `work` on the handle of an unchecked number, and on its flags.
+fn with_handle<T>(number: i32, work: impl FnOnce(BorrowedHandle<'_>, u32) -> io::Result<T>) -> io::Result<T> {
     let handle = handle_of(number);
     let mut flags = 0;
-    // SAFETY: A plain number in, an answer out.
+    // SAFETY: The handle is a plain number that the system checks, and `flags` lives during the call.
     if unsafe { GetHandleInformation(handle, &raw mut flags) } == 0 {
         return Err(io::Error::last_os_error());
     }
-    // SAFETY: It is open. Should its owner close it meanwhile, the system says so to `look`.
-    look(unsafe { BorrowedHandle::borrow_raw(handle) }, flags)
+    // SAFETY: It is open. If another thread closes it, the system returns an error to `work`.
+    work(unsafe { BorrowedHandle::borrow_raw(handle) }, flags)
 }
 
 fn handle_of(number: i32) -> *mut c_void {
     ptr::without_provenance_mut(usize::try_from(number).unwrap_or(0))
 }
 
-/// Whether what is open under that number stays here; `None` where nothing is.
+/// Whether a handle is not inheritable, or `None` if it is not open.
 pub(crate) fn is_close_on_exec(number: i32) -> Option<bool> {
-    look_at(number, |_, flags| Ok(flags & HANDLE_FLAG_INHERIT == 0)).ok()
+    with_handle(number, |_, flags| Ok(flags & HANDLE_FLAG_INHERIT == 0)).ok()
 }
 
-/// From now on every child inherits it that inherits handles.
+/// Returns the number of the handle that an export owns.
+#[allow(clippy::cast_possible_truncation)] // Its export string has the same number, which is below 2^31.
+pub(crate) fn number_of(export: &ExportedRegion) -> i32 {
+    export.as_handle().as_raw_handle() as usize as i32
+}
+
+/// Makes the handle of an export inheritable by every child that inherits handles.
 pub(crate) fn set_inheritable(export: &ExportedRegion) -> io::Result<()> {
     set_inherited(export.as_handle(), true)
 }
 
 fn set_inherited(handle: BorrowedHandle<'_>, on: bool) -> io::Result<()> {
     let flags = if on { HANDLE_FLAG_INHERIT } else { 0 };
-    // SAFETY: The handle is open, and the rest are plain numbers.
+    // SAFETY: The handle is open, and the flags are plain numbers.
     match unsafe { SetHandleInformation(handle.as_raw_handle(), HANDLE_FLAG_INHERIT, flags) } {
         0 => Err(io::Error::last_os_error()),
         _ => Ok(()),
     }
 }
 
-/// Has what is open under that number stay here, or not; tells whether it did.
+/// Makes a handle not inheritable, or inheritable, and returns whether it was not inheritable.
 pub(crate) fn set_close_on_exec(number: i32, on: bool) -> io::Result<bool> {
-    look_at(number, |handle, flags| set_inherited(handle, !on).map(|()| flags & HANDLE_FLAG_INHERIT == 0))
+    with_handle(number, |handle, flags| set_inherited(handle, !on).map(|()| flags & HANDLE_FLAG_INHERIT == 0))
 }
 
-/// Whether a handle of that number is one of standard input, output and error.
+/// Whether a handle is standard input, output or error.
 pub(crate) fn is_standard(number: i32) -> bool {
     [STD_INPUT_HANDLE, STD_OUTPUT_HANDLE, STD_ERROR_HANDLE].into_iter().any(|which| {
-        // SAFETY: A plain number in, a plain number out.
+        // SAFETY: The call takes and returns plain numbers.
         unsafe { GetStdHandle(which) == handle_of(number) }
     })
 }
 
-/// A handle of our own of what is open under that number.
+/// Duplicates a handle.
 pub(crate) fn duplicate(number: i32) -> io::Result<OwnedHandle> {
-    look_at(number, |handle, _| handle.try_clone_to_owned())
+    with_handle(number, |handle, _| handle.try_clone_to_owned())
 }
 
-/// Makes reads and writes wait, or not; tells whether they did. Handles always do.
-#[allow(clippy::unnecessary_wraps)] // Elsewhere the system is asked.
+/// Returns whether a handle is blocking: always.
+#[allow(clippy::unnecessary_wraps)] // On Unix it is a system call.
 pub(crate) fn set_blocking(_: i32, _: bool) -> io::Result<bool> {
     Ok(true)
 }
 
-/// Calls a function of this library's when it is loaded: none here.
+/// Calls a function when this library is loaded: not on Windows, where no NSPR is looked for.
 macro_rules! on_load {
     ($function:path) => {
         const _: fn() = $function;
@@ -162,32 +170,32 @@ macro_rules! on_load {
 
 pub(crate) use on_load;
 
-/// The function of that name in the libraries behind this one: on Windows none is.
+/// Returns the function of that name in the libraries after this one: always null.
 pub(crate) fn next_symbol(_: &CStr) -> *mut c_void {
     ptr::null_mut()
 }
 
-/// Keeps the library that has that function from being unloaded.
+/// Prevents the library with that function from being unloaded.
 pub(crate) fn pin(_: *mut c_void) {}
 
-/// What `libraries` saw.
-pub(crate) struct Libraries {
-    /// How many were loaded so far.
+/// The result of `search_libraries`.
+pub(crate) struct Search {
+    /// The number of libraries loaded so far.
     pub(crate) loaded: u64,
-    /// Whether one of the name asked for is among those there are.
+    /// Whether a library of that name is loaded.
     pub(crate) found: bool,
 }
 
-/// Looks through this process's libraries: not at all.
-pub(crate) fn libraries(_: &CStr, unless: u64) -> Libraries {
-    Libraries { loaded: unless, found: false }
+/// Searches the loaded libraries: never finds one.
+pub(crate) fn search_libraries(_: &CStr, unless: u64) -> Search {
+    Search { loaded: unless, found: false }
 }
 
-/// A library behind this one: there is none.
+/// A loaded library: there is none.
 pub(crate) enum Library {}
 
-/// The library of that name, if it is loaded.
-pub(crate) fn loaded(_: &CStr) -> Option<Library> {
+/// Opens the library of that name if it is loaded: always `None`.
+pub(crate) fn open_loaded(_: &CStr) -> Option<Library> {
     None
 }
 
@@ -201,22 +209,22 @@ impl Library {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ending {
     Exited(i32),
-    #[allow(dead_code)] // Elsewhere.
+    #[allow(dead_code)] // Only on Unix.
     Signalled,
 }
 
-/// Makes the system keep how children end, which it does.
+/// Makes the system keep exit codes, which Windows always does.
 pub(crate) fn keep_exit_codes() {}
 
-/// What a child is known by, to C as well: a handle, as NSPR has it.
+/// The atomic type of a child's handle.
 pub(crate) type AtomicNumber = AtomicIsize;
 
-/// A child that nobody waited for yet, by a handle that who takes it closes.
+/// A child that was not waited for. It is a handle; `reap` and `Reaper::reap` close it.
 #[derive(Clone, Copy)]
 pub(crate) struct Child(isize);
 
 impl Child {
-    #[allow(clippy::unnecessary_wraps)] // Elsewhere it has a number.
+    #[allow(clippy::unnecessary_wraps)] // On Unix the PID may be invalid.
     pub(crate) fn new(child: heirloom::Child) -> Option<Self> {
         Self::of_number(OwnedHandle::from(child).into_raw_handle() as isize)
     }
@@ -233,29 +241,29 @@ impl Child {
         ptr::without_provenance_mut(self.0 as usize)
     }
 
-    /// What is waited for until it ended: a handle of its own, since who takes the child closes the other.
+    /// Returns an object that waits for its end. It has a duplicate handle, because another thread may reap the child.
     pub(crate) fn end(self) -> io::Result<End> {
-        // SAFETY: It is open: nobody has taken the child.
+        // SAFETY: It is open, because the child was not taken.
         unsafe { BorrowedHandle::borrow_raw(self.handle()) }.try_clone_to_owned().map(End)
     }
 
-    /// Waits until it ended, and tells how. From then on its number may be another handle's.
+    /// Waits until it ends, and closes its handle. The number may then be reused.
     pub(crate) fn reap(self) -> io::Result<Ending> {
-        // SAFETY: `new` gave it away, and it is the caller's alone.
+        // SAFETY: `new` released the handle, and only the caller that took the child has it.
         let handle = End(unsafe { OwnedHandle::from_raw_handle(self.handle()) });
         handle.wait()?;
         let mut code = 0;
-        // SAFETY: The handle is open, and the code lives during the call.
+        // SAFETY: The handle is open, and `code` lives during the call.
         match unsafe { GetExitCodeProcess(handle.0.as_raw_handle(), &raw mut code) } {
             0 => Err(io::Error::last_os_error()),
             _ => Ok(Ending::Exited(code as i32)),
         }
     }
 
-    /// Ends it at once. By a handle that allows it, who made the process is refused only where it has ended or is about to, see
+    /// Kills it. With a handle that allows it, access is denied only if the process has ended or is ending, see
     /// [TerminateProcess](https://learn.microsoft.com/windows/win32/api/processthreadsapi/nf-processthreadsapi-terminateprocess).
     pub(crate) fn kill(self) -> io::Result<bool> {
-        // SAFETY: The handle is open: nobody has taken the child.
+        // SAFETY: The handle is open, because the child was not taken.
         if unsafe { TerminateProcess(self.handle(), KILLED) } != 0 {
             return Ok(true);
         }
@@ -278,34 +286,35 @@ impl End {
     }
 }
 
-/// What to say of a child that couldn't be waited for, where there is something to say.
-pub(crate) fn why_not_waited_for(_: &io::Error) -> Option<&'static str> {
+/// Returns advice for a failed wait, if there is any.
+pub(crate) fn wait_advice(_: &io::Error) -> Option<&'static str> {
     None
 }
 
-/// Lets a child go: nothing of it stays where nobody has its handle.
+/// Detaches a child: closing its handle is enough.
 pub(crate) struct Reaper;
 
 impl Reaper {
-    #[allow(clippy::unnecessary_wraps)] // Elsewhere it takes a thread.
+    #[allow(clippy::unnecessary_wraps)] // On Unix it starts a thread.
     pub(crate) fn new() -> io::Result<Self> {
         Ok(Self)
     }
 
     #[allow(clippy::unused_self)] // As above.
     pub(crate) fn reap(self, child: Child) {
-        // SAFETY: `Child::new` gave it away, and it is the caller's alone.
+        // SAFETY: `Child::new` released the handle, and only the caller that took the child has it.
         drop(unsafe { OwnedHandle::from_raw_handle(child.handle()) });
     }
 }
 
-/// Starts a program as NSPR does. For the length of the call its handles look like what nobody owns, so imports wait.
-pub(crate) fn start<T>(command: &mut Command, imports: impl FnOnce() -> T) -> heirloom::Result<heirloom::Child> {
-    let _stopped = imports();
+/// Starts a program as NSPR does. During the call the handles that it inherits are inheritable, which to an import means
+/// that they have no owner, so imports are blocked.
+pub(crate) fn start<T>(command: &mut Command, block_imports: impl FnOnce() -> T) -> heirloom::Result<heirloom::Child> {
+    let _blocked = block_imports();
     command.spawn()
 }
 
-/// Bytes from C as the system's own kind of string: in the encoding of this program's strings (its code page).
+/// Converts bytes from C, in this program's ANSI code page, into a string for the system.
 pub(crate) fn os_string(bytes: &[u8]) -> io::Result<Cow<'_, OsStr>> {
     if bytes.is_empty() {
         return Ok(OsStr::new("").into());
@@ -314,7 +323,7 @@ pub(crate) fn os_string(bytes: &[u8]) -> io::Result<Cow<'_, OsStr>> {
     let len = i32::try_from(bytes.len()).map_err(too_long)?;
     let convert = |into: &mut [u16]| {
         let room = i32::try_from(into.len()).map_err(too_long)?;
-        // SAFETY: Both are as long as is said.
+        // SAFETY: The lengths are those of the two buffers.
         match unsafe { MultiByteToWideChar(CP_ACP, MB_ERR_INVALID_CHARS, bytes.as_ptr(), len, into.as_mut_ptr(), room) }
         {
             0 => Err(io::Error::last_os_error()),
@@ -326,12 +335,12 @@ pub(crate) fn os_string(bytes: &[u8]) -> io::Result<Cow<'_, OsStr>> {
     Ok(OsString::from_wide(&wide[..len]).into())
 }
 
-/// The error of that number.
+/// Returns the error of a number.
 fn os_error(code: u32) -> io::Error {
     io::Error::from_raw_os_error(code as i32)
 }
 
-/// NSPR's code for one of the system's.
+/// Returns NSPR's code for an error number of the system.
 pub(crate) fn code_of(error: i32) -> Code {
     match error as u32 {
         ERROR_ACCESS_DENIED | ERROR_ELEVATION_REQUIRED => Code::NoAccessRights,

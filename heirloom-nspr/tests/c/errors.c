@@ -1,6 +1,6 @@
 /*
- * Every bad input that docs/nspr.md lists, with the error that came. The test
- * compares what this prints with the table there.
+ * Passes every bad input that docs/nspr.md lists, and prints the error. The test
+ * compares the output with the table there.
  */
 #include "check.h"
 
@@ -23,7 +23,7 @@ static const struct {
     {PR_INVALID_STATE_ERROR, "PR_INVALID_STATE_ERROR"},
 };
 
-/* Tells which error a call that failed left behind, and makes sure that it says why. */
+/* Prints the error of a failed call, and checks that it has a text. */
 static void report(int failed, const char *function, const char *input)
 {
     const char *name = "another error";
@@ -39,7 +39,7 @@ static void report(int failed, const char *function, const char *input)
             name = codes[i].name;
     printf("| `%s` | %s | `%s` |\n", function, input, name);
     CHECK(PR_GetErrorTextLength() < (PRInt32)sizeof text);
-    /* A signal handler may call it, so it has no text to give. */
+    /* A signal handler may call it, so it sets no text. */
     if (strcmp(function, "PR_KillProcess") != 0) {
         CHECK(PR_GetErrorTextLength() > 10);
         CHECK(PR_GetErrorText(text) == (PRInt32)strlen(text));
@@ -51,8 +51,8 @@ static void report(int failed, const char *function, const char *input)
 #define NO_MAP(call, input) report((call) == NULL, function, input)
 #define FAILS(call, input) report((call) == PR_FAILURE, function, input)
 
-/* For a function that returns nothing. */
-#define TELLS(call, input) (PR_SetError(0, 0), (call), report(PR_GetError() != 0, function, input))
+/* For functions that return nothing. */
+#define SETS(call, input) (PR_SetError(0, 0), (call), report(PR_GetError() != 0, function, input))
 
 int main(int argc, char **argv)
 {
@@ -63,7 +63,7 @@ int main(int argc, char **argv)
     char no_program[64];
     const char *function;
     int outside = 0;
-    PRFileMap *fm = opened(10000, PR_PROT_READWRITE), *closed = opened(4096, PR_PROT_READWRITE);
+    PRFileMap *fm = create(10000, PR_PROT_READWRITE), *closed = create(4096, PR_PROT_READWRITE);
 #if defined(HEIRLOOM_WITH_NSPR)
     PRFileDesc *file = PR_Open("/proc/self/exe", PR_RDONLY, 0);
     PRFileMap *theirs = PR_CreateFileMap(file, 0, PR_PROT_READONLY);
@@ -75,7 +75,7 @@ int main(int argc, char **argv)
     PRInt32 code, page = PR_GetMemMapAlignment();
     char *addr;
 
-    /* As a program that does nothing. */
+    /* Started as the program that does nothing. */
     if (argc == 1 && strcmp(argv[0], "true") == 0)
         return 0;
     CHECK(theirs != NULL && attr != NULL && destroyed != NULL && page > 0);
@@ -85,26 +85,26 @@ int main(int argc, char **argv)
 
     function = "PR_OpenAnonFileMap";
     NO_MAP(PR_OpenAnonFileMap(NULL, 0, PR_PROT_READWRITE), "a size of 0");
-    NO_MAP(PR_OpenAnonFileMap(NULL, (PRSize)-1, PR_PROT_READWRITE), "a size that no address space holds");
+    NO_MAP(PR_OpenAnonFileMap(NULL, (PRSize)-1, PR_PROT_READWRITE), "a size larger than any address space");
     NO_MAP(PR_OpenAnonFileMap(NULL, 4096, (PRFileMapProtect)77), "a `prot` of 77");
 
     function = "PR_MemMap";
     NO_MAP(PR_MemMap(NULL, 0, 4096), "NULL");
     NO_MAP(PR_MemMap(closed, 0, 4096), "a closed file map");
 #if !defined(HEIRLOOM_WITH_NSPR)
-    NO_MAP(PR_MemMap(theirs, 0, 4096), "a pointer to something else, where there is no NSPR");
+    NO_MAP(PR_MemMap(theirs, 0, 4096), "an unrelated pointer, without NSPR");
 #endif
     NO_MAP(PR_MemMap(fm, 0, 0), "a length of 0");
     NO_MAP(PR_MemMap(fm, 0, (PRUint32)(4 * page)), "a length past the last page");
     NO_MAP(PR_MemMap(fm, (PRInt64)(3 * page), (PRUint32)page), "an offset past the end");
-    NO_MAP(PR_MemMap(fm, 100, 100), "an offset that is no multiple of the alignment");
+    NO_MAP(PR_MemMap(fm, 100, 100), "a misaligned offset");
     NO_MAP(PR_MemMap(fm, -4096, 4096), "a negative offset");
 
     function = "PR_MemUnmap";
-    addr = mapped(fm, 10000);
+    addr = map(fm, 10000);
     FAILS(PR_MemUnmap(NULL, 4096), "NULL");
     FAILS(PR_MemUnmap(addr, 0), "a length of 0");
-    FAILS(PR_MemUnmap(addr + 1, 4096), "an address within a page");
+    FAILS(PR_MemUnmap(addr + 1, 4096), "a misaligned address");
     FAILS(PR_MemUnmap(fm, 4096), "a file map or attributes");
     FAILS(PR_MemUnmap(attr, 4096), "a file map or attributes");
 
@@ -112,14 +112,14 @@ int main(int argc, char **argv)
     FAILS(PR_CloseFileMap(NULL), "NULL");
     FAILS(PR_CloseFileMap(closed), "a closed file map");
 #if !defined(HEIRLOOM_WITH_NSPR)
-    FAILS(PR_CloseFileMap(theirs), "a pointer to something else, where there is no NSPR");
+    FAILS(PR_CloseFileMap(theirs), "an unrelated pointer, without NSPR");
 #endif
 
     function = "PR_ExportFileMapAsString";
     FAILS(PR_ExportFileMapAsString(NULL, sizeof big, big), "NULL");
     FAILS(PR_ExportFileMapAsString(closed, sizeof big, big), "a closed file map");
-    FAILS(PR_ExportFileMapAsString(theirs, sizeof big, big), "a file map that `PR_CreateFileMap` made");
-    FAILS(PR_ExportFileMapAsString(fm, sizeof big, NULL), "a buffer that is NULL");
+    FAILS(PR_ExportFileMapAsString(theirs, sizeof big, big), "a file map from `PR_CreateFileMap`");
+    FAILS(PR_ExportFileMapAsString(fm, sizeof big, NULL), "a NULL buffer");
     FAILS(PR_ExportFileMapAsString(fm, sizeof small, small), "a buffer that is too small");
 
     function = "PR_ImportFileMapFromString";
@@ -128,69 +128,69 @@ int main(int argc, char **argv)
     big[strlen(big) - 1] ^= 1;
     NO_MAP(PR_ImportFileMapFromString(NULL), "NULL");
     NO_MAP(PR_ImportFileMapFromString(""), "an empty string");
-    NO_MAP(PR_ImportFileMapFromString("5:1"), "a string of NSPR's own");
+    NO_MAP(PR_ImportFileMapFromString("5:1"), "a string from the original NSPR");
     NO_MAP(PR_ImportFileMapFromString(no_utf8), "a string that is not UTF-8");
     snprintf(other, sizeof other, "%d:1:1:writable:4096:1:1", CLOSED);
-    NO_MAP(PR_ImportFileMapFromString(other), "a descriptor that isn't open");
-    snprintf(other, sizeof other, "%d:1:1:writable:4096:1:1", something_open());
+    NO_MAP(PR_ImportFileMapFromString(other), "a closed descriptor");
+    snprintf(other, sizeof other, "%d:1:1:writable:4096:1:1", open_descriptor());
     NO_MAP(PR_ImportFileMapFromString(other), "a descriptor of another file");
-    NO_MAP(PR_ImportFileMapFromString(big), "another region than the descriptor's");
+    NO_MAP(PR_ImportFileMapFromString(big), "a descriptor of another region");
 
     function = "PR_ProcessAttrSetInheritableFileMap";
     memset(longest, 'x', sizeof longest - 1);
     longest[sizeof longest - 1] = 0;
-    FAILS(PR_ProcessAttrSetInheritableFileMap(NULL, fm, "name"), "attributes that are NULL");
+    FAILS(PR_ProcessAttrSetInheritableFileMap(NULL, fm, "name"), "NULL attributes");
     FAILS(PR_ProcessAttrSetInheritableFileMap(destroyed, fm, "name"), "destroyed attributes");
-    FAILS(PR_ProcessAttrSetInheritableFileMap(attr, NULL, "name"), "a file map that is NULL");
+    FAILS(PR_ProcessAttrSetInheritableFileMap(attr, NULL, "name"), "a NULL file map");
     FAILS(PR_ProcessAttrSetInheritableFileMap(attr, closed, "name"), "a closed file map");
-    FAILS(PR_ProcessAttrSetInheritableFileMap(attr, fm, NULL), "a name that is NULL");
+    FAILS(PR_ProcessAttrSetInheritableFileMap(attr, fm, NULL), "a NULL name");
     FAILS(PR_ProcessAttrSetInheritableFileMap(attr, fm, ""), "an empty name");
     FAILS(PR_ProcessAttrSetInheritableFileMap(attr, fm, no_utf8), "a name that is not UTF-8");
-    FAILS(PR_ProcessAttrSetInheritableFileMap(attr, fm, longest), "a name of more than 240 bytes");
+    FAILS(PR_ProcessAttrSetInheritableFileMap(attr, fm, longest), "a name longer than 240 bytes");
     CHECK(PR_ProcessAttrSetInheritableFileMap(attr, fm, longest + 1) == PR_SUCCESS);
-    FAILS(PR_ProcessAttrSetInheritableFileMap(attr, fm, longest + 1), "a name used twice");
+    FAILS(PR_ProcessAttrSetInheritableFileMap(attr, fm, longest + 1), "a duplicate name");
 
     function = "PR_GetInheritedFileMap";
     NO_MAP(PR_GetInheritedFileMap(NULL), "NULL");
-    NO_MAP(PR_GetInheritedFileMap("never given"), "a name never given");
+    NO_MAP(PR_GetInheritedFileMap("never given"), "a name that was not inherited");
 
     function = "PR_ResetProcessAttr";
-    TELLS(PR_ResetProcessAttr(NULL), "NULL");
-    TELLS(PR_ResetProcessAttr(destroyed), "destroyed attributes");
+    SETS(PR_ResetProcessAttr(NULL), "NULL");
+    SETS(PR_ResetProcessAttr(destroyed), "destroyed attributes");
 
     function = "PR_DestroyProcessAttr";
-    TELLS(PR_DestroyProcessAttr(NULL), "NULL");
-    TELLS(PR_DestroyProcessAttr(destroyed), "destroyed attributes");
+    SETS(PR_DestroyProcessAttr(NULL), "NULL");
+    SETS(PR_DestroyProcessAttr(destroyed), "destroyed attributes");
 
     function = "PR_ProcessAttrSetStdioRedirect";
-    TELLS(PR_ProcessAttrSetStdioRedirect(NULL, PR_StandardInput, NULL), "attributes that are NULL");
-    TELLS(PR_ProcessAttrSetStdioRedirect(attr, (PRSpecialFD)3, NULL), "a stream of 3");
+    SETS(PR_ProcessAttrSetStdioRedirect(NULL, PR_StandardInput, NULL), "NULL attributes");
+    SETS(PR_ProcessAttrSetStdioRedirect(attr, (PRSpecialFD)3, NULL), "stream number 3");
     function = "PR_CreateProcess";
-    NO_MAP(PR_CreateProcess(A_PROGRAM, true_args, NULL, attr), "attributes with such a redirection");
+    NO_MAP(PR_CreateProcess(A_PROGRAM, true_args, NULL, attr), "attributes with an invalid stream");
     PR_ResetProcessAttr(attr);
 #if !defined(HEIRLOOM_WITH_NSPR)
     function = "PR_ProcessAttrSetStdioRedirect";
-    TELLS(PR_ProcessAttrSetStdioRedirect(attr, PR_StandardInput, (PRFileDesc *)&outside), "a file, where there is no NSPR");
+    SETS(PR_ProcessAttrSetStdioRedirect(attr, PR_StandardInput, (PRFileDesc *)&outside), "a file, without NSPR");
     function = "PR_CreateProcess";
-    NO_MAP(PR_CreateProcess(A_PROGRAM, true_args, NULL, attr), "attributes with that redirection");
+    NO_MAP(PR_CreateProcess(A_PROGRAM, true_args, NULL, attr), "attributes with a redirection, without NSPR");
     PR_ResetProcessAttr(attr);
     function = "PR_ProcessAttrSetInheritableFD";
-    FAILS(PR_ProcessAttrSetInheritableFD(attr, (PRFileDesc *)&outside, "name"), "a file, where there is no NSPR");
+    FAILS(PR_ProcessAttrSetInheritableFD(attr, (PRFileDesc *)&outside, "name"), "a file, without NSPR");
 #else
     function = "PR_ProcessAttrSetInheritableFD";
-    FAILS(PR_ProcessAttrSetInheritableFD(attr, NULL, "name"), "a file that is NULL");
+    FAILS(PR_ProcessAttrSetInheritableFD(attr, NULL, "name"), "a NULL file");
     {
         PRFileDesc *pipes[2], *layer;
         CHECK(PR_CreatePipe(&pipes[0], &pipes[1]) == PR_SUCCESS);
         CHECK(PR_SetFDInheritable(pipes[0], PR_FALSE) == PR_SUCCESS);
         FAILS(PR_ProcessAttrSetInheritableFD(attr, pipes[0], "name"), "a file that is not inheritable");
         CHECK(PR_SetFDInheritable(pipes[0], PR_TRUE) == PR_SUCCESS);
-        FAILS(PR_ProcessAttrSetInheritableFD(attr, pipes[0], NULL), "a name that is NULL");
+        FAILS(PR_ProcessAttrSetInheritableFD(attr, pipes[0], NULL), "a NULL name");
         FAILS(PR_ProcessAttrSetInheritableFD(attr, pipes[0], "a:b"), "a name with a colon");
         layer = PR_CreateIOLayerStub(PR_GetUniqueIdentity("layer"), PR_GetDefaultIOMethods());
         CHECK(PR_PushIOLayer(pipes[0], PR_NSPR_IO_LAYER, layer) == PR_SUCCESS);
         FAILS(PR_ProcessAttrSetInheritableFD(attr, pipes[0], "name"), "a layered file");
-        /* The control: the layer off, it works. */
+        /* Control: without the layer it works. */
         PR_PopIOLayer(pipes[0], PR_GetLayersIdentity(pipes[0]));
         CHECK(PR_ProcessAttrSetInheritableFD(attr, pipes[0], "name") == PR_SUCCESS);
         CHECK(PR_Close(pipes[0]) == PR_SUCCESS && PR_Close(pipes[1]) == PR_SUCCESS);
@@ -202,26 +202,26 @@ int main(int argc, char **argv)
     FAILS(PR_ProcessAttrSetCurrentDirectory(attr, NULL), "NULL");
 
     function = "PR_CreateProcess";
-    NO_MAP(PR_CreateProcess(NULL, true_args, NULL, NULL), "a path that is NULL");
-    NO_MAP(PR_CreateProcess(A_PROGRAM, NULL, NULL, NULL), "arguments that are NULL");
+    NO_MAP(PR_CreateProcess(NULL, true_args, NULL, NULL), "a NULL path");
+    NO_MAP(PR_CreateProcess(A_PROGRAM, NULL, NULL, NULL), "a NULL argument list");
     NO_MAP(PR_CreateProcess(A_PROGRAM, true_args, NULL, destroyed), "destroyed attributes");
-    NO_MAP(PR_CreateProcess("/nowhere", true_args, NULL, NULL), "a program that isn't there");
-    NO_MAP(PR_CreateProcess("true", true_args, NULL, NULL), "a program that is in the PATH alone");
+    NO_MAP(PR_CreateProcess("/nowhere", true_args, NULL, NULL), "a missing program");
+    NO_MAP(PR_CreateProcess("true", true_args, NULL, NULL), "a program found only in PATH");
 #if !defined(_WIN32)
-    NO_MAP(PR_CreateProcess(A_FILE, true_args, NULL, NULL), "a file that may not be run");
+    NO_MAP(PR_CreateProcess(A_FILE, true_args, NULL, NULL), "a file without execute permission");
 #endif
     NO_MAP(PR_CreateProcess(A_DIRECTORY, true_args, NULL, NULL), "a directory as the program");
     CHECK(close(open(no_program, O_CREAT | O_WRONLY, 0700)) == 0);
-    NO_MAP(PR_CreateProcess(no_program, true_args, NULL, NULL), "a file that is no program");
+    NO_MAP(PR_CreateProcess(no_program, true_args, NULL, NULL), "a file that is not a program");
     CHECK(unlink(no_program) == 0);
     CHECK(PR_ProcessAttrSetCurrentDirectory(attr, "/nowhere") == PR_SUCCESS);
-    NO_MAP(PR_CreateProcess(A_PROGRAM, true_args, NULL, attr), "a directory that isn't there");
+    NO_MAP(PR_CreateProcess(A_PROGRAM, true_args, NULL, attr), "a missing working directory");
     CHECK(PR_ProcessAttrSetCurrentDirectory(attr, A_FILE) == PR_SUCCESS);
-    NO_MAP(PR_CreateProcess(A_PROGRAM, true_args, NULL, attr), "a directory that is a file");
+    NO_MAP(PR_CreateProcess(A_PROGRAM, true_args, NULL, attr), "a file as the working directory");
     PR_ResetProcessAttr(attr);
 
     function = "PR_CreateProcessDetached";
-    FAILS(PR_CreateProcessDetached("/nowhere", true_args, NULL, NULL), "a program that isn't there");
+    FAILS(PR_CreateProcessDetached("/nowhere", true_args, NULL, NULL), "a missing program");
 
     process = PR_CreateProcess(A_PROGRAM, true_args, NULL, attr);
     CHECK(process != NULL && PR_WaitProcess(process, &code) == PR_SUCCESS && code == 0);
@@ -229,32 +229,32 @@ int main(int argc, char **argv)
     CHECK(detached != NULL && PR_DetachProcess(detached) == PR_SUCCESS);
     function = "PR_WaitProcess";
     FAILS(PR_WaitProcess(NULL, &code), "NULL");
-    FAILS(PR_WaitProcess((PRProcess *)&outside, &code), "a pointer to something else");
-    FAILS(PR_WaitProcess(process, &code), "a process that was waited for");
+    FAILS(PR_WaitProcess((PRProcess *)&outside, &code), "an unrelated pointer");
+    FAILS(PR_WaitProcess(process, &code), "a process already waited for");
     FAILS(PR_WaitProcess(detached, &code), "a detached process");
 #if !defined(_WIN32)
     process = PR_CreateProcess(A_PROGRAM, true_args, NULL, NULL);
     CHECK(process != NULL && waitpid(*(pid_t *)process, NULL, 0) == *(pid_t *)process);
-    FAILS(PR_WaitProcess(process, &code), "a process that the program waited for by `waitpid`");
+    FAILS(PR_WaitProcess(process, &code), "a process reaped by the program's own `waitpid`");
 #endif
 
     function = "PR_DetachProcess";
     FAILS(PR_DetachProcess(NULL), "NULL");
-    FAILS(PR_DetachProcess(process), "a process that was waited for");
+    FAILS(PR_DetachProcess(process), "a process already waited for");
 
     function = "PR_KillProcess";
     FAILS(PR_KillProcess(NULL), "NULL");
-    FAILS(PR_KillProcess(process), "a process that was waited for");
+    FAILS(PR_KillProcess(process), "a process already waited for");
     FAILS(PR_KillProcess(detached), "a detached process");
 
     function = "heirloom_make_read_only";
     FAILS(heirloom_make_read_only(NULL), "NULL");
-    FAILS(heirloom_make_read_only(theirs), "a file map that `PR_CreateFileMap` made");
+    FAILS(heirloom_make_read_only(theirs), "a file map from `PR_CreateFileMap`");
     FAILS(heirloom_make_read_only(closed), "a closed file map");
 
     function = "heirloom_freeze";
     FAILS(heirloom_freeze(NULL), "NULL");
-    FAILS(heirloom_freeze(fm), "a file map that somebody maps for writing");
+    FAILS(heirloom_freeze(fm), "a file map with a writable mapping");
     CHECK(PR_MemUnmap(addr, 10000) == PR_SUCCESS);
 
     PR_DestroyProcessAttr(attr);

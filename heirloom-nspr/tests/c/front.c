@@ -1,6 +1,6 @@
 /*
- * A program for NSPR, that knows nothing of heirloom but the headers' order; and
- * the same as a library, for a program that loads NSPR for it alone.
+ * A program for NSPR that uses nothing of heirloom but its header. It is also
+ * built as a library, for a program that loads NSPR with RTLD_LOCAL.
  */
 #include "check.h"
 
@@ -11,19 +11,19 @@
 
 static char self[4096];
 
-/* The library whose function a call reaches. */
-static const char *home(void *function)
+/* Returns the path of the library that defines a function. */
+static const char *library_of(void *function)
 {
     Dl_info info;
     return dladdr(function, &info) ? info.dli_fname : "";
 }
 
-/* The errors of ours, as NSPR sees them. */
-static void errors_are_nsprs(void)
+/* NSPR's functions return heirloom's errors, and the other way round. */
+static void errors_are_shared_with_nspr(void)
 {
     char text[1024];
     PRInt32 len;
-    /* First of all, one that a signal handler may have. */
+    /* The first error is one that a signal handler may set. */
     CHECK(PR_KillProcess(NULL) == PR_FAILURE && PR_GetError() == PR_INVALID_ARGUMENT_ERROR);
     CHECK(PR_GetErrorTextLength() == 0 && PR_GetErrorText(text) == 0);
     CHECK(PR_OpenAnonFileMap(NULL, 0, PR_PROT_READWRITE) == NULL);
@@ -32,16 +32,16 @@ static void errors_are_nsprs(void)
     CHECK(strcmp(PR_ErrorToString(PR_GetError(), PR_LANGUAGE_I_DEFAULT), "Invalid function argument") == 0);
     len = PR_GetErrorText(text);
     CHECK(len == PR_GetErrorTextLength() && len == (PRInt32)strlen(text));
-    CHECK(strstr(text, "a region holds at least one byte") != NULL);
-    /* And those of its own, as ours. */
+    CHECK(strstr(text, "region of 0 bytes") != NULL);
+    /* The other way round. */
     CHECK(PR_Open("/nowhere", PR_RDONLY, 0) == NULL);
     CHECK(PR_GetError() == PR_FILE_NOT_FOUND_ERROR && PR_GetOSError() == ENOENT);
     CHECK(PR_LoadLibrary("/nowhere.so") == NULL && PR_GetErrorText(text) > 0);
     CHECK(strstr(text, "/nowhere.so") != NULL);
 }
 
-/* What is ours is never given to NSPR, whatever it is given for. */
-static void what_is_no_file_map_is_recognised(void)
+/* NSPR never gets a heirloom object. */
+static void other_objects_are_not_file_maps(void)
 {
     char *args[] = {(char *)"true", NULL};
     PRProcessAttr *attr = PR_NewProcessAttr();
@@ -54,7 +54,7 @@ static void what_is_no_file_map_is_recognised(void)
     PR_DestroyProcessAttr(attr);
 }
 
-static void nsprs_own_file_maps_go_on_working(void)
+static void file_maps_of_nspr_still_work(void)
 {
     char name[] = "/tmp/heirloom-front-XXXXXX", bytes[8192];
     PRFileDesc *file;
@@ -75,7 +75,7 @@ static void nsprs_own_file_maps_go_on_working(void)
     CHECK(PR_Close(file) == PR_SUCCESS && PR_Delete(name) == PR_SUCCESS);
 }
 
-/* All that one PRProcessAttr can say, in the child. */
+/* The child that all attributes of a process apply to. */
 static int child(void)
 {
     char directory[4096], byte;
@@ -85,14 +85,14 @@ static int child(void)
     CHECK(socket != NULL && one != NULL && two != NULL);
     CHECK(getcwd(directory, sizeof directory) != NULL && strcmp(directory, "/usr") == 0);
     CHECK(PR_Recv(socket, &byte, 1, 0, PR_INTERVAL_NO_TIMEOUT) == 1 && byte == 's');
-    first = mapped(one, 4096);
-    second = mapped(two, 4096);
+    first = map(one, 4096);
+    second = map(two, 4096);
     strcat(first, " and the child");
     CHECK(second[0] == '2');
-    /* Redirected, it waits, as a program expects. */
+    /* The redirected stream is blocking. */
     CHECK((fcntl(1, F_GETFL) & O_NONBLOCK) == 0);
     CHECK(write(1, "out", 3) == 3);
-    /* It has the pipe as its standard output alone: closed, the pipe ends, while this process lives on. */
+    /* The pipe is only its standard output: closing that ends the pipe, while this process runs on. */
     CHECK(close(1) == 0);
     CHECK(PR_Recv(socket, &byte, 1, 0, PR_INTERVAL_NO_TIMEOUT) == 1 && byte == 'e');
     CHECK(PR_MemUnmap(first, 4096) == PR_SUCCESS && PR_MemUnmap(second, 4096) == PR_SUCCESS);
@@ -101,18 +101,18 @@ static int child(void)
     return 11;
 }
 
-static void all_attributes_of_a_process_reach_it(void)
+static void all_attributes_apply(void)
 {
-    char *args[] = {self, (char *)"child", NULL}, told[16] = "", *first, *second;
+    char *args[] = {self, (char *)"child", NULL}, output[16] = "", *first, *second;
     PRFileDesc *pipe[2], *sockets[2];
-    PRFileMap *one = opened(4096, PR_PROT_READWRITE), *two = opened(4096, PR_PROT_READWRITE);
+    PRFileMap *one = create(4096, PR_PROT_READWRITE), *two = create(4096, PR_PROT_READWRITE);
     PRProcessAttr *attr = PR_NewProcessAttr();
     PRProcess *process;
     PRInt32 code, got = 0, more;
     CHECK(attr != NULL && PR_CreatePipe(&pipe[0], &pipe[1]) == PR_SUCCESS);
     CHECK(PR_NewTCPSocketPair(sockets) == PR_SUCCESS && PR_SetFDInheritable(sockets[1], PR_TRUE) == PR_SUCCESS);
-    first = mapped(one, 4096);
-    second = mapped(two, 4096);
+    first = map(one, 4096);
+    second = map(two, 4096);
     strcpy(first, "the parent");
     strcpy(second, "2");
     PR_ProcessAttrSetStdioRedirect(attr, PR_StandardOutput, pipe[1]);
@@ -123,11 +123,11 @@ static void all_attributes_of_a_process_reach_it(void)
     process = PR_CreateProcess(self, args, NULL, attr);
     CHECK(process != NULL);
     CHECK(PR_Send(sockets[0], "s", 1, 0, PR_INTERVAL_NO_TIMEOUT) == 1);
-    /* The attributes still live, and yet the pipe ends with the child. */
+    /* The pipe ends with the child, although the attributes still exist. */
     CHECK(PR_Close(pipe[1]) == PR_SUCCESS);
-    while ((more = PR_Read(pipe[0], told + got, sizeof told - 1 - got)) > 0)
+    while ((more = PR_Read(pipe[0], output + got, sizeof output - 1 - got)) > 0)
         got += more;
-    CHECK(more == 0 && strcmp(told, "out") == 0);
+    CHECK(more == 0 && strcmp(output, "out") == 0);
     CHECK(PR_Send(sockets[0], "e", 1, 0, PR_INTERVAL_NO_TIMEOUT) == 1);
     CHECK(PR_WaitProcess(process, &code) == PR_SUCCESS && code == 11);
     CHECK(strcmp(first, "the parent and the child") == 0);
@@ -138,7 +138,7 @@ static void all_attributes_of_a_process_reach_it(void)
     CHECK(PR_Close(sockets[0]) == PR_SUCCESS && PR_Close(sockets[1]) == PR_SUCCESS);
 }
 
-static void a_start_that_fails_leaves_a_redirected_file_as_it_was(void)
+static void failed_start_restores_redirected_file(void)
 {
     char *args[] = {(char *)"x", NULL};
     PRFileDesc *pipe[2];
@@ -156,16 +156,16 @@ static void a_start_that_fails_leaves_a_redirected_file_as_it_was(void)
     CHECK(PR_Close(pipe[0]) == PR_SUCCESS && PR_Close(pipe[1]) == PR_SUCCESS);
 }
 
-/* A child of the original, without us: it reads the start of our string. */
-static void a_child_without_heirloom_imports_our_string(void)
+/* A child on the original NSPR reads the start of heirloom's string. */
+static void child_on_original_nspr_imports_string(void)
 {
     char *args[] = {self, (char *)"original", NULL}, variable[256] = "MAP=", plugin[4096], *addr;
     char *env[] = {variable, plugin, NULL};
-    PRFileMap *fm = opened(8192, PR_PROT_READWRITE);
+    PRFileMap *fm = create(8192, PR_PROT_READWRITE);
     PRProcess *process;
     PRInt32 code;
     snprintf(plugin, sizeof plugin, "PLUGIN=%s", getenv("PLUGIN") != NULL ? getenv("PLUGIN") : "");
-    addr = mapped(fm, 8192);
+    addr = map(fm, 8192);
     strcpy(addr + 5000, "for the original");
     CHECK(PR_ExportFileMapAsString(fm, PR_FILEMAP_STRING_BUFSIZE, variable + 4) == PR_SUCCESS);
     process = PR_CreateProcess(self, args, env, NULL);
@@ -178,10 +178,10 @@ static int original(void)
 {
     PRFileMap *fm;
     char *addr;
-    CHECK(strstr(home((void *)(intptr_t)PR_ImportFileMapFromString), "libnspr4") != NULL);
+    CHECK(strstr(library_of((void *)(intptr_t)PR_ImportFileMapFromString), "libnspr4") != NULL);
     fm = PR_ImportFileMapFromString(getenv("MAP"));
     CHECK(fm != NULL);
-    addr = mapped(fm, 8192);
+    addr = map(fm, 8192);
     CHECK(strcmp(addr + 5000, "for the original") == 0);
     strcpy(addr, "from the original");
     CHECK(PR_MemUnmap(addr, 8192) == PR_SUCCESS && PR_CloseFileMap(fm) == PR_SUCCESS);
@@ -192,7 +192,7 @@ int front(int argc, char **argv);
 
 int front(int argc, char **argv)
 {
-    static void *const ours[] = {
+    static void *const replaced[] = {
         (void *)PR_OpenAnonFileMap,
         (void *)PR_MemMap,
         (void *)PR_MemUnmap,
@@ -224,18 +224,18 @@ int front(int argc, char **argv)
     CHECK(readlink("/proc/self/exe", self, sizeof self - 1) > 0);
     if (argc == 2 && strcmp(argv[1], "original") == 0)
         return original();
-    for (i = 0; i < sizeof ours / sizeof *ours; i++)
-        CHECK(strstr(home(ours[i]), "libheirloom_nspr") != NULL);
+    for (i = 0; i < sizeof replaced / sizeof *replaced; i++)
+        CHECK(strstr(library_of(replaced[i]), "libheirloom_nspr") != NULL);
     if (argc == 2 && strcmp(argv[1], "child") == 0)
         return child();
-    errors_are_nsprs();
-    what_is_no_file_map_is_recognised();
-    nsprs_own_file_maps_go_on_working();
-    all_attributes_of_a_process_reach_it();
-    a_start_that_fails_leaves_a_redirected_file_as_it_was();
-    /* Linked with heirloom, no child is without it. */
+    errors_are_shared_with_nspr();
+    other_objects_are_not_file_maps();
+    file_maps_of_nspr_still_work();
+    all_attributes_apply();
+    failed_start_restores_redirected_file();
+    /* A linked program has no child without heirloom. */
     if (getenv("LD_PRELOAD") != NULL)
-        a_child_without_heirloom_imports_our_string();
+        child_on_original_nspr_imports_string();
     CHECK(open_regions() == 0);
     return 0;
 }

@@ -1,4 +1,4 @@
-/* A program that is not linked with NSPR, and loads a library that is, for itself alone. */
+/* Is not linked with NSPR, and loads a library that is, with RTLD_LOCAL. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <stdio.h>
@@ -13,7 +13,7 @@ int main(int argc, char **argv)
         return 1;
     }
     if (dlsym(RTLD_DEFAULT, "PR_Init") != NULL) {
-        fprintf(stderr, "NSPR is there for everyone\n");
+        fprintf(stderr, "NSPR is loaded globally\n");
         return 1;
     }
     *(void **)&front = dlsym(library, "front");

@@ -1,4 +1,4 @@
-/* Loses some memory, for valgrind to find. */
+/* Leaks memory, for valgrind to find. */
 #include "check.h"
 
 int main(void)

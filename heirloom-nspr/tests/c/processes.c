@@ -1,10 +1,10 @@
-/* Starting processes, waiting for them, ending them, letting them go. */
+/* Starts, waits for, kills and detaches processes. */
 #include "check.h"
 
 #include <pthread.h>
 #include <sys/time.h>
 
-/* Where a failed exec looks like a process that exits, and much is slow. */
+/* valgrind makes a failed exec look like an exit, and is slow. */
 static int under_valgrind;
 
 static PRProcess *start(const char *path, char *first, char *second, char *const *envp, const PRProcessAttr *attr)
@@ -26,7 +26,7 @@ static PRProcess *shell(char *script, char *const *envp, const PRProcessAttr *at
     return start("/bin/sh", (char *)"-c", script, envp, attr);
 }
 
-static int waited(PRProcess *process)
+static int wait_for(PRProcess *process)
 {
     PRInt32 code = -1;
     CHECK(PR_WaitProcess(process, &code) == PR_SUCCESS);
@@ -35,7 +35,7 @@ static int waited(PRProcess *process)
 
 static int run(char *script, char *const *envp, const PRProcessAttr *attr)
 {
-    return waited(shell(script, envp, attr));
+    return wait_for(shell(script, envp, attr));
 }
 
 static pid_t pid_of(PRProcess *process)
@@ -43,7 +43,7 @@ static pid_t pid_of(PRProcess *process)
     return *(pid_t *)process;
 }
 
-/* Whether every thread but this one blocks that signal; how many there are. */
+/* Whether every other thread blocks a signal. Also counts them. */
 static int others_block(int signal, int *threads)
 {
     DIR *tasks = opendir("/proc/self/task");
@@ -57,7 +57,7 @@ static int others_block(int signal, int *threads)
         if (task->d_name[0] == '.' || atoi(task->d_name) == getpid())
             continue;
         snprintf(path, sizeof path, "/proc/self/task/%s/status", task->d_name);
-        /* Until it has its name, a new thread still blocks all for its own start. */
+        /* Before it has its name, a new thread blocks all signals anyway. */
         while (strcmp(name, "heirloom-reaper") != 0) {
             FILE *status = fopen(path, "r");
             CHECK(status != NULL);
@@ -74,20 +74,20 @@ static int others_block(int signal, int *threads)
     return all;
 }
 
-/* Whether there is a process of that number, which ended or not. */
+/* Whether a process with that PID exists, running or zombie. */
 static int exists(pid_t pid)
 {
     return kill(pid, 0) == 0;
 }
 
-/* Waits for what must come: a process to be gone, without a trace. */
+/* Waits until a process is reaped. */
 static void await_gone(pid_t pid)
 {
     while (exists(pid))
         usleep(1000);
 }
 
-static void exit_codes_are_nsprs(void)
+static void exit_codes_match_nspr(void)
 {
     char *env[] = {(char *)"A=first", (char *)"no equals sign", (char *)"A=second", (char *)"B==b", NULL};
     CHECK(run((char *)"exit 0", NULL, NULL) == 0);
@@ -97,34 +97,34 @@ static void exit_codes_are_nsprs(void)
     CHECK(run((char *)"kill -15 $$", NULL, NULL) == 256);
     CHECK(PR_WaitProcess(shell((char *)"exit 3", NULL, NULL), NULL) == PR_SUCCESS);
 
-    /* The environment is this process's own, or what is given and nothing else. */
+    /* The environment is this process's own, or exactly the given one. */
     CHECK(setenv("OF_THE_PARENT", "x", 1) == 0);
     CHECK(run((char *)"test \"$OF_THE_PARENT\" = x", NULL, NULL) == 0);
     CHECK(run((char *)"test \"$OF_THE_PARENT$A$B\" = first=b", env, NULL) == 0);
 }
 
-static void the_path_is_not_searched_and_counts_from_the_new_directory(void)
+static void path_is_relative_to_the_new_directory(void)
 {
     PRProcessAttr *attr = PR_NewProcessAttr();
     char *args[] = {(char *)"sh", NULL};
     CHECK(attr != NULL && PR_ProcessAttrSetCurrentDirectory(attr, "/bin") == PR_SUCCESS);
-    CHECK(waited(start("sh", (char *)"-c", (char *)"test $(pwd -P) = $(realpath /bin)", NULL, attr)) == 0);
-    CHECK(waited(start("./sh", (char *)"-c", (char *)"exit 4", NULL, attr)) == 4);
+    CHECK(wait_for(start("sh", (char *)"-c", (char *)"test $(pwd -P) = $(realpath /bin)", NULL, attr)) == 0);
+    CHECK(wait_for(start("./sh", (char *)"-c", (char *)"exit 4", NULL, attr)) == 4);
     PR_ResetProcessAttr(attr);
     CHECK(PR_CreateProcess("sh", args, NULL, attr) == NULL && PR_GetError() == PR_FILE_NOT_FOUND_ERROR);
     PR_DestroyProcessAttr(attr);
 }
 
-/* Whether a child finds that in what the kernel says of it. A shell would clear its signals first. */
+/* Whether a child's status has a pattern. It is no shell, which would change its signals. */
 static int finds(char *pattern)
 {
     char *args[] = {(char *)"grep", (char *)"-q", pattern, (char *)"/proc/self/status", NULL};
     PRProcess *process = PR_CreateProcess("/bin/grep", args, NULL, NULL);
     CHECK(process != NULL);
-    return waited(process) == 0;
+    return wait_for(process) == 0;
 }
 
-static void the_child_has_what_the_caller_opened_and_its_signals(void)
+static void child_inherits_descriptors_and_signals(void)
 {
     char script[256];
     sigset_t blocked, before;
@@ -133,7 +133,7 @@ static void the_child_has_what_the_caller_opened_and_its_signals(void)
     CHECK(fd > 2 && far >= 200);
     snprintf(script, sizeof script, "test -e /proc/self/fd/%d && test -e /proc/self/fd/%d", fd, far);
     CHECK(run(script, NULL, NULL) == 0);
-    /* The control: what is close-on-exec isn't there. */
+    /* Control: a close-on-exec descriptor is not inherited. */
     CHECK(fcntl(fd, F_SETFD, FD_CLOEXEC) == 0 && run(script, NULL, NULL) == 1);
     CHECK(close(fd) == 0 && close(far) == 0);
 
@@ -148,24 +148,24 @@ static void the_child_has_what_the_caller_opened_and_its_signals(void)
     CHECK(!finds((char *)"SigBlk:.*8..$") && !finds((char *)"SigIgn:.*1...$"));
 }
 
-static void what_is_let_go_leaves_no_zombie(void)
+static void detached_process_leaves_no_zombie(void)
 {
     PRProcess *process;
     pid_t pid, own;
     int fds[2], status, threads;
     char *args[] = {(char *)"sh", (char *)"-c", NULL, NULL};
-    char script[64], told[32] = "";
+    char script[64], output[32] = "";
 
     process = shell((char *)"exit 1", NULL, NULL);
     pid = pid_of(process);
     CHECK(exists(pid) && PR_DetachProcess(process) == PR_SUCCESS);
     await_gone(pid);
-    /* And one that ends later. */
+    /* A process that ends after it is detached. */
     process = shell((char *)"read line", NULL, NULL);
     pid = pid_of(process);
     CHECK(PR_DetachProcess(process) == PR_SUCCESS && exists(pid));
     CHECK(PR_KillProcess(process) == PR_FAILURE && exists(pid));
-    /* What waits for it handles no signal of the program's. */
+    /* The thread that waits for it handles no signal of the program. */
     if (!under_valgrind)
         CHECK(others_block(SIGUSR1, &threads) && others_block(SIGCHLD, &threads) && threads == 1);
     CHECK(kill(pid, SIGKILL) == 0);
@@ -175,12 +175,12 @@ static void what_is_let_go_leaves_no_zombie(void)
     snprintf(script, sizeof script, "echo $$ >&%d", fds[1]);
     args[2] = script;
     CHECK(PR_CreateProcessDetached("/bin/sh", args, NULL, NULL) == PR_SUCCESS);
-    CHECK(read(fds[0], told, sizeof told - 1) > 0);
-    await_gone(atoi(told));
+    CHECK(read(fds[0], output, sizeof output - 1) > 0);
+    await_gone(atoi(output));
     CHECK(close(fds[0]) == 0 && close(fds[1]) == 0);
 
     await_only_thread();
-    /* A child of the program's own is the program's own to wait for, also by a wait for any. */
+    /* The program can wait for its own children, also for any of them. */
     own = fork();
     if (own == 0)
         _exit(9);
@@ -191,10 +191,9 @@ static void what_is_let_go_leaves_no_zombie(void)
 
 static PRProcess *victim;
 
-static void end_it(int signal)
+static void kill_victim(int signal)
 {
     (void)signal;
-    /* From a handler, whatever its thread is doing. */
     if (PR_KillProcess(victim) != PR_SUCCESS)
         _exit(50);
 }
@@ -214,26 +213,26 @@ static void interrupt(int signal)
     interruptions++;
 }
 
-static void a_signal_handler_ends_it_while_it_is_waited_for(void)
+static void signal_handler_kills_during_wait(void)
 {
     struct sigaction action, before;
     pthread_t self = pthread_self(), other;
     int i;
     memset(&action, 0, sizeof action);
-    action.sa_handler = end_it;
+    action.sa_handler = kill_victim;
     CHECK(sigaction(SIGUSR1, &action, &before) == 0);
     for (i = 0; i < 50; i++) {
         victim = shell((char *)"read line", NULL, NULL);
         CHECK(pthread_create(&other, NULL, signal_the_main_thread, &self) == 0);
-        CHECK(waited(victim) == 256);
+        CHECK(wait_for(victim) == 256);
         CHECK(pthread_join(other, NULL) == 0);
-        /* Again, when it is long gone: nothing is signalled. */
+        /* Killing it again signals nothing. */
         CHECK(PR_KillProcess(victim) == PR_FAILURE && PR_GetError() == PR_INVALID_ARGUMENT_ERROR);
     }
     CHECK(sigaction(SIGUSR1, &before, NULL) == 0);
 }
 
-static void waiting_goes_on_after_a_signal(void)
+static void wait_continues_after_a_signal(void)
 {
     struct sigaction action;
     struct itimerval often = {{0, 2000}, {0, 2000}}, never = {{0, 0}, {0, 0}};
@@ -244,7 +243,7 @@ static void waiting_goes_on_after_a_signal(void)
     CHECK(run((char *)"sleep 0.2; exit 6", NULL, NULL) == 6);
     CHECK(setitimer(ITIMER_REAL, &never, NULL) == 0);
     CHECK(interruptions > 5);
-    /* One may still be on its way. */
+    /* One may still be pending. */
     signal(SIGALRM, SIG_IGN);
 }
 
@@ -256,14 +255,14 @@ static void notice(int signal)
     noticed++;
 }
 
-static void a_program_that_ignored_sigchld_is_told_exit_codes(void)
+static void exit_codes_survive_ignored_sigchld(void)
 {
     struct sigaction action;
     PRProcess *process;
     pid_t pid;
     signal(SIGCHLD, SIG_IGN);
     CHECK(run((char *)"exit 7", NULL, NULL) == 7);
-    /* A handler stays what it is, and only the wish to keep no exit codes goes. */
+    /* A handler stays, and only SA_NOCLDWAIT is cleared. */
     memset(&action, 0, sizeof action);
     action.sa_handler = notice;
     action.sa_flags = SA_NOCLDWAIT | SA_RESTART;
@@ -272,7 +271,7 @@ static void a_program_that_ignored_sigchld_is_told_exit_codes(void)
     CHECK((action.sa_flags & (SA_NOCLDWAIT | SA_RESTART)) == SA_RESTART);
     signal(SIGCHLD, SIG_DFL);
 
-    /* Ignored later, nobody knows how it ended, and that is what it says. */
+    /* If SIGCHLD is ignored after the start, the exit code is lost. */
     process = shell((char *)"read line", NULL, NULL);
     pid = pid_of(process);
     signal(SIGCHLD, SIG_IGN);
@@ -280,7 +279,7 @@ static void a_program_that_ignored_sigchld_is_told_exit_codes(void)
     CHECK(PR_GetError() == PR_UNKNOWN_ERROR && PR_GetOSError() == ECHILD);
     CHECK(!exists(pid) && PR_KillProcess(process) == PR_FAILURE);
 
-    /* One that is gone before anybody waits is not signalled, whosever its number is now. */
+    /* A child that the kernel reaped is not signalled. */
     signal(SIGCHLD, SIG_DFL);
     process = shell((char *)"read line", NULL, NULL);
     pid = pid_of(process);
@@ -292,8 +291,8 @@ static void a_program_that_ignored_sigchld_is_told_exit_codes(void)
     signal(SIGCHLD, SIG_DFL);
 }
 
-/* Starts a process that is not our child, with that number; 0 where the system doesn't let choose. */
-static int stranger_with_number(pid_t pid)
+/* Starts a process that is not a child, with that PID. Returns 0 if PIDs cannot be chosen. */
+static int start_with_pid(pid_t pid)
 {
     int number = open("/proc/sys/kernel/ns_last_pid", O_WRONLY), status;
     char digits[16];
@@ -302,7 +301,7 @@ static int stranger_with_number(pid_t pid)
         return 0;
     between = fork();
     if (between == 0) {
-        /* Numbers are given out in turn. */
+        /* PIDs are assigned in sequence. */
         snprintf(digits, sizeof digits, "%d", (int)pid - 1);
         if (write(number, digits, strlen(digits)) < 0)
             _exit(1);
@@ -319,19 +318,19 @@ static int stranger_with_number(pid_t pid)
     return WEXITSTATUS(status) == 0;
 }
 
-static void a_number_that_is_a_strangers_by_now_is_not_signalled(void)
+static void reused_pid_is_not_signalled(void)
 {
     PRProcess *process = shell((char *)"read line", NULL, NULL);
     pid_t pid = pid_of(process);
-    /* Somebody else waits for it, so that nothing here knows that it is gone. */
+    /* The program reaps it, so heirloom does not know that it is gone. */
     CHECK(kill(pid, SIGKILL) == 0 && waitpid(pid, NULL, 0) == pid);
-    if (!stranger_with_number(pid)) {
-        fprintf(stderr, "SKIPPED: the numbers of processes can't be chosen here\n");
+    if (!start_with_pid(pid)) {
+        fprintf(stderr, "SKIPPED: PIDs cannot be chosen here\n");
         return;
     }
     CHECK(exists(pid));
     CHECK(PR_KillProcess(process) == PR_FAILURE && PR_GetError() == PR_INVALID_ARGUMENT_ERROR);
-    /* The control: it was there to be hit, and is hit by who means it. */
+    /* Control: the other process exists and can be signalled. */
     CHECK(exists(pid) && kill(pid, SIGKILL) == 0);
     CHECK(PR_WaitProcess(process, NULL) == PR_FAILURE && PR_GetOSError() == ECHILD);
 }
@@ -349,13 +348,13 @@ static void *start_and_wait(void *slot)
         PRProcess *process = shell((char *)"exit 5", NULL, NULL);
         int code;
         __atomic_store_n(mine, process, __ATOMIC_RELEASE);
-        code = waited(process);
+        code = wait_for(process);
         CHECK(code == 5 || code == 256);
     }
     return NULL;
 }
 
-static void *kill_what_there_is(void *unused)
+static void *kill_all(void *unused)
 {
     (void)unused;
     while (!__atomic_load_n(&over, __ATOMIC_ACQUIRE)) {
@@ -367,23 +366,23 @@ static void *kill_what_there_is(void *unused)
     return NULL;
 }
 
-/* Killers that are always late: what they are told of was waited for, mostly. */
-static void killing_from_other_threads_hits_nobody_else(void)
+/* The killer is late: most processes were already waited for. */
+static void late_kill_hits_no_other_process(void)
 {
     pthread_t waiters[THREADS], killer;
     PRProcess *bystander = shell((char *)"read line", NULL, NULL);
     int i;
-    CHECK(pthread_create(&killer, NULL, kill_what_there_is, NULL) == 0);
+    CHECK(pthread_create(&killer, NULL, kill_all, NULL) == 0);
     for (i = 0; i < THREADS; i++)
         CHECK(pthread_create(&waiters[i], NULL, start_and_wait, &current[i]) == 0);
     for (i = 0; i < THREADS; i++)
         CHECK(pthread_join(waiters[i], NULL) == 0);
     __atomic_store_n(&over, 1, __ATOMIC_RELEASE);
     CHECK(pthread_join(killer, NULL) == 0);
-    CHECK(exists(pid_of(bystander)) && PR_KillProcess(bystander) == PR_SUCCESS && waited(bystander) == 256);
+    CHECK(exists(pid_of(bystander)) && PR_KillProcess(bystander) == PR_SUCCESS && wait_for(bystander) == 256);
 }
 
-static void a_forked_process_has_no_children_yet(void)
+static void forked_process_owns_no_children(void)
 {
     PRProcess *process = shell((char *)"read line", NULL, NULL);
     int status;
@@ -392,43 +391,43 @@ static void a_forked_process_has_no_children_yet(void)
         int refused = PR_KillProcess(process) == PR_FAILURE && PR_GetError() == PR_INVALID_ARGUMENT_ERROR;
         refused &= PR_WaitProcess(process, NULL) == PR_FAILURE && PR_GetError() == PR_INVALID_ARGUMENT_ERROR;
         refused &= PR_DetachProcess(process) == PR_FAILURE;
-        /* But it may have some. */
+        /* It can start its own. */
         _exit(refused && run((char *)"exit 8", NULL, NULL) == 8 ? 0 : 1);
     }
     CHECK(waitpid(fork_of_this, &status, 0) == fork_of_this && status == 0);
-    CHECK(exists(pid_of(process)) && PR_KillProcess(process) == PR_SUCCESS && waited(process) == 256);
+    CHECK(exists(pid_of(process)) && PR_KillProcess(process) == PR_SUCCESS && wait_for(process) == 256);
 }
 
-static void *wait_for_it(void *process)
+static void *wait_in_thread(void *process)
 {
     PRInt32 code;
     return (void *)(intptr_t)(PR_WaitProcess(process, &code) == PR_SUCCESS);
 }
 
-static void of_two_that_wait_one_is_told(void)
+static void only_one_waiter_succeeds(void)
 {
     PRProcess *process = shell((char *)"sleep 0.1", NULL, NULL);
     pthread_t other;
-    void *told;
-    CHECK(pthread_create(&other, NULL, wait_for_it, process) == 0);
+    void *others;
+    CHECK(pthread_create(&other, NULL, wait_in_thread, process) == 0);
     {
-        int mine = (int)(intptr_t)wait_for_it(process);
-        CHECK(pthread_join(other, &told) == 0);
-        CHECK(mine + (int)(intptr_t)told == 1);
+        int mine = (int)(intptr_t)wait_in_thread(process);
+        CHECK(pthread_join(other, &others) == 0);
+        CHECK(mine + (int)(intptr_t)others == 1);
     }
 }
 
-/* Places of processes are given back: many of them take no memory that grows. */
-static void many_processes_take_no_more_memory_than_few(void)
+/* The memory of PRProcess objects is freed. */
+static void process_memory_is_freed(void)
 {
     PRProcess *first = shell((char *)"exit 0", NULL, NULL), *last = NULL;
     int i;
-    CHECK(waited(first) == 0);
+    CHECK(wait_for(first) == 0);
     for (i = 0; i < 600; i++) {
         last = start("/bin/true", NULL, NULL, NULL, NULL);
-        CHECK(waited(last) == 0 && last != first);
+        CHECK(wait_for(last) == 0 && last != first);
     }
-    /* The page of the first is gone by now, and reads as nothing. */
+    /* The page of the first is freed, and reads as zero. */
     CHECK(pid_of(first) == 0 && pid_of(last) != 0);
     CHECK(PR_KillProcess(first) == PR_FAILURE && PR_WaitProcess(first, NULL) == PR_FAILURE);
 }
@@ -437,21 +436,21 @@ int main(int argc, char **argv)
 {
     int fds[2];
     under_valgrind = argc > 1 && strcmp(argv[1], "under-valgrind") == 0;
-    /* Each `read line` waits until it is ended. */
+    /* Each `read line` blocks until it is killed. */
     CHECK(pipe(fds) == 0 && dup2(fds[0], 0) == 0 && setpgid(0, 0) == 0);
-    exit_codes_are_nsprs();
-    the_path_is_not_searched_and_counts_from_the_new_directory();
-    the_child_has_what_the_caller_opened_and_its_signals();
-    what_is_let_go_leaves_no_zombie();
-    a_signal_handler_ends_it_while_it_is_waited_for();
-    waiting_goes_on_after_a_signal();
-    a_program_that_ignored_sigchld_is_told_exit_codes();
-    of_two_that_wait_one_is_told();
-    a_forked_process_has_no_children_yet();
-    a_number_that_is_a_strangers_by_now_is_not_signalled();
+    exit_codes_match_nspr();
+    path_is_relative_to_the_new_directory();
+    child_inherits_descriptors_and_signals();
+    detached_process_leaves_no_zombie();
+    signal_handler_kills_during_wait();
+    wait_continues_after_a_signal();
+    exit_codes_survive_ignored_sigchld();
+    only_one_waiter_succeeds();
+    forked_process_owns_no_children();
+    reused_pid_is_not_signalled();
     if (!under_valgrind) {
-        killing_from_other_threads_hits_nobody_else();
-        many_processes_take_no_more_memory_than_few();
+        late_kill_hits_no_other_process();
+        process_memory_is_freed();
     }
     await_only_thread();
     return 0;

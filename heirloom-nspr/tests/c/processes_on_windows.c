@@ -1,4 +1,4 @@
-/* Starting processes, waiting for them, ending them, letting them go. This program is all of them. */
+/* Starts, waits for, kills and detaches processes. This program is also its own child. */
 #include "check.h"
 
 static char self[MAX_PATH];
@@ -16,7 +16,7 @@ static PRProcess *start(char *mode, char *argument, char *const *envp, const PRP
     return process;
 }
 
-static int waited(PRProcess *process)
+static int wait_for(PRProcess *process)
 {
     PRInt32 code = -1;
     CHECK(PR_WaitProcess(process, &code) == PR_SUCCESS);
@@ -25,10 +25,10 @@ static int waited(PRProcess *process)
 
 static int run(char *mode, char *argument, char *const *envp, const PRProcessAttr *attr)
 {
-    return waited(start(mode, argument, envp, attr));
+    return wait_for(start(mode, argument, envp, attr));
 }
 
-/* As NSPR has it, what programs look at first is the handle. */
+/* As in NSPR, a PRProcess starts with the handle. */
 static HANDLE handle_of(PRProcess *process)
 {
     return *(HANDLE *)process;
@@ -39,7 +39,7 @@ static int runs(HANDLE handle)
     return WaitForSingleObject(handle, 0) == WAIT_TIMEOUT;
 }
 
-static void exit_codes_are_nsprs(void)
+static void exit_codes_match_nspr(void)
 {
     PRProcess *process;
     CHECK(run((char *)"exit", (char *)"0", NULL, NULL) == 0);
@@ -50,19 +50,19 @@ static void exit_codes_are_nsprs(void)
     process = start((char *)"wait", NULL, NULL, NULL);
     CHECK(runs(handle_of(process)) && PR_KillProcess(process) == PR_SUCCESS);
     CHECK(WaitForSingleObject(handle_of(process), INFINITE) == WAIT_OBJECT_0);
-    /* Ended, it is nobody's yet, and nothing is left to do. */
-    CHECK(PR_KillProcess(process) == PR_SUCCESS && waited(process) == 256);
+    /* It has ended and was not waited for: killing it succeeds. */
+    CHECK(PR_KillProcess(process) == PR_SUCCESS && wait_for(process) == 256);
     CHECK(PR_KillProcess(process) == PR_FAILURE && PR_GetError() == PR_INVALID_ARGUMENT_ERROR);
     CHECK(PR_WaitProcess(process, NULL) == PR_FAILURE && PR_GetError() == PR_INVALID_ARGUMENT_ERROR);
 }
 
-static void arguments_and_variables_arrive_as_they_are(void)
+static void arguments_and_variables_arrive_unchanged(void)
 {
     char *args[] = {(char *)"own name", (char *)"arguments",  (char *)"",        (char *)"two words",
                     (char *)"a\"b",     (char *)"back\\\\\"", (char *)"end\\\\", NULL};
     char *env[] = {(char *)"A=first", (char *)"no equals sign", (char *)"a=second", (char *)"B==b", NULL};
     PRProcess *process = PR_CreateProcess(self, args, NULL, NULL);
-    CHECK(process != NULL && waited(process) == 0);
+    CHECK(process != NULL && wait_for(process) == 0);
     CHECK(SetEnvironmentVariableA("OF_THE_PARENT", "x"));
     CHECK(run((char *)"variable", (char *)"OF_THE_PARENT=x", NULL, NULL) == 0);
     CHECK(run((char *)"variable", (char *)"OF_THE_PARENT=x", env, NULL) == 1);
@@ -70,7 +70,7 @@ static void arguments_and_variables_arrive_as_they_are(void)
     CHECK(run((char *)"variable", (char *)"B==b", env, NULL) == 0);
 }
 
-static void the_path_is_not_searched_and_counts_from_the_new_directory(void)
+static void path_is_relative_to_the_new_directory(void)
 {
     char directory[MAX_PATH], *name, *args[] = {(char *)"x", (char *)"exit", (char *)"4", NULL};
     PRProcessAttr *attr = PR_NewProcessAttr();
@@ -80,7 +80,7 @@ static void the_path_is_not_searched_and_counts_from_the_new_directory(void)
     *name++ = 0;
     CHECK(attr != NULL && PR_ProcessAttrSetCurrentDirectory(attr, directory) == PR_SUCCESS);
     process = PR_CreateProcess(name, args, NULL, attr);
-    CHECK(process != NULL && waited(process) == 4);
+    CHECK(process != NULL && wait_for(process) == 4);
     CHECK(PR_ProcessAttrSetCurrentDirectory(attr, A_DIRECTORY) == PR_SUCCESS);
     CHECK(run((char *)"directory", (char *)A_DIRECTORY, NULL, attr) == 0);
     CHECK(run((char *)"directory", (char *)A_DIRECTORY, NULL, NULL) == 1);
@@ -89,7 +89,7 @@ static void the_path_is_not_searched_and_counts_from_the_new_directory(void)
     PR_DestroyProcessAttr(attr);
 }
 
-static void what_is_let_go_runs_on(void)
+static void detached_process_runs_on(void)
 {
     PRProcess *process = start((char *)"wait", NULL, NULL, NULL);
     HANDLE handle;
@@ -102,32 +102,32 @@ static void what_is_let_go_runs_on(void)
     CHECK(PR_CreateProcessDetached(self, args, NULL, NULL) == PR_SUCCESS);
 }
 
-static DWORD WINAPI wait_for_it(void *process)
+static DWORD WINAPI wait_in_thread(void *process)
 {
     PRInt32 code;
     return PR_WaitProcess(process, &code) == PR_SUCCESS;
 }
 
-static void of_those_that_wait_one_is_told_while_another_ends_it(void)
+static void only_one_waiter_succeeds_during_kill(void)
 {
     int round, i;
     for (round = 0; round < 20; round++) {
         PRProcess *process = start((char *)"wait", NULL, NULL, NULL);
         HANDLE threads[3];
-        DWORD one, told = 0;
+        DWORD one, succeeded = 0;
         for (i = 0; i < 3; i++)
-            CHECK((threads[i] = CreateThread(NULL, 0, wait_for_it, process, 0, NULL)) != NULL);
+            CHECK((threads[i] = CreateThread(NULL, 0, wait_in_thread, process, 0, NULL)) != NULL);
         CHECK(PR_KillProcess(process) == PR_SUCCESS);
         for (i = 0; i < 3; i++) {
             CHECK(WaitForSingleObject(threads[i], INFINITE) == WAIT_OBJECT_0 && GetExitCodeThread(threads[i], &one));
             CHECK(CloseHandle(threads[i]));
-            told += one;
+            succeeded += one;
         }
-        CHECK(told == 1);
+        CHECK(succeeded == 1);
     }
 }
 
-/* Wine's GetProcessHandleCount counts nothing. */
+/* Wine's GetProcessHandleCount does not count. */
 static int open_handles(void)
 {
     int count = 0, number;
@@ -137,18 +137,18 @@ static int open_handles(void)
     return count;
 }
 
-static void many_processes_take_no_more_handles_than_few(void)
+static void process_handles_are_closed(void)
 {
     int before = open_handles(), i;
     HANDLE one = CreateEventA(NULL, FALSE, FALSE, NULL);
-    /* The control: one more is one more. */
+    /* Control: another handle is counted. */
     CHECK(one != NULL && open_handles() == before + 1 && CloseHandle(one));
     for (i = 0; i < 300; i++) {
         PRProcess *process = start((char *)"exit", (char *)"0", NULL, NULL);
         if (i % 3 == 0)
             CHECK(PR_DetachProcess(process) == PR_SUCCESS);
         else
-            CHECK(waited(process) == 0);
+            CHECK(wait_for(process) == 0);
     }
     CHECK(open_handles() == before);
 }
@@ -180,11 +180,11 @@ int main(int argc, char **argv)
         CHECK(strcmp(argv[4], "a\"b") == 0 && strcmp(argv[5], "back\\\\\"") == 0 && strcmp(argv[6], "end\\\\") == 0);
         return 0;
     }
-    exit_codes_are_nsprs();
-    arguments_and_variables_arrive_as_they_are();
-    the_path_is_not_searched_and_counts_from_the_new_directory();
-    what_is_let_go_runs_on();
-    of_those_that_wait_one_is_told_while_another_ends_it();
-    many_processes_take_no_more_handles_than_few();
+    exit_codes_match_nspr();
+    arguments_and_variables_arrive_unchanged();
+    path_is_relative_to_the_new_directory();
+    detached_process_runs_on();
+    only_one_waiter_succeeds_during_kill();
+    process_handles_are_closed();
     return 0;
 }

@@ -1,10 +1,10 @@
-//! What C sees before it runs: the header.
+//! The header.
 
 use std::process::{Command, Stdio};
 
-use crate::{CRATE, FOR_THIS_SYSTEM, STRICT, there_is};
+use crate::{CRATE, FOR_THIS_SYSTEM, STRICT, is_installed};
 
-/// Whether that text compiles.
+/// Whether a text compiles.
 pub(crate) fn compiles(compiler: &str, args: &[&str], text: &str) -> bool {
     let source = tempfile::NamedTempFile::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     std::fs::write(&source, text).unwrap();
@@ -17,7 +17,7 @@ pub(crate) fn compiles(compiler: &str, args: &[&str], text: &str) -> bool {
     command.arg(source.path()).stderr(Stdio::null()).status().unwrap().success()
 }
 
-/// A program that uses it.
+/// A program that uses the header.
 pub(crate) const USE: &str = "
 int main(void)
 {
@@ -28,14 +28,14 @@ int main(void)
 ";
 
 #[test]
-fn the_header_compiles_alone_in_every_standard() {
+fn header_compiles_in_every_standard() {
     let text = format!("#include <heirloom_nspr.h>\n#include <heirloom_nspr.h>\n{USE}");
     for standard in ["c89", "c99", "c11", "c17"] {
         assert!(compiles("cc", &["-x", "c", &format!("-std={standard}")], &text), "{standard}");
     }
-    // The control: what isn't declared doesn't compile.
+    // Control: an undeclared name does not compile.
     assert!(!compiles("cc", &["-x", "c", "-std=c99"], &text.replace("heirloom_freeze", "heirloom_thaw")));
-    if !there_is("c++", "g++") {
+    if !is_installed("c++", "g++") {
         return;
     }
     for standard in ["c++98", "c++11", "c++20"] {

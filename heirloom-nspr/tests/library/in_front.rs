@@ -1,4 +1,4 @@
-//! In front of the real NSPR: programs for NSPR, which run on our library unchanged.
+//! In front of the real NSPR: programs for NSPR run on heirloom unchanged.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -6,11 +6,11 @@ use std::process::Command;
 use heirloom_conformance::skip;
 
 use crate::headers::{USE, compiles};
-use crate::{Program, alone, library, there_is, told};
+use crate::{Program, alone, is_installed, library, stdout};
 
-/// Where NSPR's headers are, where it is installed to compile with.
+/// Returns the folder of NSPR's headers, if they are installed.
 pub(crate) fn headers() -> Option<String> {
-    if !there_is("pkg-config", "pkg-config") {
+    if !is_installed("pkg-config", "pkg-config") {
         return None;
     }
     let output = Command::new("pkg-config").args(["--cflags-only-I", "nspr"]).output().unwrap();
@@ -21,72 +21,75 @@ pub(crate) fn headers() -> Option<String> {
     path
 }
 
-/// A program for NSPR.
+/// Returns a program for NSPR.
 fn front(nspr: &str, name: &str) -> Program {
     Program::new("tests/c/front.c", "gnu99").named(name).args(&["-fPIC", "-I", nspr])
 }
 
-/// The environment variable that loads our library before all others.
+/// Sets the variable that loads heirloom before all other libraries.
 fn preload(command: &mut Command) -> &mut Command {
     command.env("LD_PRELOAD", library().join("libheirloom_nspr.so"))
 }
 
 #[test]
-fn a_program_for_nspr_runs_on_ours_by_preloading() {
+fn preloaded_program_uses_heirloom() {
     let Some(nspr) = headers() else { return };
     let program = front(&nspr, "front_preloaded").args(&["-lnspr4", "-ldl"]).build();
-    told(preload(&mut Command::new(&program)));
-    // The control: without ours, its functions are NSPR's, as it notices.
+    stdout(preload(&mut Command::new(&program)));
+    // Control: without heirloom the program finds NSPR's functions.
     let output = Command::new(program).output().unwrap();
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert!(!output.status.success() && said.contains("strstr(home(ours[i]), \"libheirloom_nspr\")"), "{said}");
+    let error = String::from_utf8(output.stderr).unwrap();
+    let check = "strstr(library_of(replaced[i]), \"libheirloom_nspr\")";
+    assert!(!output.status.success() && error.contains(check), "{error}");
 }
 
 #[test]
-fn a_program_for_nspr_runs_on_ours_by_linking_it_first() {
+fn program_linked_first_uses_heirloom() {
     let Some(nspr) = headers() else { return };
-    told(&mut Command::new(front(&nspr, "front_linked").with_heirloom().args(&["-lnspr4", "-ldl"]).build()));
+    stdout(&mut Command::new(front(&nspr, "front_linked").with_heirloom().args(&["-lnspr4", "-ldl"]).build()));
 }
 
 #[test]
-fn a_library_that_has_nspr_for_itself_alone_runs_on_ours() {
+fn library_with_local_nspr_uses_heirloom() {
     let Some(nspr) = headers() else { return };
     let plugin = front(&nspr, "front_plugin.so").args(&["-shared", "-DAS_LIBRARY", "-lnspr4", "-ldl"]).build();
     let host = Program::new("tests/c/host.c", "gnu99").args(&["-ldl"]).build();
-    told(preload(Command::new(host).env("PLUGIN", plugin)));
+    stdout(preload(Command::new(host).env("PLUGIN", plugin)));
 }
 
 #[test]
-fn nspr_may_come_and_go_while_the_program_runs() {
+fn nspr_can_be_loaded_and_unloaded() {
     if headers().is_none() {
         return;
     }
-    told(&mut Command::new(Program::new("tests/c/comes_and_goes.c", "gnu99").with_heirloom().args(&["-ldl"]).build()));
+    stdout(&mut Command::new(
+        Program::new("tests/c/load_and_unload.c", "gnu99").with_heirloom().args(&["-ldl"]).build(),
+    ));
 }
 
 #[test]
-fn the_tests_of_programs_alone_pass_in_front_of_nspr_too() {
+fn standalone_tests_pass_in_front_of_nspr() {
     let Some(nspr) = headers() else { return };
-    for name in ["memory", "handing_down", "processes"] {
-        told(&mut Command::new(linked(&nspr, name)));
+    for name in ["memory", "protocols", "processes"] {
+        stdout(&mut Command::new(linked(&nspr, name)));
     }
 }
 
 #[test]
-fn every_bad_input_has_the_error_that_the_docs_say() {
+fn errors_match_the_docs() {
     let Some(nspr) = headers() else { return };
-    let said = told(&mut Command::new(linked(&nspr, "errors")));
-    let tried: Vec<_> = said.lines().collect();
+    let output = stdout(&mut Command::new(linked(&nspr, "errors")));
+    let tried: Vec<_> = output.lines().collect();
     let documented = alone::documented_errors();
     for row in &tried {
         assert!(documented.iter().any(|documented| documented == row), "not in docs/nspr.md: {row}");
     }
     for row in documented.iter().filter(|row| !tried.contains(&row.as_str())) {
-        assert!(row.contains("where there is no NSPR") || row.contains("that redirection"), "not tried: {row}");
+        assert!(row.contains("without NSPR"), "not tried: {row}");
     }
 }
 
-/// A test of programs alone, linked with ours and NSPR.
+/// Builds a standalone test, linked with heirloom and NSPR.
 fn linked(nspr: &str, name: &str) -> PathBuf {
     let program = Program::new(&format!("tests/c/{name}.c"), "gnu99").named(&format!("{name}_in_front"));
     let included = Path::new(nspr).join("nspr.h");
@@ -95,22 +98,22 @@ fn linked(nspr: &str, name: &str) -> PathBuf {
 }
 
 #[test]
-fn the_header_gives_way_to_nsprs_in_whichever_order() {
-    let Some(nspr) = headers().filter(|_| there_is("c++", "g++")) else { return };
+fn header_defers_to_nspr_headers() {
+    let Some(nspr) = headers().filter(|_| is_installed("c++", "g++")) else { return };
     let (ours, theirs) = ("#include <heirloom_nspr.h>\n", "#include <nspr.h>\n#include <prshma.h>\n");
     for (compiler, language) in [("cc", "c"), ("c++", "c++")] {
         let args = ["-x", language, "-I", &nspr];
         assert!(compiles(compiler, &args, &format!("{ours}{theirs}{USE}")));
         assert!(compiles(compiler, &args, &format!("{theirs}{ours}{USE}")));
-        // Told to, it looks for them and for nothing else.
-        let told = ["-x", language, "-DHEIRLOOM_WITH_NSPR"];
-        assert!(compiles(compiler, &[&told[..], &["-I", &nspr]].concat(), &format!("{ours}{theirs}{USE}")));
-        // By their folder, which isn't in the search path.
+        // Defined by the program, it uses them.
+        let defined = ["-x", language, "-DHEIRLOOM_WITH_NSPR"];
+        assert!(compiles(compiler, &[&defined[..], &["-I", &nspr]].concat(), &format!("{ours}{theirs}{USE}")));
+        // As <nspr/...>, outside the search path.
         let folder = "#include <nspr/nspr.h>\n";
         assert!(compiles(compiler, &["-x", language], &format!("{folder}{ours}{USE}")));
-        assert!(compiles(compiler, &told, &format!("{ours}{folder}{USE}")));
+        assert!(compiles(compiler, &defined, &format!("{ours}{folder}{USE}")));
         assert!(!compiles(compiler, &["-x", language], &format!("{ours}{folder}{USE}")));
-        // The control: with both, the names would clash.
+        // Control: both together clash.
         let clash = [&args[..], &["-DHEIRLOOM_WITHOUT_NSPR"]].concat();
         assert!(!compiles(compiler, &clash, &format!("{ours}{theirs}{USE}")));
     }

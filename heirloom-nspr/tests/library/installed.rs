@@ -1,11 +1,11 @@
-//! What is installed: the names in the library, and using it installed as docs/nspr.md says.
+//! The exported names, and the installation that docs/nspr.md describes.
 
 use std::path::Path;
 use std::process::Command;
 
-use crate::{CRATE, Program, library, there_is, told};
+use crate::{CRATE, Program, is_installed, library, stdout};
 
-/// The lines under that heading of the page, up to the next.
+/// Returns the first shell block under a heading of the page.
 fn recipe(heading: &str) -> String {
     let page = std::fs::read_to_string(Path::new(CRATE).join("../docs/nspr.md")).unwrap();
     let (_, section) = page.split_once(heading).unwrap();
@@ -14,23 +14,23 @@ fn recipe(heading: &str) -> String {
 }
 
 #[test]
-fn what_is_installed_as_the_docs_say_is_found_by_pkg_config() {
-    if !there_is("pkg-config", "pkg-config") {
+fn pkg_config_finds_the_installed_library() {
+    if !is_installed("pkg-config", "pkg-config") {
         return;
     }
     let prefix = tempfile::tempdir().unwrap();
-    // Of the lines, the one that builds was done already, in the profile of the tests.
+    // The build is left out: the library was built already, in the test profile.
     let recipe = recipe("## Installing").replace("target/release", library().to_str().unwrap());
     let lines: Vec<_> = recipe.lines().filter(|line| line.starts_with("install")).collect();
     assert_eq!(lines.len(), 4, "{recipe}");
     let mut shell = Command::new("sh");
     shell.args(["-ec", &lines.join("\n")]).env("PREFIX", prefix.path());
-    told(shell.current_dir(Path::new(CRATE).join("..")));
+    stdout(shell.current_dir(Path::new(CRATE).join("..")));
 
     let pkg_config = |args: &[&str]| {
         let path = prefix.path().join("lib/pkgconfig");
-        let said = told(Command::new("pkg-config").args(args).arg("heirloom_nspr").env("PKG_CONFIG_PATH", path));
-        said.split_ascii_whitespace().map(str::to_owned).collect::<Vec<_>>()
+        let output = stdout(Command::new("pkg-config").args(args).arg("heirloom_nspr").env("PKG_CONFIG_PATH", path));
+        output.split_ascii_whitespace().map(str::to_owned).collect::<Vec<_>>()
     };
     assert_eq!(pkg_config(&["--modversion"]), [env!("CARGO_PKG_VERSION")]);
     let flags = pkg_config(&["--cflags", "--libs"]);
@@ -41,11 +41,11 @@ fn what_is_installed_as_the_docs_say_is_found_by_pkg_config() {
         let program = Program::new(&format!("examples/{name}.c"), "c89").named(&format!("installed_{name}"));
         program.args(&flags).args(&[&rpath]).build()
     };
-    let said = told(Command::new(build("first_server")).arg(build("first_client")));
-    assert!(said.ends_with("hello from the client\n"), "{said}");
+    let output = stdout(Command::new(build("first_server")).arg(build("first_client")));
+    assert!(output.ends_with("hello from the client\n"), "{output}");
 }
 
-/// The functions that the header declares.
+/// Returns the names of the functions that the header declares, sorted.
 fn declared() -> Vec<String> {
     let header = std::fs::read_to_string(format!("{CRATE}/include/heirloom_nspr.h")).unwrap();
     let words = header.lines().filter(|line| line.ends_with(");")).filter_map(|line| line.split('(').next());
@@ -56,12 +56,12 @@ fn declared() -> Vec<String> {
 }
 
 #[test]
-fn the_library_exports_what_the_header_declares_and_nothing_else() {
-    if !there_is("nm", "binutils") {
+fn exports_match_the_header() {
+    if !is_installed("nm", "binutils") {
         return;
     }
     let library = library().join("libheirloom_nspr.so");
-    let symbols = told(Command::new("nm").args(["--dynamic", "--defined-only"]).arg(library));
+    let symbols = stdout(Command::new("nm").args(["--dynamic", "--defined-only"]).arg(library));
     let mut symbols: Vec<_> = symbols.lines().filter_map(|line| line.split_ascii_whitespace().nth(2)).collect();
     symbols.sort_unstable();
     assert_eq!(symbols, declared());

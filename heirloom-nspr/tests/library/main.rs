@@ -1,4 +1,4 @@
-//! The C library, used by C programs: alone, and in front of the real NSPR.
+//! Tests of the C library by C programs, which use it alone and in front of the real NSPR.
 
 mod alone;
 mod headers;
@@ -9,43 +9,45 @@ mod installed;
 #[cfg(unix)]
 mod nss;
 
+use std::collections::BTreeSet;
 use std::env::consts::EXE_SUFFIX;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use heirloom_conformance::skip;
 
 const CRATE: &str = env!("CARGO_MANIFEST_DIR");
 
-/// What the examples and tests promise to be.
+/// The warnings that the examples and tests must not have.
 const STRICT: [&str; 4] = ["-Wall", "-Wextra", "-Werror", "-g"];
 
-/// What makes the compiler of a machine of 64 bits build for 32; the kernel's headers are the same.
+/// Makes a 64-bit compiler build for 32 bits, with the kernel's headers of 64 bits, which are the same.
 const FOR_THIS_SYSTEM: &[&str] =
     if cfg!(target_arch = "x86") { &["-m32", "-idirafter", "/usr/include/x86_64-linux-gnu"] } else { &[] };
 
-/// What a program needs besides; on Windows, the compiler's own are no part of the system.
-const ITS_OWN_LIBRARIES: &[&str] = if cfg!(windows) { &["-static-libgcc", "-static-libstdc++"] } else { &["-pthread"] };
+/// Further libraries of a program. On Windows the compiler's own are not part of the system, so they are linked statically.
+const COMPILER_LIBRARIES: &[&str] =
+    if cfg!(windows) { &["-static-libgcc", "-static-libstdc++"] } else { &["-pthread"] };
 
-/// The folder with both forms of the library, built once: cargo builds no C library for tests by itself.
+/// Builds the shared and the static library once, and returns their folder. Cargo does not build them for tests.
 fn library() -> &'static Path {
-    static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT.get_or_init(|| {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    FOLDER.get_or_init(|| {
         let programs = Path::new(env!("CARGO_TARGET_TMPDIR"));
         let library = heirloom_conformance::build_c_library(programs.parent().unwrap());
         if cfg!(windows) {
-            // Programs look for it beside them.
+            // Programs search their own folder.
             std::fs::copy(&library, programs.join(library.file_name().unwrap())).unwrap();
         }
         library.parent().unwrap().to_owned()
     })
 }
 
-/// A C or C++ program to be, and what becomes of it.
+/// The compiler's command line for a C or C++ program.
 struct Program {
     compiler: Command,
-    to: PathBuf,
+    output: PathBuf,
 }
 
 impl Program {
@@ -53,7 +55,7 @@ impl Program {
     fn new(source: &str, standard: &str) -> Self {
         let source = Path::new(CRATE).join(source);
         let cpp = source.extension().is_some_and(|extension| extension == "cpp");
-        let to = Path::new(env!("CARGO_TARGET_TMPDIR")).join(source.file_stem().unwrap());
+        let output = Path::new(env!("CARGO_TARGET_TMPDIR")).join(source.file_stem().unwrap());
         let mut compiler = Command::new(if cpp { "c++" } else { "cc" });
         compiler
             .arg(format!("-std={standard}"))
@@ -62,12 +64,12 @@ impl Program {
             .arg("-I")
             .arg(Path::new(CRATE).join("include"))
             .arg(source);
-        Self { compiler, to }
+        Self { compiler, output }
     }
 
-    /// Under another name, where one source makes several.
+    /// Renames the program. Programs from one source with other arguments need other names.
     fn named(mut self, name: &str) -> Self {
-        self.to.set_file_name(name);
+        self.output.set_file_name(name);
         self
     }
 
@@ -76,7 +78,7 @@ impl Program {
         self
     }
 
-    /// Linked with our shared library, which it finds when it runs.
+    /// Links the shared library, which the program finds when it runs.
     fn with_heirloom(mut self) -> Self {
         self.compiler.arg("-L").arg(library()).arg("-lheirloom_nspr");
         if cfg!(unix) {
@@ -85,23 +87,28 @@ impl Program {
         self
     }
 
+    /// Compiles the program, unless this process already did.
     fn build(mut self) -> PathBuf {
-        self.compiler.args(ITS_OWN_LIBRARIES).arg("-o").arg(&self.to);
-        told(&mut self.compiler);
-        self.to
+        static BUILT: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+        let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
+        if !built.contains(&self.output) {
+            stdout(self.compiler.args(COMPILER_LIBRARIES).arg("-o").arg(&self.output));
+            built.insert(self.output.clone());
+        }
+        self.output
     }
 }
 
-/// What a program wrote to its standard output, if it ended well.
-fn told(command: &mut Command) -> String {
+/// Returns a program's standard output. Panics if it fails.
+fn stdout(command: &mut Command) -> String {
     let Output { status, stdout, stderr } = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     let (stdout, stderr) = (String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
     assert!(status.success(), "{command:?}: {status}\n{stdout}{stderr}");
     stdout.replace("\r\n", "\n")
 }
 
-/// Whether a program can be had; says so where not, also where a test's output isn't shown.
-fn there_is(program: &str, package: &str) -> bool {
+/// Whether a program is installed. Prints a notice if it is not.
+fn is_installed(program: &str, package: &str) -> bool {
     let found = std::env::var_os("PATH").is_some_and(|path| {
         std::env::split_paths(&path).any(|directory| directory.join(format!("{program}{EXE_SUFFIX}")).exists())
     });

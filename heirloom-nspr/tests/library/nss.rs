@@ -1,5 +1,5 @@
-//! The biggest user of NSPR's anonymous shared memory: a TLS server of several processes, whose session cache is one file
-//! map, by export string. It runs unchanged.
+//! The largest user of NSPR's anonymous shared memory runs unchanged: a TLS server with several processes, which share
+//! their session cache by export string.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -13,15 +13,15 @@ use std::time::{Duration, Instant};
 use heirloom_conformance::watch::Watch;
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::{library, there_is, told};
+use crate::{is_installed, library, stdout};
 
-/// What must come has this long.
-const LONG: Duration = Duration::from_secs(60);
+/// The time limit for an event that must happen.
+const TIME_LIMIT: Duration = Duration::from_secs(60);
 
-fn await_so(what: &str, so: impl Fn() -> bool) {
-    let end = Instant::now() + LONG;
-    while !so() {
-        assert!(Instant::now() < end, "it never came: {what}");
+fn wait_until(event: &str, happened: impl Fn() -> bool) {
+    let end = Instant::now() + TIME_LIMIT;
+    while !happened() {
+        assert!(Instant::now() < end, "timed out: {event}");
         thread::sleep(Duration::from_millis(5));
     }
 }
@@ -34,7 +34,7 @@ struct Server {
 
 impl Server {
     fn start(database: &Path, preload: Option<PathBuf>) -> Self {
-        // A port that was free a moment ago.
+        // A port that was free just before.
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let mut command = Command::new("/usr/bin/selfserv");
         command.args(["-M", "3", "-n", "localhost", "-V", "tls1.0:tls1.2", "-p", &port.to_string()]);
@@ -44,25 +44,25 @@ impl Server {
             command.env("LD_PRELOAD", preload);
         }
         let server = Self { parent: command.spawn().unwrap(), port };
-        await_so("three children", || server.children().len() == 3);
-        await_so("an open port", || TcpStream::connect(("127.0.0.1", port)).is_ok());
+        wait_until("three children", || server.children().len() == 3);
+        wait_until("an open port", || TcpStream::connect(("127.0.0.1", port)).is_ok());
         server
     }
 
     fn children(&self) -> Vec<u32> {
-        // Each is listed under the thread that started it.
+        // A child is listed under the thread that started it.
         let threads = fs::read_dir(format!("/proc/{}/task", self.parent.id())).into_iter().flatten().flatten();
         let children = threads.map(|thread| fs::read_to_string(thread.path().join("children")).unwrap_or_default());
         let children = children.collect::<Vec<_>>().concat();
         children.split_ascii_whitespace().map(|child| child.parse().unwrap()).collect()
     }
 
-    /// Of one connection in that session, and five more: whether each resumed it.
+    /// Connects once with a session and five times more, and returns which connections resumed it.
     fn resumed(&self, session: &Path) -> Vec<bool> {
         let mut client = self.client();
-        let said = client.arg("-reconnect").arg("-sess_in").arg(session).output().unwrap().stdout;
-        let said = String::from_utf8_lossy(&said).into_owned();
-        let lines = said.lines().filter(|line| line.starts_with("New, TLS") || line.starts_with("Reused, TLS"));
+        let output = client.arg("-reconnect").arg("-sess_in").arg(session).output().unwrap().stdout;
+        let output = String::from_utf8_lossy(&output).into_owned();
+        let lines = output.lines().filter(|line| line.starts_with("New, TLS") || line.starts_with("Reused, TLS"));
         lines.map(|line| line.starts_with("Reused")).collect()
     }
 
@@ -73,7 +73,7 @@ impl Server {
         client
     }
 
-    /// The memory that a process has open, by inode; and whether any of its descriptors is a file of the original's.
+    /// Returns the inodes of a process's regions, and whether it has a file of the original NSPR open.
     fn memory(process: u32) -> (BTreeSet<u64>, bool) {
         let (mut regions, mut original) = (BTreeSet::new(), false);
         for entry in fs::read_dir(format!("/proc/{process}/fd")).unwrap().flatten() {
@@ -92,9 +92,9 @@ fn signal(process: u32, signal: Signal) {
     kill_process(pid, signal).unwrap();
 }
 
-fn is_there(process: u32) -> bool {
+fn is_running(process: u32) -> bool {
     let state = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
-    // What ended and wasn't waited for yet has the state Z.
+    // A zombie has the state Z.
     state.rsplit(')').next().is_some_and(|rest| !rest.is_empty() && !rest.starts_with(" Z"))
 }
 
@@ -108,27 +108,27 @@ impl Drop for Server {
     }
 }
 
-/// Whether a file of the original's came or went since this was asked last.
-fn a_file_of_the_originals(watch: &Watch) -> bool {
+/// Whether the original NSPR created or removed a file since the last call.
+fn original_used_a_file(watch: &Watch) -> bool {
     watch.names().iter().any(|name| name.starts_with(".NSPR-AFM-"))
 }
 
-/// A certificate for the server, in a folder of its own.
+/// Creates a folder with a certificate for the server.
 fn database() -> tempfile::TempDir {
     let directory = tempfile::tempdir().unwrap();
     let noise = directory.path().join("noise");
-    fs::write(&noise, "not a secret, and not for anybody but a test").unwrap();
+    fs::write(&noise, "not a secret, only for a test").unwrap();
     let place = format!("sql:{}", directory.path().display());
-    told(Command::new("certutil").args(["-N", "-d", &place, "--empty-password"]));
+    stdout(Command::new("certutil").args(["-N", "-d", &place, "--empty-password"]));
     let mut make = Command::new("certutil");
     make.args(["-S", "-n", "localhost", "-s", "CN=localhost", "-x", "-t", "CT,,", "-m", "1", "-v", "12", "-d", &place]);
-    told(make.args(["-k", "rsa", "-g", "2048", "-z"]).arg(noise));
+    stdout(make.args(["-k", "rsa", "-g", "2048", "-z"]).arg(noise));
     directory
 }
 
 #[test]
-fn a_tls_server_of_three_processes_shares_its_sessions_in_our_memory() {
-    if !there_is("selfserv", "libnss3-tools") || !there_is("openssl", "openssl") {
+fn tls_server_shares_sessions() {
+    if !is_installed("selfserv", "libnss3-tools") || !is_installed("openssl", "openssl") {
         return;
     }
     let database = database();
@@ -141,40 +141,40 @@ fn a_tls_server_of_three_processes_shares_its_sessions_in_our_memory() {
 
     let session = database.path().join("session");
     let all = [true; 6];
-    told(server.client().arg("-sess_out").arg(&session));
-    // A server remembers a session only after its last word to the client, which may be faster.
-    await_so("a session", || server.resumed(&session) == all);
-    // From then on every connection resumes it, whichever process it comes to.
+    stdout(server.client().arg("-sess_out").arg(&session));
+    // The server stores a session after its last message to the client, which may be faster.
+    wait_until("a session", || server.resumed(&session) == all);
+    // Every later connection resumes it, in any of the processes.
     for _ in 0..5 {
         assert_eq!(server.resumed(&session), all);
     }
-    // The cache is one memory of ours in all four processes.
-    let (parents, _) = Server::memory(server.parent.id());
-    assert_eq!(parents.len(), 1);
+    // All four processes have one heirloom region, the cache.
+    let (regions, _) = Server::memory(server.parent.id());
+    assert_eq!(regions.len(), 1);
     for process in children.iter().copied().chain([server.parent.id()]) {
-        assert_eq!(Server::memory(process), (parents.clone(), false), "process {process}");
+        assert_eq!(Server::memory(process), (regions.clone(), false), "process {process}");
     }
-    assert!(!a_file_of_the_originals(&watch));
+    assert!(!original_used_a_file(&watch));
 
-    // With one of them gone, the others go on sharing it.
+    // The others still share it after one is killed.
     signal(children[1], Signal::KILL);
-    await_so("the end of one child", || !is_there(children[1]));
+    wait_until("the end of one child", || !is_running(children[1]));
     for _ in 0..5 {
         assert_eq!(server.resumed(&session), all);
     }
     fs::remove_file(&session).unwrap();
 
-    // Its parent ends all of them: its handler calls `PR_KillProcess` for each, while it waits in `PR_WaitProcess`.
+    // The parent's signal handler calls `PR_KillProcess` for each child, while `PR_WaitProcess` waits for one.
     signal(server.parent.id(), Signal::USR1);
     assert_eq!(server.parent.wait().unwrap().code(), Some(0));
     for child in children {
-        await_so("the end of all children", || !is_there(child));
+        wait_until("the end of all children", || !is_running(child));
     }
     assert_eq!(names(), before);
 
-    // The control: of the original, all of this can be seen.
+    // Control: the original NSPR uses a file and no region.
     let original = Server::start(database.path(), None);
-    assert!(a_file_of_the_originals(&watch));
-    let (regions, theirs) = Server::memory(original.parent.id());
-    assert!(regions.is_empty() && theirs);
+    assert!(original_used_a_file(&watch));
+    let (regions, has_file) = Server::memory(original.parent.id());
+    assert!(regions.is_empty() && has_file);
 }

@@ -1,4 +1,4 @@
-/* What the tests ask of Unix. `windows.h` has the same. */
+/* The parts of the tests for Unix. `windows.h` has the same names. */
 #ifndef UNIX_H
 #define UNIX_H
 
@@ -10,28 +10,28 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* Some programs and paths, for what may become of them. */
+/* Programs and paths. */
 #define A_PROGRAM "/bin/true"
 #define A_DIRECTORY "/etc"
 #define A_FILE "/etc/passwd"
 #define TEMPORARY "/tmp/"
 
-/* The number of a descriptor that isn't open. */
+/* The number of a closed descriptor. */
 #define CLOSED 999
 
-/* How many of something cheap. */
+/* A large number of cheap objects. */
 #define MANY 100000
 
-/* What the system says of memory that somebody writes. */
+/* The system's error for memory with a writable mapping. */
 #define BUSY EBUSY
 
-/* Whether it can take the right to write from other processes. */
+/* Whether other processes' write access can be revoked. */
 #define HAS_SEALS 1
 
-/* Whether PR_CreateProcess, too, hands down what was exported. */
+/* Whether a child of PR_CreateProcess inherits exported memory. */
 #define EVERY_CHILD_INHERITS 1
 
-/* Ends the children that may wait for ever: those of whoever leads a process group. */
+/* Kills children that may block forever: those of a process group leader. */
 static inline void end_children(void)
 {
     if (getpgrp() == getpid()) {
@@ -40,14 +40,14 @@ static inline void end_children(void)
     }
 }
 
-/* The path of this program. */
+/* Gets the path of this program. */
 static inline void own_path(char *path, size_t size)
 {
     CHECK(readlink("/proc/self/exe", path, size - 1) > 0);
 }
 
-/* The number of a descriptor that every child inherits, and that is no region. */
-static inline int something_open(void)
+/* Returns the number of an inheritable descriptor that is not a region. */
+static inline int open_descriptor(void)
 {
     return 0;
 }
@@ -57,8 +57,8 @@ static inline int mapping_alignment(void)
     return (int)sysconf(_SC_PAGESIZE);
 }
 
-/* What a child exited with that was started without heirloom. */
-static inline int run_by_own_means(char *path, char *first, char *second)
+/* Starts a child without heirloom, and returns its exit code. */
+static inline int run_without_heirloom(char *path, char *first, char *second)
 {
     int status;
     pid_t pid = fork();
@@ -70,13 +70,13 @@ static inline int run_by_own_means(char *path, char *first, char *second)
     return WEXITSTATUS(status);
 }
 
-/* Whether what is open under that number is every child's, too. */
+/* Whether every child inherits a descriptor. */
 static inline int is_inheritable(int number)
 {
     return fcntl(number, F_GETFD) == 0;
 }
 
-/* How many of this process's descriptors are regions. */
+/* Counts this process's descriptors that are regions. */
 static inline int open_regions(void)
 {
     int count = 0;
@@ -88,7 +88,7 @@ static inline int open_regions(void)
     return count;
 }
 
-/* Waits for the end of every thread that waits for a detached process: valgrind takes what it has for lost. */
+/* Waits until no thread waits for a detached process: valgrind reports their memory as lost. */
 static inline void await_only_thread(void)
 {
     int threads;
@@ -98,17 +98,17 @@ static inline void await_only_thread(void)
         for (threads = 0; readdir(tasks) != NULL;)
             threads++;
         closedir(tasks);
-    } while (threads > 3); /* with `.` and `..` */
+    } while (threads > 3); /* including `.` and `..` */
 }
 
-/* Whether a write to that address is refused, tried in a child of its own. */
+/* Whether a write to an address faults, tried in a child. */
 static inline int write_faults(char *addr)
 {
     int status;
     pid_t pid = fork();
     if (pid == 0) {
         signal(SIGSEGV, SIG_DFL);
-        /* As it was, for those who share it. */
+        /* Keep the value, because the memory is shared. */
         *(volatile char *)addr = *(volatile char *)addr;
         _exit(0);
     }

@@ -1,4 +1,4 @@
-/* What the tests ask of Windows. `unix.h` has the same. */
+/* The parts of the tests for Windows. `unix.h` has the same names. */
 #ifndef WINDOWS_H
 #define WINDOWS_H
 
@@ -9,33 +9,33 @@
 #include <io.h>
 #include <process.h>
 
-/* Some programs and paths, for what may become of them. */
+/* Programs and paths. */
 #define A_PROGRAM own_program()
 #define A_DIRECTORY "C:\\windows"
 #define A_FILE own_program()
 #define TEMPORARY "C:\\windows\\temp\\"
 
-/* The number of a handle that isn't open. */
+/* The number of a closed handle. */
 #define CLOSED 65532
 
-/* How many of something cheap. */
+/* A large number of cheap objects. */
 #define MANY 5000
 
-/* What the system says of memory that somebody writes: it isn't asked. */
+/* The system's error for memory with a writable mapping: the library makes no system call. */
 #define BUSY 0
 
-/* Whether it can take the right to write from other processes. */
+/* Whether other processes' write access can be revoked. */
 #define HAS_SEALS 0
 
-/* Whether PR_CreateProcess, too, hands down what was exported. */
+/* Whether a child of PR_CreateProcess inherits exported memory. */
 #define EVERY_CHILD_INHERITS 0
 
-/* Ends the children that may wait for ever: none does. */
+/* Kills children that may block forever: there are none. */
 static inline void end_children(void)
 {
 }
 
-/* The path of this program. */
+/* Gets the path of this program. */
 static inline void own_path(char *path, size_t size)
 {
     DWORD len = GetModuleFileNameA(NULL, path, (DWORD)size);
@@ -49,8 +49,8 @@ static inline const char *own_program(void)
     return path;
 }
 
-/* The number of a handle that every child inherits, and that is no region. */
-static inline int something_open(void)
+/* Returns the number of an inheritable handle that is not a region. */
+static inline int open_descriptor(void)
 {
     HANDLE event = CreateEventA(NULL, FALSE, FALSE, NULL);
     CHECK(event != NULL && SetHandleInformation(event, HANDLE_FLAG_INHERIT, HANDLE_FLAG_INHERIT));
@@ -64,23 +64,23 @@ static inline int mapping_alignment(void)
     return (int)info.dwAllocationGranularity;
 }
 
-/* What a child exited with that was started without heirloom, and inherits what can be inherited. */
-static inline int run_by_own_means(char *path, char *first, char *second)
+/* Starts a child without heirloom that inherits all inheritable handles, and returns its exit code. */
+static inline int run_without_heirloom(char *path, char *first, char *second)
 {
     char quoted[256];
-    /* It puts nothing between quotes. */
+    /* _spawnl does not quote arguments. */
     snprintf(quoted, sizeof quoted, "\"%s\"", second);
     return (int)_spawnl(_P_WAIT, path, path, first, quoted, NULL);
 }
 
-/* Whether what is open under that number is every child's, too. */
+/* Whether every child inherits a handle. */
 static inline int is_inheritable(int number)
 {
     DWORD flags;
     return GetHandleInformation((HANDLE)(intptr_t)number, &flags) && flags & HANDLE_FLAG_INHERIT;
 }
 
-/* How many of this process's handles are regions: sections whose last page says so. */
+/* Counts this process's handles that are regions: sections whose last page says so. */
 static inline int open_regions(void)
 {
     int count = 0, number;
@@ -96,15 +96,15 @@ static inline int open_regions(void)
     return count;
 }
 
-/* Waits for the end of every thread that waits for a detached process: there is none. */
+/* Waits until no thread waits for a detached process: there is none. */
 static inline void await_only_thread(void)
 {
 }
 
-/* Whether a write to that address is refused. */
+/* Whether a write to an address faults. */
 static inline int write_faults(char *addr)
 {
-    /* Writes what is there, and tells of the fault. */
+    /* Writes the value that is there, and returns whether that faulted. */
     return IsBadWritePtr(addr, 1) != 0;
 }
 

@@ -1,4 +1,4 @@
-/* NSPR comes while the program runs, and the program lets it go again. */
+/* Loads and unloads NSPR at run time. */
 #include "check.h"
 
 #include <dlfcn.h>
