@@ -31,7 +31,7 @@ fn size_beyond_32_bits_is_rejected_not_truncated() {
     for size in [1 << 31, 1 << 32, (1 << 32) + 4096] {
         let error = Region::create(size).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::TooLarge, "{error}");
-        assert!(error.to_string().contains(&format!("{size} bytes: no address space holds that")), "{error}");
+        assert!(error.to_string().contains(&format!("{size} bytes: it exceeds the address space")), "{error}");
     }
     assert!(Region::create((1 << 31) - 4096).is_ok());
     let memory = memfd_create("large", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING).unwrap();
