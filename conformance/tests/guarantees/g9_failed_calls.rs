@@ -108,6 +108,11 @@ const CALLS: &[(&str, &str, &str, &str)] = &[
     ("inherited", "fcntl", "F_SETFD", "EPERM=fine"),
     ("inherited", "fcntl", "F_DUPFD", "EMFILE=fine EINVAL=fine"),
     ("create-file", "fcntl", "F_GET_SEALS", "EINVAL=fine"),
+    // Reading the seals back. A freeze that can't is successful if the status shows the seals.
+    ("freeze", "fcntl", "F_GET_SEALS", "EINVAL=fine EIO=fine"),
+    // A seal can't be removed, so a second run would find it. The kernel doesn't fail this call after adding a seal.
+    ("make-read-only", "fcntl", "F_GET_SEALS", ""),
+    ("", "fcntl", "F_GET_SEALS", "EINVAL=System EIO=System"),
     // Reading how much memory is left, see below.
     ("create-populated", "fstat", "", "ENOMEM=fine EOVERFLOW=fine"),
     // Descriptors.

@@ -7,7 +7,7 @@ use heirloom::os::linux::ChildExt;
 use heirloom::os::unix::CommandExt;
 use heirloom::{Command, Error, FrozenRegion, ReadOnlyRegion, Region};
 use heirloom_conformance::c_library::CLibrary;
-use heirloom_conformance::old_kernels::{self, Refusal};
+use heirloom_conformance::old_kernels::{self, Argument, Refusal};
 use heirloom_conformance::{descriptors, hostile, open_regions, output, text};
 use rustix::process::{Resource, Rlimit, setrlimit};
 
@@ -99,6 +99,7 @@ pub(super) fn run(args: &[&str]) {
             std::fs::write(&path, "").unwrap();
             std::fs::remove_file(path).unwrap();
         }
+        ["swallow-seals", seals] => swallow_seals(seals.parse().unwrap()),
         ["without-memfd", errno, directory] => {
             refuse_memfd(errno.parse().unwrap());
             println!("{}", describe(Region::create(4096).map(|_| String::new())));
@@ -197,6 +198,20 @@ fn try_all(name: &str) {
 /// Makes the kernel reject `memfd_create` for this process, as a sandbox may.
 fn refuse_memfd(errno: i32) {
     old_kernels::refuse(&[Refusal { call: libc::SYS_memfd_create, arguments: &[], errno }]);
+}
+
+/// Makes the kernel return success for a request to add any of those seals, without adding them.
+fn swallow_seals(seals: u32) {
+    // The filter's arguments must live for ever.
+    let arguments = Box::leak(Box::new([(1, Argument::Is(1033)), (2, Argument::Has(seals))]));
+    old_kernels::refuse(&[Refusal { call: old_kernels::FCNTL, arguments, errno: 0 }]);
+    let outcome = |answer: Result<(), Error>| describe(answer.map(|()| String::new()));
+    println!("create {}", outcome(Region::create(4096).map(drop)));
+    println!("fill {}", outcome(FrozenRegion::from_bytes("of before").map(drop)));
+    if let Ok(region) = Region::create(4096) {
+        println!("make-read-only {}", outcome(region.clone().into_read_only().map(drop).map_err(Error::from)));
+        println!("freeze {}", outcome(region.freeze().map(drop).map_err(Error::from)));
+    }
 }
 
 /// Prints the result of each kernel-dependent feature, and of inheriting and importing a region.
