@@ -166,6 +166,11 @@ const CALLS: &[(&str, &str, &str, &str)] = &[
     // A failed wait4 leaves a zombie, so only the operation `wait` has this error: it reaps the child itself.
     ("wait", "wait4", "", "EINTR=fine ECHILD=System"),
     ("", "wait4", "", "EINTR=fine"),
+    ("kill", "pidfd_open", "", "EMFILE=fine ENFILE=fine ENOMEM=OutOfMemory ENODEV=System ENOSYS=fine"),
+    // Linux 5.3 has pidfds that waitid rejects.
+    ("", "waitid", "P_PIDFD", "EINTR=fine ECHILD=System EINVAL=fine"),
+    ("", "waitid", "P_PID", "EINTR=fine ECHILD=System"),
+    ("", "pidfd_send_signal", "", "EPERM=System EINVAL=System ESRCH=System"),
     (
         "",
         "pidfd_open",

@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 
 use heirloom::os::linux::ChildExt;
 use heirloom::os::unix::CommandExt;
-use heirloom::{Command, Error, FrozenRegion, ReadOnlyRegion, Region};
+use heirloom::{Command, Error, FrozenRegion, ReadOnlyRegion, Region, Stdio};
 use heirloom_conformance::c_library::CLibrary;
 use heirloom_conformance::old_kernels::{self, Argument, Refusal};
 use heirloom_conformance::{descriptors, hostile, open_regions, output, text};
@@ -99,6 +99,7 @@ pub(super) fn run(args: &[&str]) {
             std::fs::write(&path, "").unwrap();
             std::fs::remove_file(path).unwrap();
         }
+        ["kill-after-reuse"] => kill_after_reuse(),
         ["swallow-seals", seals] => swallow_seals(seals.parse().unwrap()),
         ["without-memfd", errno, directory] => {
             refuse_memfd(errno.parse().unwrap());
@@ -198,6 +199,37 @@ fn try_all(name: &str) {
 /// Makes the kernel reject `memfd_create` for this process, as a sandbox may.
 fn refuse_memfd(errno: i32) {
     old_kernels::refuse(&[Refusal { call: libc::SYS_memfd_create, arguments: &[], errno }]);
+}
+
+/// With SIGCHLD ignored, lets a child end, gives its process id to another child, and then kills the first one. Needs a PID
+/// namespace of its own. Prints the results, and whether the other child is still alive.
+fn kill_after_reuse() {
+    // SAFETY: Sets an action that runs no code of this process.
+    unsafe { libc::signal(libc::SIGCHLD, libc::SIG_IGN) };
+    let exists = |id: u32| std::fs::exists(format!("/proc/{id}")).unwrap();
+    let mut ended = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
+    let id = ended.id();
+    drop(ended.stdin.take());
+    while exists(id) {
+        std::thread::yield_now();
+    }
+    // The kernel frees the id a moment after the process's entry in /proc.
+    let mut other = loop {
+        std::fs::write("/proc/sys/kernel/ns_last_pid", (id - 1).to_string()).unwrap();
+        let mut other = Command::new("sleep").arg("1000").spawn().unwrap();
+        if other.id() == id {
+            break other;
+        }
+        other.kill().unwrap();
+    };
+    println!("kill {}", describe(ended.kill().map(|()| String::new())));
+    println!("pidfd {}", describe(ended.pidfd().map(|_| String::new())));
+    println!("alive {}", exists(id));
+    // The control: the other child can be killed.
+    println!("control {}", describe(other.kill().map(|()| String::new())));
+    while exists(id) {
+        std::thread::yield_now();
+    }
 }
 
 /// Makes the kernel return success for a request to add any of those seals, without adding them.
