@@ -6,7 +6,7 @@ pub(crate) use super::unix::{
         allocation_granularity, duplicate, is_close_on_exec, is_standard, look_at, null, pipe, set_close_on_exec,
         take_over,
     },
-    process::{EnvKey, SpawnOptions, gather},
+    process::{EnvKey, SpawnOptions, gather, on_fork},
 };
 #[cfg(unix)]
 pub(crate) use std::{
@@ -69,6 +69,6 @@ pub(crate) use super::{
         host::{LONGEST_VARIABLE, available_memory, is_privileged, parent_passes, size_limit},
         layout::{HUGE_PAGE, allocation_granularity},
         memory::status,
-        process::{Process, SpawnOptions, gather, kill, wait},
+        process::{Process, SpawnOptions, gather, kill, on_fork, wait},
     },
 };

@@ -27,7 +27,7 @@ pub struct ExportedRegion {
 /// The descriptor numbers of all live exports; an import must not close or change them.
 static EXPORTED: Mutex<Vec<i32>> = Mutex::new(Vec::new());
 
-fn exported() -> MutexGuard<'static, Vec<i32>> {
+pub(super) fn exported() -> MutexGuard<'static, Vec<i32>> {
     EXPORTED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

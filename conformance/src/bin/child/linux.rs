@@ -3,6 +3,8 @@
 use std::env;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use heirloom::os::linux::ChildExt;
 use heirloom::os::unix::CommandExt;
 use heirloom::{Command, Error, FrozenRegion, ReadOnlyRegion, Region, Stdio};
@@ -99,6 +101,7 @@ pub(super) fn run(args: &[&str]) {
             std::fs::write(&path, "").unwrap();
             std::fs::remove_file(path).unwrap();
         }
+        ["fork-beside-threads", rounds] => fork_beside_threads(rounds.parse().unwrap()),
         ["kill-after-reuse"] => kill_after_reuse(),
         ["swallow-seals", seals] => swallow_seals(seals.parse().unwrap()),
         ["without-memfd", errno, directory] => {
@@ -199,6 +202,51 @@ fn try_all(name: &str) {
 /// Makes the kernel reject `memfd_create` for this process, as a sandbox may.
 fn refuse_memfd(errno: i32) {
     old_kernels::refuse(&[Refusal { call: libc::SYS_memfd_create, arguments: &[], errno }]);
+}
+
+/// Forks while other threads take this library's locks, and lets each child use the library. Prints how many children got
+/// a region, and how many blocked.
+fn fork_beside_threads(rounds: u32) {
+    let region = Region::create(4096).unwrap();
+    let exported = region.export().unwrap();
+    // Many exports make each later one hold its lock for longer.
+    let _exports: Vec<_> = (0..900).map(|_| region.export().unwrap()).collect();
+    let stop = AtomicBool::new(false);
+    let (mut imported, mut blocked) = (0, 0);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    drop(region.export().unwrap());
+                }
+            });
+        }
+        for _ in 0..rounds {
+            // SAFETY: The child calls this library, which supports that, alarm(2) and _exit(2). It returns to no code that
+            // needs the other threads.
+            let pid = unsafe { libc::fork() };
+            if pid == 0 {
+                // SAFETY: Plain numbers; the alarm ends a child that blocks.
+                unsafe { libc::alarm(5) };
+                let code = i32::from(Region::import(exported.as_str()).is_err());
+                // SAFETY: It ends the process.
+                unsafe { libc::_exit(code) };
+            }
+            let mut status = 0;
+            // SAFETY: The status lives during the call.
+            assert_eq!(unsafe { libc::waitpid(pid, &raw mut status, 0) }, pid);
+            if libc::WIFSIGNALED(status) {
+                blocked += 1;
+                if blocked == 3 {
+                    break;
+                }
+            } else {
+                imported += i32::from(libc::WEXITSTATUS(status) == 0);
+            }
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
+    println!("{imported} imported, {blocked} blocked");
 }
 
 /// With SIGCHLD ignored, lets a child end, gives its process id to another child, and then kills the first one. Needs a PID

@@ -63,6 +63,15 @@ pub(crate) fn check_child(id: WaitId<'_>) -> Result<()> {
     }
 }
 
+/// Calls `before` in this thread before each fork(2) of this process, and `after` in the parent and in the child, see
+/// `pthread_atfork(3)`. A spawn that doesn't copy the process calls neither.
+#[allow(unsafe_code)]
+pub(crate) fn on_fork(before: extern "C" fn(), after: extern "C" fn()) {
+    // It can only fail for lack of memory, and then a forked child may block as if it were not called.
+    // SAFETY: The functions are valid for the life of the process, or until the C library removes them at dlclose(3).
+    unsafe { libc::pthread_atfork(Some(before), Some(after), Some(after)) };
+}
+
 /// Reads two streams to their ends, both at once: a child may block for ever while one of them is full.
 pub(crate) fn gather(streams: [Option<OwnedFd>; 2]) -> io::Result<[Vec<u8>; 2]> {
     let mut files = streams.map(|stream| stream.map(File::from));
