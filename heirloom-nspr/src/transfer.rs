@@ -83,7 +83,8 @@ unsafe fn import(string: &str, unknown: Option<i32>) -> Result<AnyRegion> {
     })
 }
 
-/// Returns the number of the descriptor that an export string names: its first field, see `docs/format.md`.
+/// Returns the number of the descriptor that an export string names: its first field, see `docs/format.md`. The Rust
+/// library has no call for this.
 fn named_descriptor(string: &str) -> Option<i32> {
     string.split_once(':')?.0.parse().ok()
 }
