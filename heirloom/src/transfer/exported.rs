@@ -41,6 +41,25 @@ pub(super) fn is_exported(number: i32) -> bool {
 }
 
 impl ExportedRegion {
+    /// Returns the number of the descriptor that an export string names (on Windows, of the handle).
+    ///
+    /// For a caller of [`import_owned`](crate::Region::import_owned) that must find out who owns the descriptor.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Malformed`](crate::ErrorKind::Malformed): the string is not an export string.
+    ///
+    /// ```
+    /// use heirloom::ExportedRegion;
+    ///
+    /// let exported = heirloom::Region::create(4096)?.export()?;
+    /// let number = ExportedRegion::descriptor_number(exported.as_str())?;
+    /// assert!(exported.as_str().starts_with(&format!("{number}:")));
+    /// # Ok::<(), heirloom::Error>(())
+    /// ```
+    pub fn descriptor_number(string: &str) -> Result<i32> {
+        Ok(string.parse::<ExportString>()?.number)
+    }
+
     /// Returns the string for the child to import.
     ///
     /// ```
