@@ -7,7 +7,7 @@ use std::path::Path;
 use heirloom::os::linux::ChildExt;
 use heirloom::os::unix::CommandExt;
 use heirloom::{Command, ErrorKind, Region, Stdio};
-use heirloom_conformance::skip;
+use heirloom_conformance::{emulated, skip};
 
 use crate::{CHILD, child, output};
 
@@ -53,6 +53,9 @@ fn missing_program_is_diagnosed_where_it_was_searched() {
 
 #[test]
 fn busy_program_is_tried_again() {
+    if emulated() {
+        return skip(format_args!("the emulator, not the kernel, would be tested"));
+    }
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("program");
     let file = executable(&path, &std::fs::read("/bin/true").unwrap());
@@ -67,6 +70,9 @@ fn busy_program_is_tried_again() {
 
 #[test]
 fn kill_after_pid_reuse_reaches_no_other_process() {
+    if emulated() {
+        return skip(format_args!("the emulator, not the kernel, would be tested"));
+    }
     let output =
         std::process::Command::new("unshare").args(["-Urpf", "--mount-proc", CHILD, "kill-after-reuse"]).output();
     let output = output.unwrap();
