@@ -163,7 +163,8 @@ impl Deref for FrozenMapping {
     fn deref(&self) -> &[u8] {
         let bytes = &self.0.bytes;
         // SAFETY: The region is sealed against writing and resizing: the kernel confirmed it when the handle was made, and
-        // seals can't be removed. The mapping outlives the slice.
+        // seals can't be removed. Where the system has no seals, the creating process guarantees it: it kept no writable
+        // handle. The mapping outlives the slice.
         unsafe { slice::from_raw_parts(bytes.as_ptr(), bytes.len()) }
     }
 }

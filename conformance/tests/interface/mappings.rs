@@ -78,6 +78,7 @@ fn invalid_ranges_are_rejected_for_every_mapping() {
     }
     assert_eq!(region.map_range(0..=u64::MAX).unwrap_err().kind(), ErrorKind::OutOfBounds);
     assert_eq!(region.map_range(size..).unwrap_err().kind(), ErrorKind::InvalidInput);
+    assert_eq!(region.map_range(size + 1..).unwrap_err().kind(), ErrorKind::OutOfBounds);
     let last = size - 1;
     assert_eq!(region.map_range(page..=last).unwrap().len(), 2 * GRANULE);
     assert_eq!(region.map_range(page..).unwrap().len(), 2 * GRANULE);

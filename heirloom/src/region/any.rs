@@ -1,8 +1,8 @@
 use std::sync::Arc;
 
 use super::as_region::{AsRegion, Sealed};
-use super::inner::{RegionInner, kind_of};
-use crate::sys::{self, Owned};
+use super::inner::RegionInner;
+use crate::sys::Owned;
 use crate::{
     ConvertError, Error, ErrorKind, ExportedRegion, FrozenRegion, ReadOnlyRegion, Region, RegionKind, Result, transfer,
 };
@@ -214,8 +214,7 @@ impl TryFrom<Owned> for AnyRegion {
     type Error = ConvertError<Owned>;
 
     fn try_from(descriptor: Owned) -> Result<Self, Self::Error> {
-        let kind = sys::status(&descriptor).map_or(RegionKind::Writable, |status| kind_of(&status));
-        transfer::receive(descriptor, kind).map(|inner| Self::new((inner.into(), kind)))
+        transfer::receive(descriptor, None).map(Self::new)
     }
 }
 

@@ -247,7 +247,7 @@ macro_rules! handle {
             type Error = $crate::ConvertError<crate::sys::Owned>;
 
             fn try_from(descriptor: crate::sys::Owned) -> $crate::Result<Self, Self::Error> {
-                crate::transfer::receive(descriptor, $crate::RegionKind::$kind).map(|inner| Self(inner.into()))
+                crate::transfer::receive(descriptor, Some($crate::RegionKind::$kind)).map(|(inner, _)| Self(inner))
             }
         }
 

@@ -101,6 +101,9 @@ impl RegionInner {
         let (start, end) = (start.unwrap_or(u64::MAX), end.unwrap_or(u64::MAX));
         let refused =
             |kind, why: &str| Err(Error::new(kind, format!("cannot map bytes {start} to {end} of {self}: {why}")));
+        if start > self.size {
+            return refused(ErrorKind::OutOfBounds, "the range starts behind the region's end");
+        }
         if start >= end {
             return refused(ErrorKind::InvalidInput, "the range is empty");
         }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::claim::claim_quietly;
 use super::export_string::ExportString;
 use super::exported::is_exported;
-use crate::region::{RegionInner, RegionKind, validate};
+use crate::region::{RegionInner, RegionKind, kind_of, validate};
 use crate::sys::{self, Owned};
 use crate::{ConvertError, Error, ErrorKind, Result};
 
@@ -46,12 +46,17 @@ fn parse(string: &str, wanted: Option<&str>) -> Result<ExportString> {
     Err(Error::advised(ErrorKind::WrongKind, message, format!("use {has}::import")))
 }
 
-/// Makes a region from a descriptor that arrived by other means, or returns the descriptor.
-pub(crate) fn receive(descriptor: Owned, kind: RegionKind) -> Result<RegionInner, ConvertError<Owned>> {
+/// Makes a region from a descriptor that arrived by other means, or returns the descriptor. Without a `wanted` kind, the
+/// seals decide.
+pub(crate) fn receive(
+    descriptor: Owned,
+    wanted: Option<RegionKind>,
+) -> Result<(Arc<RegionInner>, RegionKind), ConvertError<Owned>> {
     let tried = "cannot take a descriptor as a region";
-    let error = match sys::status(&descriptor) {
+    let status = sys::status(&descriptor).map(|status| (wanted.unwrap_or_else(|| kind_of(&status)), status));
+    let error = match status {
         Err(failure) => Error::system(tried, failure),
-        Ok(status) => match validate(&status, kind) {
+        Ok((kind, status)) => match validate(&status, kind) {
             Err(why) => Error::new(ErrorKind::Mismatch, format!("{tried}: {why}")),
             Ok(()) if kind == RegionKind::Writable && status.seals.new_writers => {
                 let message = format!("{tried}: it is read-only or frozen");
@@ -61,7 +66,7 @@ pub(crate) fn receive(descriptor: Owned, kind: RegionKind) -> Result<RegionInner
                 Ok(()) => {
                     // Only now: a claim duplicates a close-on-exec descriptor and leaves it to its owner.
                     claim_quietly();
-                    return Ok(RegionInner::received(descriptor, kind, &status));
+                    return Ok((RegionInner::received(descriptor, kind, &status).into(), kind));
                 }
                 Err(error) => Error::system(tried, error.into()),
             },

@@ -171,3 +171,48 @@ fn from_file_reads_pipes_and_rejects_directories() {
     let directory = FrozenRegion::from_file(&File::open("/").unwrap()).unwrap_err();
     assert_eq!(directory.raw_os_error(), Some(libc::EISDIR));
 }
+
+/// Returns the entries of the census with this debugging name.
+fn listed(name: &str) -> Vec<heirloom::os::linux::RegionInfo> {
+    let regions = heirloom::os::linux::regions().unwrap().regions;
+    regions.into_iter().filter(|region| region.name.as_deref() == Some(name)).collect()
+}
+
+#[test]
+fn census_ignores_files_with_forged_names() {
+    let name = format!("forged-{}", std::process::id());
+    let path = format!("/memfd:heirloom:{name}");
+    let Ok(file) = std::fs::File::create_new(&path) else {
+        return skip(format_args!("only root can create a file in the root directory"));
+    };
+    std::fs::remove_file(&path).unwrap();
+    assert!(listed(&name).is_empty());
+    drop(file);
+    // The control: a region of that name is listed.
+    let region = Region::options().name(&name).create(4096).unwrap();
+    assert_eq!(listed(&name).len(), 1);
+    drop(region);
+}
+
+#[test]
+#[allow(unsafe_code)]
+fn census_sees_descriptors_of_single_threads() {
+    let name = format!("thread-{}", std::process::id());
+    let (ready, wait) = std::sync::mpsc::channel();
+    let (stop, stopped) = std::sync::mpsc::channel::<()>();
+    let thread_name = name.clone();
+    let thread = std::thread::spawn(move || {
+        // SAFETY: The thread gets a descriptor table of its own; it takes no descriptor of the others with it.
+        assert_eq!(unsafe { libc::unshare(libc::CLONE_FILES) }, 0);
+        let _region = Region::options().name(thread_name).create(4096).unwrap();
+        ready.send(()).unwrap();
+        let _ = stopped.recv();
+    });
+    wait.recv().unwrap();
+    let found = listed(&name);
+    drop(stop);
+    thread.join().unwrap();
+    assert_eq!(found.len(), 1);
+    assert_eq!((found[0].size, found[0].kind), (Some(4096), Some(RegionKind::Writable)));
+    assert!(found[0].holders[0].open && !found[0].holders[0].mapped);
+}

@@ -1,15 +1,17 @@
 //! The regions of this system, as `/proc` shows them.
 
 use std::collections::BTreeMap;
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io;
+use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::Path;
 
 use rustix::fs::makedev;
 
 use crate::region::kind_of;
-use crate::sys::{self, Identity};
+use crate::sys;
 use crate::{Error, RegionKind, Result};
 
 /// Holds what [`regions`] found.
@@ -103,7 +105,8 @@ pub struct Holder {
 /// [`RegionOptions::unsealed_file_in`](crate::RegionOptions::unsealed_file_in) have no such name and are not found.
 ///
 /// # Errors
-/// - [`ErrorKind::OutOfDescriptors`](crate::ErrorKind::OutOfDescriptors).
+/// - [`ErrorKind::OutOfDescriptors`](crate::ErrorKind::OutOfDescriptors): no descriptor is left to list the processes. One that
+///   is missing later counts its process as hidden, or leaves out the kind.
 /// - [`ErrorKind::System`](crate::ErrorKind::System): `/proc` is not mounted or cannot be read.
 ///
 /// ```
@@ -120,7 +123,7 @@ pub fn regions() -> Result<Census> {
         processes.extend(entry.map_err(failed)?.file_name().to_str().and_then(|name| name.parse::<u32>().ok()));
     }
     processes.sort_unstable();
-    let mut found = Found::default();
+    let mut found = Found { regions: BTreeMap::new(), memory_mounts: sys::memory_mounts() };
     let mut hidden_processes = 0;
     for pid in processes {
         // A process that ended meanwhile is not hidden.
@@ -128,46 +131,85 @@ pub fn regions() -> Result<Census> {
             hidden_processes += 1;
         }
     }
-    Ok(Census { regions: found.0.into_values().collect(), hidden_processes })
+    Ok(Census { regions: found.regions.into_values().collect(), hidden_processes })
 }
 
 /// Device and inode.
 type Key = (u64, u64);
 
-#[derive(Default)]
-struct Found(BTreeMap<Key, RegionInfo>);
+struct Found {
+    regions: BTreeMap<Key, RegionInfo>,
+    /// The ids of the mounts that anonymous memory is on.
+    memory_mounts: Vec<u64>,
+}
 
 impl Found {
+    /// Examines every thread: one may have descriptors of its own, and the first may have ended before the others.
     fn add_process(&mut self, pid: u32) -> io::Result<()> {
-        for entry in fs::read_dir(format!("/proc/{pid}/fd"))? {
+        let mut examined = Err(io::ErrorKind::NotFound.into());
+        let mut mapped = false;
+        for thread in fs::read_dir(format!("/proc/{pid}/task"))? {
+            let thread = thread?.path();
+            let added = self.add_descriptors(pid, &thread);
+            // All threads have the same mappings, except for one that has ended and has none.
+            let added = if mapped {
+                added
+            } else {
+                added.and_then(|()| self.add_mappings(pid, &thread)).map(|some| mapped = some)
+            };
+            if examined.is_err() {
+                examined = added;
+            }
+        }
+        examined
+    }
+
+    fn add_descriptors(&mut self, pid: u32, thread: &Path) -> io::Result<()> {
+        for entry in fs::read_dir(thread.join("fd"))? {
             let path = entry?.path();
             // The process may have closed it meanwhile.
             let Ok(link) = fs::read_link(&path) else { continue };
             if let Some(name) = region_name(link.as_os_str().as_bytes()) {
-                self.add_descriptor(pid, &path.to_string_lossy(), name);
-            }
-        }
-        for line in fs::read(format!("/proc/{pid}/maps"))?.split(|byte| *byte == b'\n') {
-            if let Some((key, name)) = mapped_region(line) {
-                self.holder(key, name, pid).mapped = true;
+                self.add_descriptor(pid, &path, name);
             }
         }
         Ok(())
     }
 
-    fn add_descriptor(&mut self, pid: u32, path: &str, name: Option<String>) {
-        let Ok(metadata) = fs::metadata(path) else { return };
+    /// Returns whether there are any mappings.
+    fn add_mappings(&mut self, pid: u32, thread: &Path) -> io::Result<bool> {
+        let maps = fs::read(thread.join("maps"))?;
+        for line in maps.split(|byte| *byte == b'\n') {
+            if let Some((key, name)) = mapped_region(line) {
+                self.holder(key, name, pid).mapped = true;
+            }
+        }
+        Ok(!maps.is_empty())
+    }
+
+    fn add_descriptor(&mut self, pid: u32, path: &Path, name: Option<String>) {
+        // The process may have reused the number for any file. `O_PATH` only refers to that file: it opens no device, wakes
+        // no FIFO, and needs no permission of the file itself.
+        let Ok(file) = OpenOptions::new().read(true).custom_flags(libc::O_PATH).open(path) else { return };
+        // The file may have a name like a region's, and a file system that never answers.
+        if !mount_of(&file).is_some_and(|mount| self.memory_mounts.contains(&mount)) {
+            return;
+        }
+        let Ok(metadata) = file.metadata() else { return };
+        if !metadata.is_file() || metadata.nlink() != 0 {
+            return;
+        }
         let key = (metadata.dev(), metadata.ino());
         self.holder(key, name, pid).open = true;
-        let region = self.0.entry(key).or_default();
+        let region = self.regions.entry(key).or_default();
         region.size = Some(metadata.size());
-        region.resident = Some(metadata.blocks() * 512);
-        region.kind = region.kind.or_else(|| kind(path, key));
+        region.resident = Some(metadata.blocks().saturating_mul(512));
+        region.kind = region.kind.or_else(|| kind(&file));
     }
 
     /// Returns the region's entry for the process, a new one if there is none yet.
     fn holder(&mut self, key: Key, name: Option<String>, pid: u32) -> &mut Holder {
-        let region = self.0.entry(key).or_insert_with(|| RegionInfo { name, ..RegionInfo::default() });
+        let region = self.regions.entry(key).or_insert_with(|| RegionInfo { name, ..RegionInfo::default() });
         let known = region.holders.iter().position(|holder| holder.pid == pid);
         let index = known.unwrap_or_else(|| {
             let command = fs::read(format!("/proc/{pid}/comm")).unwrap_or_default();
@@ -203,14 +245,18 @@ fn mapped_region(line: &[u8]) -> Option<(Key, Option<String>)> {
     Some(((device, fields.next()?.parse().ok()?), name))
 }
 
+/// Returns the id of the mount that a file is on, without asking its file system: see `proc_pid_fdinfo(5)`.
+fn mount_of(file: &File) -> Option<u64> {
+    let info = fs::read_to_string(format!("/proc/self/fdinfo/{}", file.as_raw_fd())).ok()?;
+    info.lines().find_map(|line| line.strip_prefix("mnt_id:"))?.trim().parse().ok()
+}
+
 /// Returns the kind that the seals show, if the size is sealed: it is not for a moment during creation.
-fn kind(path: &str, key: Key) -> Option<RegionKind> {
-    // The process may have reused the number: opening must not block, nor give this process a terminal.
-    let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
-    let file = OpenOptions::new().read(true).custom_flags(flags).open(path).ok()?;
+fn kind(file: &File) -> Option<RegionKind> {
+    // Opens the file that was examined: no other process can change what this process's own descriptor refers to.
+    let file = File::open(format!("/proc/self/fd/{}", file.as_raw_fd())).ok()?;
     let status = sys::status(&file).ok()?;
-    let Identity { device, inode } = status.identity;
-    ((device, inode) == key && status.seals.size).then(|| kind_of(&status))
+    status.seals.size.then(|| kind_of(&status))
 }
 
 #[cfg(test)]

@@ -216,6 +216,16 @@ pub(crate) fn parent_passes(number: i32, identity: Identity) -> bool {
     held && flags.is_some_and(|flags| flags & OFlags::CLOEXEC.bits() == 0)
 }
 
+/// Returns the ids of the mounts that anonymous memory is on: one for ordinary pages, and one for huge pages if there are any.
+pub(crate) fn memory_mounts() -> Vec<u64> {
+    let mount = |huge: MemfdFlags| {
+        let fd = fs::memfd_create(c"heirloom-probe", MemfdFlags::CLOEXEC | huge).ok()?;
+        let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", fd.as_raw_fd())).ok()?;
+        info.lines().find_map(|line| line.strip_prefix("mnt_id:"))?.trim().parse().ok()
+    };
+    [MemfdFlags::empty(), MemfdFlags::HUGETLB | MemfdFlags::HUGE_2MB].into_iter().filter_map(mount).collect()
+}
+
 /// Hides this process's memory and descriptors from other processes of the same user.
 pub(crate) fn set_undumpable() -> Result<()> {
     rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
