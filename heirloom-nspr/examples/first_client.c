@@ -1,6 +1,6 @@
 /*
- * The first protocol, the client: asks for what its server handed down by name,
- * and answers in it.
+ * The client of the first protocol: gets the memory that its server passed on by
+ * name, and answers in it.
  */
 #include <heirloom_nspr.h>
 

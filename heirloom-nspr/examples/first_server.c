@@ -1,5 +1,5 @@
 /*
- * The first protocol, the server: makes memory, writes into it, and starts a
+ * The server of the first protocol: creates memory, writes to it, and starts a
  * client that inherits it by name.
  *
  *     first_server ./first_client

@@ -1,6 +1,6 @@
 /*
- * The second protocol, the client: finds its server's string, imports it, and
- * answers in the memory.
+ * The client of the second protocol: imports the string that its server passed
+ * in a variable, and answers in the memory.
  */
 #include <heirloom_nspr.h>
 

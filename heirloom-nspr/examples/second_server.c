@@ -1,6 +1,6 @@
 /*
- * The second protocol, the server: turns memory into a string, and starts a
- * client with magic of its own: a variable, and what the system starts programs by.
+ * The server of the second protocol: exports memory as a string, passes it in a
+ * variable, and starts a client by the system's own calls.
  *
  *     second_server ./second_client
  */
@@ -28,7 +28,7 @@ static void fail(const char *what)
     exit(1);
 }
 
-/* What a client exited with; it inherits all that can be inherited. */
+/* Starts a client that inherits all inheritable descriptors, and returns its exit code. */
 static int run(const char *client, const char *fmstring)
 {
 #if defined(_WIN32)
@@ -77,7 +77,7 @@ int main(int argc, char **argv)
 
     code = run(argv[1], fmstring);
     if (code < 0) {
-        fprintf(stderr, "the client didn't exit\n");
+        fprintf(stderr, "the client did not exit\n");
         return 1;
     }
     printf("the client exited with %d and wrote: %s\n", code, addr);

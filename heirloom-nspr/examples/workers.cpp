@@ -1,5 +1,5 @@
-// In C++: a table that one process writes once, and that workers read and can't
-// change, whatever they try.
+// C++: one process writes a table once and freezes it. Its workers can read it
+// but not change it.
 //
 //     ./workers
 #include <heirloom_nspr.h>
@@ -71,7 +71,7 @@ int main(int argc, char **argv)
         Mapping table = map(fm);
         std::memset(table.get(), 1, SIZE);
     }
-    // Nothing maps it for writing any more.
+    // No writable mapping is left.
     if (heirloom_freeze(fm.get()) != PR_SUCCESS)
         fail("heirloom_freeze");
 

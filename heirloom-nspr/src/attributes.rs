@@ -233,12 +233,12 @@ pub unsafe extern "C" fn PR_ProcessAttrSetInheritableFileMap(
         let region = Arc::clone(file_map::find(file_map)?.shared());
         // The library checks names at the start. Trying one here would hand the region out.
         if name.is_empty() || name.len() > MAX_NAME {
-            let why = format!("cannot pass on a region as {name:?}: a name has 1 to {MAX_NAME} bytes");
+            let why = format!("cannot pass a region to a child as {name:?}: a name has 1 to {MAX_NAME} bytes");
             return Err(Failure::new(Code::InvalidArgument, why));
         }
         let regions = &mut lock(&attributes).regions;
         if regions.iter().any(|(other, _)| other == name) {
-            let why = format!("cannot pass on a region as {name:?}: these attributes already have that name");
+            let why = format!("cannot pass a region to a child as {name:?}: these attributes already have that name");
             return Err(Failure::new(Code::FileExists, why));
         }
         regions.push((name.to_owned(), region));

@@ -5,7 +5,7 @@
 use std::ffi::c_char;
 use std::ptr;
 
-use heirloom::AnyRegion;
+use heirloom::{AnyRegion, ExportedRegion};
 
 use crate::code::Code;
 use crate::error::{Failure, Result, call};
@@ -59,7 +59,8 @@ pub unsafe extern "C" fn PR_ImportFileMapFromString(string: *const c_char) -> *m
             let why = format!("cannot import {string:?}: a string from the original NSPR cannot be checked");
             return Err(Failure::new(Code::InvalidArgument, why).advised("run the parent with heirloom too"));
         }
-        let descriptor = named_descriptor(string);
+        // Malformed strings are an error of the import.
+        let descriptor = ExportedRegion::descriptor_number(string).ok();
         // SAFETY: The caller lets this process take over the descriptor. `import` asks for its other owners.
         open_once(Origin::ExportString(string.to_owned()), descriptor, |is_known| unsafe {
             import(string, descriptor.filter(|_| !is_known))
@@ -81,11 +82,6 @@ unsafe fn import(string: &str, unknown: Option<i32>) -> Result<AnyRegion> {
         // close-on-exec. By the caller's contract, nothing else owns it.
         Some(_) => unsafe { AnyRegion::import_owned(string) }?,
     })
-}
-
-/// Returns the number of the descriptor that an export string names: its first field, see `docs/format.md`.
-fn named_descriptor(string: &str) -> Option<i32> {
-    string.split_once(':')?.0.parse().ok()
 }
 
 /// Whether a string has the original NSPR's two fields, a number and a protection, and nothing else.

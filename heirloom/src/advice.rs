@@ -108,6 +108,10 @@ fn advice(reason: Reason) -> (ErrorKind, &'static str) {
             ErrorKind::Sealed,
             "a holder forbade further seals, or the descriptor is read-only: take FrozenRegion::copy_of",
         ),
+        Reason::SealsNotApplied => (
+            ErrorKind::Unsupported,
+            "a filter of system calls reports success for seals without applying them: allow fcntl with F_ADD_SEALS",
+        ),
         Reason::SizeChanged => (
             ErrorKind::System,
             "another process changed its size while it was filled: on Linux, os::linux::set_undumpable keeps other \

@@ -22,11 +22,12 @@ pub enum Argument {
 
 use Argument::{Has, Is};
 
-/// 32-bit systems have a separate call for 64-bit offsets.
+/// The number of `fcntl`: 32-bit systems have a separate call for 64-bit offsets.
 #[cfg(target_pointer_width = "32")]
-const FCNTL: c_long = libc::SYS_fcntl64;
+pub const FCNTL: c_long = libc::SYS_fcntl64;
+/// The number of `fcntl`.
 #[cfg(not(target_pointer_width = "32"))]
-const FCNTL: c_long = libc::SYS_fcntl;
+pub const FCNTL: c_long = libc::SYS_fcntl;
 
 const ADD_SEALS: u32 = 1033;
 const GET_SEALS: u32 = 1034;

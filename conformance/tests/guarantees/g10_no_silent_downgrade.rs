@@ -54,6 +54,38 @@ fn g10_missing_memfd_create_is_an_error_with_advice() {
 }
 
 #[test]
+fn g10_swallowed_seals_are_never_believed() {
+    let report_with = |seals: u32| -> BTreeMap<String, String> {
+        let report = output(&mut child(&["swallow-seals", &seals.to_string()]));
+        let split =
+            |line: &str| line.split_once(' ').map(|(what, report)| (what.to_owned(), report.to_owned())).unwrap();
+        report.lines().map(split).collect()
+    };
+    let assert_refused = |refused: &str| {
+        assert!(refused.starts_with("Unsupported: ") && refused.contains("without applying them"), "{refused}");
+    };
+    // F_SEAL_SHRINK and F_SEAL_GROW; without them there is no region to convert.
+    for seals in [2, 4, 6] {
+        let report = report_with(seals);
+        assert_refused(&report["create"]);
+        assert_refused(&report["fill"]);
+    }
+    // F_SEAL_WRITE.
+    let report = report_with(8);
+    assert_eq!((&*report["create"], &*report["make-read-only"]), ("ok ", "ok "));
+    assert_refused(&report["fill"]);
+    assert_refused(&report["freeze"]);
+    // F_SEAL_FUTURE_WRITE.
+    let report = report_with(16);
+    assert_refused(&report["make-read-only"]);
+    // The control: with a filter for a seal that nobody requests, everything succeeds.
+    let report = report_with(64);
+    for what in ["create", "fill", "make-read-only"] {
+        assert_eq!(report[what], "ok ", "{what}");
+    }
+}
+
+#[test]
 fn g10_before_linux_6_3_only_no_exec_is_missing() {
     let report = on_linux("6.2");
     assert_all_but(&report, &[]);

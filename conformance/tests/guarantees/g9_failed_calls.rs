@@ -108,6 +108,11 @@ const CALLS: &[(&str, &str, &str, &str)] = &[
     ("inherited", "fcntl", "F_SETFD", "EPERM=fine"),
     ("inherited", "fcntl", "F_DUPFD", "EMFILE=fine EINVAL=fine"),
     ("create-file", "fcntl", "F_GET_SEALS", "EINVAL=fine"),
+    // Reading the seals back. A freeze that can't is successful if the status shows the seals.
+    ("freeze", "fcntl", "F_GET_SEALS", "EINVAL=fine EIO=fine"),
+    // A seal can't be removed, so a second run would find it. The kernel doesn't fail this call after adding a seal.
+    ("make-read-only", "fcntl", "F_GET_SEALS", ""),
+    ("", "fcntl", "F_GET_SEALS", "EINVAL=System EIO=System"),
     // Reading how much memory is left, see below.
     ("create-populated", "fstat", "", "ENOMEM=fine EOVERFLOW=fine"),
     // Descriptors.
@@ -161,6 +166,11 @@ const CALLS: &[(&str, &str, &str, &str)] = &[
     // A failed wait4 leaves a zombie, so only the operation `wait` has this error: it reaps the child itself.
     ("wait", "wait4", "", "EINTR=fine ECHILD=System"),
     ("", "wait4", "", "EINTR=fine"),
+    ("kill", "pidfd_open", "", "EMFILE=fine ENFILE=fine ENOMEM=OutOfMemory ENODEV=System ENOSYS=fine"),
+    // Linux 5.3 has pidfds that waitid rejects.
+    ("", "waitid", "P_PIDFD", "EINTR=fine ECHILD=System EINVAL=fine"),
+    ("", "waitid", "P_PID", "EINTR=fine ECHILD=System"),
+    ("", "pidfd_send_signal", "", "EPERM=System EINVAL=System ESRCH=System"),
     (
         "",
         "pidfd_open",

@@ -4,15 +4,17 @@
 
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::Path;
+use std::process::ExitStatus;
 
 use rustix::fs::{self, AtFlags, Mode, OFlags};
 use rustix::io::Errno;
-use rustix::process::Resource;
+use rustix::process::{Pid, Resource};
 
 use super::failure::{Failure, Reason, Result};
 use super::status::{Identity, Protection};
 use super::unix::errno::retry;
 use super::unix::fd::above_standard;
+use super::unix::process::{kill_child, number_of, wait_for};
 use super::unix::view::View;
 
 /// The size of a huge page in bytes, for the check of arguments: no call can ask for one.
@@ -86,4 +88,27 @@ pub(crate) fn random() -> u64 {
     // SAFETY: The call fills exactly the bytes of `number`.
     unsafe { libc::arc4random_buf(number.as_mut_ptr().cast(), number.len()) };
     u64::from_ne_bytes(number)
+}
+
+/// A child, identified by its process id.
+#[derive(Debug)]
+pub(crate) struct Process(Pid);
+
+impl Process {
+    pub(crate) fn new(pid: Pid) -> Self {
+        Self(pid)
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        number_of(self.0)
+    }
+}
+
+pub(crate) fn wait(process: &Process, block: bool) -> Result<Option<ExitStatus>> {
+    wait_for(process.0, block)
+}
+
+/// Kills a child that has not been waited for.
+pub(crate) fn kill(process: &Process) -> Result<()> {
+    kill_child(process.0)
 }

@@ -79,6 +79,8 @@ pub(crate) enum Reason {
     Sealed,
     /// The memory accepts no further seal, or its descriptor is read-only.
     SealsForbidden,
+    /// The call that adds seals succeeded without adding them.
+    SealsNotApplied,
     /// Another process changed the size before the size was sealed.
     SizeChanged,
     /// Another process gave the file a second name before the first was removed.

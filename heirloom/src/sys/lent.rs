@@ -9,7 +9,10 @@ use super::platform::{Borrowed, Memory, set_close_on_exec};
 /// The numbers of the descriptors that a spawn has made inheritable.
 static LENT: Mutex<Vec<i32>> = Mutex::new(Vec::new());
 
-fn lent() -> MutexGuard<'static, Vec<i32>> {
+/// Holds back every other call that makes descriptors inheritable, or sets close-on-exec on imported ones.
+pub(crate) type LentGuard = MutexGuard<'static, Vec<i32>>;
+
+pub(crate) fn lent() -> LentGuard {
     LENT.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

@@ -43,11 +43,11 @@ mod windows;
 
 pub(crate) use failure::{Failure, Reason, Result};
 pub(crate) use launch::Launch;
-pub(crate) use lent::set_close_on_exec_unless_lent;
+pub(crate) use lent::{LentGuard, lent, set_close_on_exec_unless_lent};
 pub(crate) use platform::{
     Borrowed, EnvKey, Filling, HUGE_PAGE, LONGEST_VARIABLE, Memory, Owned, Process, SpawnOptions, View,
     allocation_granularity, available_memory, duplicate, gather, is_close_on_exec, is_privileged, is_standard, kill,
-    look_at, null, parent_passes, pipe, set_close_on_exec, size_limit, status, take_over, variables, wait,
+    look_at, null, on_fork, parent_passes, pipe, set_close_on_exec, size_limit, status, take_over, variables, wait,
 };
 pub(crate) use spawn::spawn;
 pub(crate) use status::{Access, Commit, Identity, Protection, Status};
@@ -57,4 +57,4 @@ pub(crate) use spawn::{exec, pass_with_std};
 
 /// For `os::linux`.
 #[cfg(any(target_os = "linux", target_os = "android"))]
-pub(crate) use linux::{process_descriptor, set_undumpable};
+pub(crate) use linux::set_undumpable;

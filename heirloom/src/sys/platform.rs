@@ -6,7 +6,7 @@ pub(crate) use super::unix::{
         allocation_granularity, duplicate, is_close_on_exec, is_standard, look_at, null, pipe, set_close_on_exec,
         take_over,
     },
-    process::{EnvKey, Process, SpawnOptions, gather, kill, wait},
+    process::{EnvKey, SpawnOptions, gather, on_fork},
 };
 #[cfg(unix)]
 pub(crate) use std::{
@@ -17,14 +17,20 @@ pub(crate) use std::{
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) use super::{
     fd_memory::Memory,
-    linux::{HUGE_PAGE, LONGEST_VARIABLE, available_memory, is_privileged, parent_passes, size_limit},
+    linux::{
+        HUGE_PAGE, LONGEST_VARIABLE, available_memory, is_privileged, parent_passes,
+        process::{Process, kill, wait},
+        size_limit,
+    },
     sealed::{Filling, status},
     unix::view::View,
 };
 
 #[cfg(target_os = "freebsd")]
 pub(crate) use super::{
-    bsd::{HUGE_PAGE, LONGEST_VARIABLE, available_memory, is_privileged, parent_passes, size_limit},
+    bsd::{
+        HUGE_PAGE, LONGEST_VARIABLE, Process, available_memory, is_privileged, kill, parent_passes, size_limit, wait,
+    },
     fd_memory::Memory,
     sealed::{Filling, status},
     unix::view::View,
@@ -32,7 +38,9 @@ pub(crate) use super::{
 
 #[cfg(any(target_os = "netbsd", target_os = "openbsd"))]
 pub(crate) use super::{
-    bsd::{HUGE_PAGE, LONGEST_VARIABLE, available_memory, is_privileged, parent_passes, size_limit},
+    bsd::{
+        HUGE_PAGE, LONGEST_VARIABLE, Process, available_memory, is_privileged, kill, parent_passes, size_limit, wait,
+    },
     fd_memory::Memory,
     unix::view::View,
     unlinked_file::{Filling, status},
@@ -40,7 +48,9 @@ pub(crate) use super::{
 
 #[cfg(target_os = "macos")]
 pub(crate) use super::{
-    bsd::{HUGE_PAGE, LONGEST_VARIABLE, available_memory, is_privileged, parent_passes, size_limit},
+    bsd::{
+        HUGE_PAGE, LONGEST_VARIABLE, Process, available_memory, is_privileged, kill, parent_passes, size_limit, wait,
+    },
     buffered::Filling,
     macos::status,
     tracked::{Memory, View},
@@ -59,6 +69,6 @@ pub(crate) use super::{
         host::{LONGEST_VARIABLE, available_memory, is_privileged, parent_passes, size_limit},
         layout::{HUGE_PAGE, allocation_granularity},
         memory::status,
-        process::{Process, SpawnOptions, gather, kill, wait},
+        process::{Process, SpawnOptions, gather, kill, on_fork, wait},
     },
 };

@@ -56,7 +56,8 @@ impl Memory {
         add_seals(self.as_fd(), seal).map_err(|failure| match failure.reason {
             Reason::NoSeals => Failure::new(Reason::NoReadOnlySeal, failure.os),
             _ => failure,
-        })
+        })?;
+        confirm_seals(self.as_fd(), seal)
     }
 
     /// Seals the memory against all writing, and against further seals.
@@ -113,12 +114,14 @@ fn fix_size(fd: BorrowedFd<'_>, size: u64) -> Result<()> {
     // the memory shorter than `size`, and if it has made the memory longer, `ftruncate` fails.
     add_seals(fd, SealFlags::SHRINK)?;
     retry(|| fs::ftruncate(fd, size))?;
-    add_seals(fd, SealFlags::GROW)
+    add_seals(fd, SealFlags::GROW)?;
+    confirm_seals(fd, SealFlags::SHRINK | SealFlags::GROW)
 }
 
 fn freeze(fd: BorrowedFd<'_>) -> Result<()> {
     let all = SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE | SealFlags::SEAL;
-    add_seals(fd, all)
+    add_seals(fd, all)?;
+    confirm_seals(fd, all)
 }
 
 fn add_seals(fd: BorrowedFd<'_>, seals: SealFlags) -> Result<()> {
@@ -128,6 +131,14 @@ fn add_seals(fd: BorrowedFd<'_>, seals: SealFlags) -> Result<()> {
         Errno::INVAL => Failure::new(Reason::NoSeals, errno),
         errno => errno.into(),
     })
+}
+
+/// Reads the seals back: a sandbox's filter may return success without calling the kernel.
+fn confirm_seals(fd: BorrowedFd<'_>, wanted: SealFlags) -> Result<()> {
+    if fs::fcntl_get_seals(fd)?.contains(wanted) {
+        return Ok(());
+    }
+    Err(Failure::new(Reason::SealsNotApplied, io::ErrorKind::Unsupported))
 }
 
 /// Returns the status of a descriptor.

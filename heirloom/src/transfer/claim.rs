@@ -8,14 +8,18 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use super::export_string::ExportString;
 use super::exported::is_exported;
+use super::fork::prepare_for_fork;
 use super::validate::Mismatch;
 use super::variable::{self, VARIABLE};
 use crate::region::RegionInner;
 use crate::{Error, ErrorKind, Result, sys};
 
+/// The claimed regions by name.
+pub(super) type Entries = BTreeMap<String, Entry>;
+
 /// Everything that this process inherited.
 struct Inheritance {
-    entries: Mutex<BTreeMap<String, Entry>>,
+    entries: Mutex<Entries>,
     /// The error of a malformed variable.
     malformed: Option<Error>,
 }
@@ -63,6 +67,7 @@ pub(crate) fn claim_quietly() {
 }
 
 fn claimed() -> Result<&'static Inheritance> {
+    prepare_for_fork();
     let inheritance = INHERITANCE.get_or_init(Inheritance::claim);
     match &inheritance.malformed {
         None => Ok(inheritance),
@@ -71,7 +76,7 @@ fn claimed() -> Result<&'static Inheritance> {
 }
 
 /// Returns the claimed regions by name.
-pub(super) fn entries() -> Result<MutexGuard<'static, BTreeMap<String, Entry>>> {
+pub(super) fn entries() -> Result<MutexGuard<'static, Entries>> {
     Ok(claimed()?.entries.lock().unwrap_or_else(PoisonError::into_inner))
 }
 

@@ -27,7 +27,7 @@ pub struct ExportedRegion {
 /// The descriptor numbers of all live exports; an import must not close or change them.
 static EXPORTED: Mutex<Vec<i32>> = Mutex::new(Vec::new());
 
-fn exported() -> MutexGuard<'static, Vec<i32>> {
+pub(super) fn exported() -> MutexGuard<'static, Vec<i32>> {
     EXPORTED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -41,6 +41,25 @@ pub(super) fn is_exported(number: i32) -> bool {
 }
 
 impl ExportedRegion {
+    /// Returns the number of the descriptor that an export string names (on Windows, of the handle).
+    ///
+    /// For a caller of [`import_owned`](crate::Region::import_owned) that must find out who owns the descriptor.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Malformed`](crate::ErrorKind::Malformed): the string is not an export string.
+    ///
+    /// ```
+    /// use heirloom::ExportedRegion;
+    ///
+    /// let exported = heirloom::Region::create(4096)?.export()?;
+    /// let number = ExportedRegion::descriptor_number(exported.as_str())?;
+    /// assert!(exported.as_str().starts_with(&format!("{number}:")));
+    /// # Ok::<(), heirloom::Error>(())
+    /// ```
+    pub fn descriptor_number(string: &str) -> Result<i32> {
+        Ok(string.parse::<ExportString>()?.number)
+    }
+
     /// Returns the string for the child to import.
     ///
     /// ```

@@ -6,6 +6,7 @@
 mod claim;
 mod export_string;
 mod exported;
+mod fork;
 mod hand_down;
 mod import;
 mod inherited;

@@ -3,11 +3,13 @@
 use std::env;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use heirloom::os::linux::ChildExt;
 use heirloom::os::unix::CommandExt;
-use heirloom::{Command, Error, FrozenRegion, ReadOnlyRegion, Region};
+use heirloom::{Command, Error, FrozenRegion, ReadOnlyRegion, Region, Stdio};
 use heirloom_conformance::c_library::CLibrary;
-use heirloom_conformance::old_kernels::{self, Refusal};
+use heirloom_conformance::old_kernels::{self, Argument, Refusal};
 use heirloom_conformance::{descriptors, hostile, open_regions, output, text};
 use rustix::process::{Resource, Rlimit, setrlimit};
 
@@ -99,6 +101,9 @@ pub(super) fn run(args: &[&str]) {
             std::fs::write(&path, "").unwrap();
             std::fs::remove_file(path).unwrap();
         }
+        ["fork-beside-threads", rounds] => fork_beside_threads(rounds.parse().unwrap()),
+        ["kill-after-reuse"] => kill_after_reuse(),
+        ["swallow-seals", seals] => swallow_seals(seals.parse().unwrap()),
         ["without-memfd", errno, directory] => {
             refuse_memfd(errno.parse().unwrap());
             println!("{}", describe(Region::create(4096).map(|_| String::new())));
@@ -197,6 +202,96 @@ fn try_all(name: &str) {
 /// Makes the kernel reject `memfd_create` for this process, as a sandbox may.
 fn refuse_memfd(errno: i32) {
     old_kernels::refuse(&[Refusal { call: libc::SYS_memfd_create, arguments: &[], errno }]);
+}
+
+/// Forks while other threads take this library's locks, and lets each child use the library. Prints how many children got
+/// a region, and how many blocked.
+fn fork_beside_threads(rounds: u32) {
+    let region = Region::create(4096).unwrap();
+    let exported = region.export().unwrap();
+    // Many exports make each later one hold its lock for longer.
+    let _exports: Vec<_> = (0..900).map(|_| region.export().unwrap()).collect();
+    let stop = AtomicBool::new(false);
+    let (mut imported, mut blocked) = (0, 0);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    drop(region.export().unwrap());
+                }
+            });
+        }
+        for _ in 0..rounds {
+            // SAFETY: The child calls this library, which supports that, alarm(2) and _exit(2). It returns to no code that
+            // needs the other threads.
+            let pid = unsafe { libc::fork() };
+            if pid == 0 {
+                // SAFETY: Plain numbers; the alarm ends a child that blocks.
+                unsafe { libc::alarm(5) };
+                let code = i32::from(Region::import(exported.as_str()).is_err());
+                // SAFETY: It ends the process.
+                unsafe { libc::_exit(code) };
+            }
+            let mut status = 0;
+            // SAFETY: The status lives during the call.
+            assert_eq!(unsafe { libc::waitpid(pid, &raw mut status, 0) }, pid);
+            if libc::WIFSIGNALED(status) {
+                blocked += 1;
+                if blocked == 3 {
+                    break;
+                }
+            } else {
+                imported += i32::from(libc::WEXITSTATUS(status) == 0);
+            }
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
+    println!("{imported} imported, {blocked} blocked");
+}
+
+/// With SIGCHLD ignored, lets a child end, gives its process id to another child, and then kills the first one. Needs a PID
+/// namespace of its own. Prints the results, and whether the other child is still alive.
+fn kill_after_reuse() {
+    // SAFETY: Sets an action that runs no code of this process.
+    unsafe { libc::signal(libc::SIGCHLD, libc::SIG_IGN) };
+    let exists = |id: u32| std::fs::exists(format!("/proc/{id}")).unwrap();
+    let mut ended = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
+    let id = ended.id();
+    drop(ended.stdin.take());
+    while exists(id) {
+        std::thread::yield_now();
+    }
+    // The kernel frees the id a moment after the process's entry in /proc.
+    let mut other = loop {
+        std::fs::write("/proc/sys/kernel/ns_last_pid", (id - 1).to_string()).unwrap();
+        let mut other = Command::new("sleep").arg("1000").spawn().unwrap();
+        if other.id() == id {
+            break other;
+        }
+        other.kill().unwrap();
+    };
+    println!("kill {}", describe(ended.kill().map(|()| String::new())));
+    println!("pidfd {}", describe(ended.pidfd().map(|_| String::new())));
+    println!("alive {}", exists(id));
+    // The control: the other child can be killed.
+    println!("control {}", describe(other.kill().map(|()| String::new())));
+    while exists(id) {
+        std::thread::yield_now();
+    }
+}
+
+/// Makes the kernel return success for a request to add any of those seals, without adding them.
+fn swallow_seals(seals: u32) {
+    // The filter's arguments must live for ever.
+    let arguments = Box::leak(Box::new([(1, Argument::Is(1033)), (2, Argument::Has(seals))]));
+    old_kernels::refuse(&[Refusal { call: old_kernels::FCNTL, arguments, errno: 0 }]);
+    let outcome = |answer: Result<(), Error>| describe(answer.map(|()| String::new()));
+    println!("create {}", outcome(Region::create(4096).map(drop)));
+    println!("fill {}", outcome(FrozenRegion::from_bytes("of before").map(drop)));
+    if let Ok(region) = Region::create(4096) {
+        println!("make-read-only {}", outcome(region.clone().into_read_only().map(drop).map_err(Error::from)));
+        println!("freeze {}", outcome(region.freeze().map(drop).map_err(Error::from)));
+    }
 }
 
 /// Prints the result of each kernel-dependent feature, and of inheriting and importing a region.

@@ -12,6 +12,21 @@ use heirloom_conformance::skip;
 use crate::{CHILD, child, output};
 
 #[test]
+fn kill_after_pid_reuse_reaches_no_other_process() {
+    let output =
+        std::process::Command::new("unshare").args(["-Urpf", "--mount-proc", CHILD, "kill-after-reuse"]).output();
+    let output = output.unwrap();
+    let report = String::from_utf8(output.stdout).unwrap();
+    if !output.status.success() && report.is_empty() {
+        let why = String::from_utf8_lossy(&output.stderr);
+        return skip(format_args!("cannot create a PID namespace: {why}"));
+    }
+    let lines: Vec<_> = report.lines().collect();
+    assert!(lines[0].starts_with("kill System: cannot kill process "), "{report}");
+    assert_eq!(&lines[1..], ["pidfd ok ", "alive true", "control ok "]);
+}
+
+#[test]
 fn arg0_environment_and_directory_are_applied() {
     let directory = tempfile::tempdir().unwrap();
     let mut command = Command::new("sh");

@@ -16,6 +16,12 @@ fn report_of(command: &mut Command) -> String {
 }
 
 #[test]
+fn forked_children_never_block_on_locks() {
+    let report = report_of(Command::new(CHILD).args(["fork-beside-threads", "1000"]));
+    assert_eq!(report, "1000 imported, 0 blocked\n");
+}
+
+#[test]
 fn export_needs_the_launcher_to_clear_close_on_exec() {
     let region = Region::create(4096).unwrap();
     let exported = region.export().unwrap();

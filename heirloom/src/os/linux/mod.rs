@@ -64,7 +64,7 @@ pub trait ChildExt: Sealed {
 impl ChildExt for Child {
     fn pidfd(&self) -> Result<OwnedFd> {
         self.check_waitable("open a pidfd of")?;
-        let opened = sys::process_descriptor(&self.process);
+        let opened = self.process.pidfd();
         opened.map_err(|failure| self.failed("open a pidfd of", failure))
     }
 }

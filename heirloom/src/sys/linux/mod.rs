@@ -3,10 +3,11 @@
 #![allow(unsafe_code)]
 
 mod available;
+pub(crate) mod process;
 
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{self, FallocateFlags, MemfdFlags, Mode, OFlags, SealFlags, Stat};
@@ -18,7 +19,6 @@ use super::failure::{Failure, Reason, Result};
 use super::status::{Commit, Identity, Protection};
 use super::unix::errno::retry;
 use super::unix::fd::{above_standard, allocation_granularity, identity_of};
-use super::unix::process::Process;
 use super::unix::view::View;
 
 pub(crate) use available::available_memory;
@@ -204,16 +204,4 @@ pub(crate) fn set_undumpable() -> Result<()> {
 pub(crate) fn is_privileged() -> bool {
     // SAFETY: `getauxval` only reads the process's auxiliary vector.
     unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
-}
-
-/// Returns a descriptor that becomes readable when the child ends, see `pidfd_open(2)`.
-pub(crate) fn process_descriptor(process: &Process) -> Result<OwnedFd> {
-    // rustix doesn't have the call on Android.
-    // SAFETY: The call takes plain numbers and returns a new descriptor, close-on-exec, or -1.
-    let number = unsafe { libc::syscall(libc::SYS_pidfd_open, process.id(), 0) };
-    match RawFd::try_from(number) {
-        // SAFETY: The kernel has just created this descriptor, so nothing else owns it.
-        Ok(number) if number >= 0 => Ok(unsafe { OwnedFd::from_raw_fd(number) }),
-        _ => Err(io::Error::last_os_error().into()),
-    }
 }

@@ -18,9 +18,9 @@ use super::prepared::Prepared;
 use super::signals::Signals;
 use crate::sys::failure::Result;
 use crate::sys::launch::Launch;
+use crate::sys::platform::Process;
 use crate::sys::unix::errno::errno_of;
 use crate::sys::unix::fd::{duplicate, set_close_on_exec};
-use crate::sys::unix::process::Process;
 
 /// Starts a program.
 pub(crate) fn spawn(launch: &Launch<'_>) -> Result<Process> {

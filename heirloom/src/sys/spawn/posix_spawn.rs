@@ -17,7 +17,7 @@ use super::prepared::Prepared;
 use super::signals::no_signals;
 use crate::sys::failure::Result;
 use crate::sys::launch::Launch;
-use crate::sys::unix::process::Process;
+use crate::sys::platform::Process;
 
 #[cfg(target_os = "freebsd")]
 unsafe extern "C" {

@@ -10,6 +10,8 @@ use std::process::ExitStatus;
 use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitOptions};
+#[cfg(not(target_os = "openbsd"))]
+use rustix::process::{WaitId, WaitIdOptions};
 
 use super::errno::retry;
 use crate::sys::failure::{Failure, Reason, Result};
@@ -25,33 +27,49 @@ pub(crate) struct SpawnOptions {
     pub(crate) keep_signals: bool,
 }
 
-/// A child, identified by its process id.
-#[derive(Debug)]
-pub(crate) struct Process(Pid);
-
-impl Process {
-    pub(crate) fn new(pid: Pid) -> Self {
-        Self(pid)
-    }
-
-    pub(crate) fn id(&self) -> u32 {
-        self.0.as_raw_nonzero().get().unsigned_abs()
-    }
+/// Returns the number of a process id.
+pub(crate) fn number_of(pid: Pid) -> u32 {
+    pid.as_raw_nonzero().get().unsigned_abs()
 }
 
 /// Waits for a child that has not been waited for; without `block`, returns `None` while it runs.
-pub(crate) fn wait(process: &Process, block: bool) -> Result<Option<ExitStatus>> {
+pub(crate) fn wait_for(pid: Pid, block: bool) -> Result<Option<ExitStatus>> {
     let options = if block { WaitOptions::empty() } else { WaitOptions::NOHANG };
-    let waited = retry(|| rustix::process::waitpid(Some(process.0), options)).map_err(|errno| match errno {
+    let waited = retry(|| rustix::process::waitpid(Some(pid), options)).map_err(|errno| match errno {
         Errno::CHILD => Failure::new(Reason::AlreadyWaitedFor, errno),
         errno => errno.into(),
     })?;
     Ok(waited.map(|(_, status)| ExitStatus::from_raw(status.as_raw())))
 }
 
-/// Kills a child that has not been waited for.
-pub(crate) fn kill(process: &Process) -> Result<()> {
-    Ok(rustix::process::kill_process(process.0, Signal::KILL)?)
+/// Kills a process that is a child of this one. Between the check and the signal, code that waits for the child in another
+/// thread could free its id.
+pub(crate) fn kill_child(pid: Pid) -> Result<()> {
+    // OpenBSD has no call that checks it.
+    #[cfg(not(target_os = "openbsd"))]
+    check_child(WaitId::Pid(pid))?;
+    Ok(rustix::process::kill_process(pid, Signal::KILL)?)
+}
+
+/// Checks that a process is a child that has not been waited for, without waiting.
+#[cfg(not(target_os = "openbsd"))]
+#[allow(clippy::needless_pass_by_value)] // The call takes it by value, once an attempt.
+pub(crate) fn check_child(id: WaitId<'_>) -> Result<()> {
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    match retry(|| rustix::process::waitid(id.clone(), options)) {
+        Ok(_) => Ok(()),
+        Err(Errno::CHILD) => Err(Failure::new(Reason::AlreadyWaitedFor, Errno::CHILD)),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
+/// Calls `before` in this thread before each fork(2) of this process, and `after` in the parent and in the child, see
+/// `pthread_atfork(3)`. A spawn that doesn't copy the process calls neither.
+#[allow(unsafe_code)]
+pub(crate) fn on_fork(before: extern "C" fn(), after: extern "C" fn()) {
+    // It can only fail for lack of memory, and then a forked child may block as if it were not called.
+    // SAFETY: The functions are valid for the life of the process, or until the C library removes them at dlclose(3).
+    unsafe { libc::pthread_atfork(Some(before), Some(after), Some(after)) };
 }
 
 /// Reads two streams to their ends, both at once: a child may block for ever while one of them is full.

@@ -90,3 +90,6 @@ pub(crate) fn gather([one, two]: [Option<OwnedHandle>; 2]) -> io::Result<[Vec<u8
         Ok([one?, two?])
     })
 }
+
+/// Does nothing: Windows has no fork.
+pub(crate) const fn on_fork(_before: extern "C" fn(), _after: extern "C" fn()) {}
