@@ -28,6 +28,10 @@ fn advice(reason: Reason) -> (ErrorKind, &'static str) {
         Reason::OutOfAddressSpace => {
             (ErrorKind::OutOfMemory, "address space or memory ran out: map a range of the region")
         }
+        Reason::TooManyMappings => (
+            ErrorKind::OutOfMemory,
+            "this process has as many mappings as the sysctl vm.max_map_count allows: raise it, or unmap some",
+        ),
         Reason::NoSpace => (ErrorKind::OutOfMemory, "free some space on the file system"),
         Reason::PagingFileFull => (ErrorKind::OutOfMemory, "enlarge the paging file"),
         Reason::MoreThanAvailable => (

@@ -190,12 +190,13 @@ const CALLS: &[(&str, &str, &str, &str)] = &[
     ("", "setpgid", "", "EPERM=System ESRCH=System"),
     ("", "dup2", "", "EBADF=OutOfDescriptors EMFILE=OutOfDescriptors EBUSY=System"),
     ("", "chdir", "", "EIO=System ENOMEM=OutOfMemory ELOOP=ProgramNotRunnable"),
+    // Not ETXTBSY, for which every attempt is repeated: `busy_program_is_tried_again` has it.
     (
         "",
         "execve",
         "",
         "ENOENT=ProgramNotFound EACCES=ProgramNotRunnable E2BIG=ProgramNotRunnable ENOEXEC=ProgramNotRunnable \
-         ETXTBSY=ProgramNotRunnable ENOTDIR=ProgramNotRunnable|ProgramNotFound ELOOP=ProgramNotRunnable \
+         ENOTDIR=ProgramNotRunnable|ProgramNotFound ELOOP=ProgramNotRunnable \
          ENAMETOOLONG=ProgramNotRunnable EISDIR=ProgramNotRunnable EMFILE=OutOfDescriptors ENFILE=OutOfDescriptors \
          ENOMEM=OutOfMemory EAGAIN=System EIO=System EPERM=System EINVAL=System",
     ),

@@ -14,12 +14,12 @@ mod writable;
 
 pub use any::AnyRegion;
 pub use as_region::AsRegion;
-#[allow(unused_imports)] // For the traits in `os`.
-pub(crate) use as_region::Sealed;
 pub use frozen::{FrozenOptions, FrozenRegion};
-pub(crate) use inner::{RegionInner, kind_of, validate};
+pub(crate) use inner::{RegionInner, validate};
 pub use kind::RegionKind;
 pub(crate) use name::check_name;
 pub use options::RegionOptions;
 pub use read_only::ReadOnlyRegion;
 pub use writable::Region;
+#[allow(unused_imports)] // Only `os` uses them.
+pub(crate) use {as_region::Sealed, inner::kind_of};

@@ -33,6 +33,8 @@ pub(crate) enum Reason {
     OutOfMemory,
     /// Neither memory nor address space for a mapping.
     OutOfAddressSpace,
+    /// The process has as many mappings as the kernel allows (Linux).
+    TooManyMappings,
     /// The file system is full, or a quota is used up.
     NoSpace,
     /// The paging file is full (Windows).

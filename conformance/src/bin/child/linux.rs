@@ -102,6 +102,7 @@ pub(super) fn run(args: &[&str]) {
             std::fs::remove_file(path).unwrap();
         }
         ["fork-beside-threads", rounds] => fork_beside_threads(rounds.parse().unwrap()),
+        ["exhaust-mappings"] => exhaust_mappings(),
         ["kill-after-reuse"] => kill_after_reuse(),
         ["swallow-seals", seals] => swallow_seals(seals.parse().unwrap()),
         ["without-memfd", errno, directory] => {
@@ -247,6 +248,23 @@ fn fork_beside_threads(rounds: u32) {
         stop.store(true, Ordering::Relaxed);
     });
     println!("{imported} imported, {blocked} blocked");
+}
+
+/// Makes mappings until the kernel refuses one, and prints the error, and whether a mapping succeeds after dropping them.
+fn exhaust_mappings() {
+    let region = Region::create(16 << 10).unwrap();
+    // Alternating, so that the kernel can't merge neighbours.
+    let map = |index: usize| if index % 2 == 0 { region.map_range(..4096) } else { region.map_range(8192..12288) };
+    let mut mappings = Vec::new();
+    let error = loop {
+        match map(mappings.len()) {
+            Ok(mapping) => mappings.push(mapping),
+            Err(error) => break error,
+        }
+    };
+    drop(mappings);
+    println!("{}", describe(Err(error)));
+    println!("{}", describe(region.map().map(|_| String::new())));
 }
 
 /// With SIGCHLD ignored, lets a child end, gives its process id to another child, and then kills the first one. Needs a PID

@@ -7,12 +7,72 @@ use std::path::Path;
 use heirloom::os::linux::ChildExt;
 use heirloom::os::unix::CommandExt;
 use heirloom::{Command, ErrorKind, Region, Stdio};
-use heirloom_conformance::skip;
+use heirloom_conformance::{emulated, skip};
 
 use crate::{CHILD, child, output};
 
+/// Writes an executable file and returns it open for writing.
+fn executable(path: &Path, contents: &[u8]) -> File {
+    use std::io::Write;
+    use std::os::unix::fs::OpenOptionsExt;
+    let mut file = File::options().write(true).create_new(true).mode(0o755).open(path).unwrap();
+    file.write_all(contents).unwrap();
+    file
+}
+
+#[test]
+fn missing_program_is_diagnosed_where_it_was_searched() {
+    let directory = tempfile::tempdir().unwrap();
+    let (here, inner) = (directory.path(), directory.path().join("inner"));
+    std::fs::create_dir(&inner).unwrap();
+    drop(executable(&here.join("tool"), b"#!/bin/sh\n"));
+    drop(executable(&inner.join("odd"), b"#!/nonexistent/interpreter\n"));
+    std::os::unix::fs::symlink("/nonexistent/target", inner.join("dangling")).unwrap();
+    let no_interpreter = "the interpreter that it names does not";
+    for (program, path, advice) in [
+        // It exists in this process's directory only, which is not the child's.
+        ("./tool", None, "is the path right?"),
+        ("./odd", None, no_interpreter),
+        ("odd", Some(&*inner), no_interpreter),
+        ("odd", Some(here), "is it installed, and in the PATH?"),
+        ("./dangling", None, "is the path right?"),
+    ] {
+        let mut command = Command::new(program);
+        command.current_dir(&inner);
+        if let Some(path) = path {
+            command.env("PATH", path);
+        }
+        let error = command.status().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ProgramNotFound, "{error}");
+        assert!(error.advice().unwrap().ends_with(advice), "{error}");
+        assert_eq!(std::io::Error::from(error).kind(), std::io::ErrorKind::NotFound);
+    }
+    // The control: in its own directory it runs.
+    assert!(Command::new("./tool").current_dir(here).status().unwrap().success());
+}
+
+#[test]
+fn busy_program_is_tried_again() {
+    if emulated() {
+        return skip(format_args!("the emulator, not the kernel, would be tested"));
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("program");
+    let file = executable(&path, &std::fs::read("/bin/true").unwrap());
+    // The control: it stays busy while this process has it open for writing.
+    let error = Command::new(&path).status().unwrap_err();
+    assert_eq!((error.kind(), error.raw_os_error()), (ErrorKind::ProgramNotRunnable, Some(libc::ETXTBSY)));
+    // A child that holds it open for a moment.
+    let mut holder = std::process::Command::new("sleep").arg("0.05").stdin(file).spawn().unwrap();
+    assert!(Command::new(&path).status().unwrap().success());
+    holder.wait().unwrap();
+}
+
 #[test]
 fn kill_after_pid_reuse_reaches_no_other_process() {
+    if emulated() {
+        return skip(format_args!("the emulator, not the kernel, would be tested"));
+    }
     let output =
         std::process::Command::new("unshare").args(["-Urpf", "--mount-proc", CHILD, "kill-after-reuse"]).output();
     let output = output.unwrap();

@@ -7,7 +7,7 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 use heirloom::Region;
-use heirloom_conformance::text;
+use heirloom_conformance::{emulated, skip, text};
 
 use crate::CHILD;
 
@@ -17,6 +17,9 @@ fn report_of(command: &mut Command) -> String {
 
 #[test]
 fn forked_children_never_block_on_locks() {
+    if emulated() {
+        return skip(format_args!("the emulator, not the kernel, would be tested"));
+    }
     let report = report_of(Command::new(CHILD).args(["fork-beside-threads", "1000"]));
     assert_eq!(report, "1000 imported, 0 blocked\n");
 }

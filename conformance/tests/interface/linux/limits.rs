@@ -47,3 +47,19 @@ fn regions_are_inherited_with_stdio_closed() {
     // Created regions get numbers above 2. A region received as descriptor 0 is inherited under another number.
     assert_eq!(lines(&["with-stdio-closed"]), ["true", "ok 4096", "0", "ok 4096"]);
 }
+
+#[test]
+fn too_many_mappings_are_named_in_the_error() {
+    if emulated() {
+        return skip(format_args!("the emulator, not the kernel, would be tested"));
+    }
+    let limit = std::fs::read_to_string("/proc/sys/vm/max_map_count").unwrap();
+    if limit.trim().parse::<u64>().unwrap() > 1 << 20 {
+        return skip(format_args!("vm.max_map_count is {}", limit.trim()));
+    }
+    let report = output(&mut child(&["exhaust-mappings"]));
+    let (refused, after) = report.split_once('\n').unwrap();
+    assert!(refused.starts_with("OutOfMemory: cannot map a region of 16384 bytes: "), "{refused}");
+    assert!(refused.contains("vm.max_map_count"), "{refused}");
+    assert_eq!(after, "ok \n");
+}

@@ -6,7 +6,7 @@ mod available;
 pub(crate) mod process;
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Read};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
@@ -122,9 +122,31 @@ pub(crate) fn map(fd: BorrowedFd<'_>, offset: u64, len: usize, protection: Prote
     };
     mapped.map_err(|errno| match errno {
         Errno::PERM => Failure::new(Reason::Sealed, errno),
+        Errno::NOMEM if mappings_are_exhausted() => Failure::new(Reason::TooManyMappings, errno),
         Errno::NOMEM => Failure::new(Reason::OutOfAddressSpace, errno),
         errno => errno.into(),
     })
+}
+
+/// Returns whether this process has as many mappings as `vm.max_map_count` allows. It allocates nothing, since an allocation
+/// may need a mapping.
+fn mappings_are_exhausted() -> bool {
+    let count = |file: &str| -> Option<usize> {
+        let (mut file, mut buffer, mut lines) = (File::open(file).ok()?, [0; 4096], 0);
+        loop {
+            match file.read(&mut buffer).ok()? {
+                0 => return Some(lines),
+                read => buffer[..read].iter().for_each(|byte| lines += usize::from(*byte == b'\n')),
+            }
+        }
+    };
+    let limit = || -> Option<usize> {
+        let (mut file, mut buffer) = (File::open("/proc/sys/vm/max_map_count").ok()?, [0; 32]);
+        let read = file.read(&mut buffer).ok()?;
+        std::str::from_utf8(&buffer[..read]).ok()?.trim().parse().ok()
+    };
+    // The list has a line or two, such as vsyscall, that don't count.
+    limit().zip(count("/proc/self/maps")).is_some_and(|(limit, mappings)| mappings + 2 >= limit)
 }
 
 impl View {

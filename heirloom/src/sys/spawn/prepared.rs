@@ -5,12 +5,16 @@
 use std::ffi::{CStr, CString, c_char};
 use std::os::unix::ffi::OsStrExt;
 use std::ptr;
+use std::time::Duration;
 
 use rustix::io::Errno;
 
 use crate::sys::failure::{Failure, Reason, Result};
 use crate::sys::launch::Launch;
 use crate::sys::unix::errno::last_errno;
+
+/// Pauses grow up to half of this, so all of them together are shorter.
+const LONGEST_PAUSE: Duration = Duration::from_millis(1024);
 
 /// A [`Launch`] as C strings.
 pub(super) struct Prepared {
@@ -54,6 +58,7 @@ impl Prepared {
         &self,
         mut attempt: impl FnMut(&CStr) -> std::result::Result<T, Errno>,
     ) -> std::result::Result<T, Errno> {
+        let mut attempt = |program: &CStr| unless_busy(|| attempt(program));
         if let [only] = &self.candidates[..] {
             return attempt(only);
         }
@@ -69,12 +74,27 @@ impl Prepared {
     }
 }
 
+/// Tries again while the program is open for writing: a child that another thread starts holds the descriptor of a program
+/// that was just written, until it executes its own.
+fn unless_busy<T>(mut attempt: impl FnMut() -> std::result::Result<T, Errno>) -> std::result::Result<T, Errno> {
+    let mut pause = Duration::from_millis(1);
+    loop {
+        match attempt() {
+            Err(Errno::TXTBSY) if pause < LONGEST_PAUSE => {
+                std::thread::sleep(pause);
+                pause *= 2;
+            }
+            answer => return answer,
+        }
+    }
+}
+
 fn without_nul(bytes: impl Into<Vec<u8>>) -> Result<CString> {
     CString::new(bytes).map_err(|error| Failure::new(Reason::InteriorNul, error))
 }
 
 /// Returns the paths that the program may have.
-fn candidates(launch: &Launch<'_>) -> Result<Vec<CString>> {
+pub(super) fn candidates(launch: &Launch<'_>) -> Result<Vec<CString>> {
     let program = launch.program.as_bytes();
     if program.contains(&b'/') || program.is_empty() {
         return Ok(vec![without_nul(program)?]);
