@@ -56,8 +56,7 @@ fn check_saves(options: &Run) -> Result<(), Failure> {
     for save in &options.save {
         let name = &save.name;
         if !names.contains(&name) {
-            let message = format_args!("cannot save {name:?}: no such region; the regions are {names:?}");
-            return Err(Failure::new(message));
+            return Err(Failure::new(format_args!("cannot save {name:?}: no such region; the regions are {names:?}")));
         }
         if let Place::File(path) = &save.value {
             let shown = path.display();
