@@ -57,4 +57,4 @@ pub(crate) use spawn::{exec, pass_with_std};
 
 /// For `os::linux`.
 #[cfg(any(target_os = "linux", target_os = "android"))]
-pub(crate) use linux::{memory_mounts, set_undumpable};
+pub(crate) use linux::{memory_mounts, mount_of, set_undumpable};

@@ -192,7 +192,7 @@ impl Found {
         // no FIFO, and needs no permission of the file itself.
         let Ok(file) = OpenOptions::new().read(true).custom_flags(libc::O_PATH).open(path) else { return };
         // The file may have a name like a region's, and a file system that never answers.
-        if !mount_of(&file).is_some_and(|mount| self.memory_mounts.contains(&mount)) {
+        if !sys::mount_of(&file).is_some_and(|mount| self.memory_mounts.contains(&mount)) {
             return;
         }
         let Ok(metadata) = file.metadata() else { return };
@@ -243,12 +243,6 @@ fn mapped_region(line: &[u8]) -> Option<(Key, Option<String>)> {
     let (major, minor) = fields.next()?.split_once(':')?;
     let device = makedev(u32::from_str_radix(major, 16).ok()?, u32::from_str_radix(minor, 16).ok()?);
     Some(((device, fields.next()?.parse().ok()?), name))
-}
-
-/// Returns the id of the mount that a file is on, without asking its file system: see `proc_pid_fdinfo(5)`.
-fn mount_of(file: &File) -> Option<u64> {
-    let info = fs::read_to_string(format!("/proc/self/fdinfo/{}", file.as_raw_fd())).ok()?;
-    info.lines().find_map(|line| line.strip_prefix("mnt_id:"))?.trim().parse().ok()
 }
 
 /// Returns the kind that the seals show, if the size is sealed: it is not for a moment during creation.

@@ -218,12 +218,14 @@ pub(crate) fn parent_passes(number: i32, identity: Identity) -> bool {
 
 /// Returns the ids of the mounts that anonymous memory is on: one for ordinary pages, and one for huge pages if there are any.
 pub(crate) fn memory_mounts() -> Vec<u64> {
-    let mount = |huge: MemfdFlags| {
-        let fd = fs::memfd_create(c"heirloom-probe", MemfdFlags::CLOEXEC | huge).ok()?;
-        let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", fd.as_raw_fd())).ok()?;
-        info.lines().find_map(|line| line.strip_prefix("mnt_id:"))?.trim().parse().ok()
-    };
+    let mount = |huge| mount_of(fs::memfd_create(c"heirloom-probe", MemfdFlags::CLOEXEC | huge).ok()?);
     [MemfdFlags::empty(), MemfdFlags::HUGETLB | MemfdFlags::HUGE_2MB].into_iter().filter_map(mount).collect()
+}
+
+/// Returns the id of the mount that a file is on, without asking its file system: see `proc_pid_fdinfo(5)`.
+pub(crate) fn mount_of(fd: impl AsFd) -> Option<u64> {
+    let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", fd.as_fd().as_raw_fd())).ok()?;
+    info.lines().find_map(|line| line.strip_prefix("mnt_id:"))?.trim().parse().ok()
 }
 
 /// Hides this process's memory and descriptors from other processes of the same user.
