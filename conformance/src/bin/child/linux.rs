@@ -102,6 +102,8 @@ pub(super) fn run(args: &[&str]) {
             std::fs::remove_file(path).unwrap();
         }
         ["fork-beside-threads", rounds] => fork_beside_threads(rounds.parse().unwrap()),
+        #[cfg(target_pointer_width = "64")]
+        ["map-like-old-kernels"] => map_like_old_kernels(),
         ["exhaust-mappings"] => exhaust_mappings(),
         ["kill-after-reuse"] => kill_after_reuse(),
         ["swallow-seals", seals] => swallow_seals(seals.parse().unwrap()),
@@ -248,6 +250,20 @@ fn fork_beside_threads(rounds: u32) {
         stop.store(true, Ordering::Relaxed);
     });
     println!("{imported} imported, {blocked} blocked");
+}
+
+/// Makes the kernel refuse shared mappings of a frozen region's own descriptor, and prints the permissions of a mapping.
+#[cfg(target_pointer_width = "64")]
+fn map_like_old_kernels() {
+    let region = FrozenRegion::options().name("sealed").from_bytes("bytes").unwrap();
+    let number = u32::try_from(region.as_fd().as_raw_fd()).unwrap();
+    let shared = u32::try_from(libc::MAP_SHARED).unwrap();
+    let arguments = Box::leak(Box::new([(3, Argument::Is(shared)), (4, Argument::Is(number))]));
+    old_kernels::refuse(&[Refusal { call: libc::SYS_mmap, arguments, errno: libc::EPERM }]);
+    let mapping = region.map().unwrap();
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+    let line = maps.lines().find(|line| line.contains("/memfd:heirloom:sealed")).unwrap();
+    println!("{} {}", mapping.len(), line.split(' ').nth(1).unwrap());
 }
 
 /// Makes mappings until the kernel refuses one, and prints the error, and whether a mapping succeeds after dropping them.

@@ -6,6 +6,9 @@ use heirloom::{FrozenRegion, Region};
 use heirloom_conformance::{emulated, skip};
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, ftruncate, memfd_create};
 
+#[cfg(target_pointer_width = "64")]
+use crate::{child, output};
+
 const PAGE: usize = 4096;
 
 #[test]
@@ -69,4 +72,13 @@ fn no_dump_sets_the_kernel_flag() {
         return skip("the emulator has no MADV_DONTDUMP that reaches the kernel");
     }
     assert!(flags().split(' ').any(|flag| flag == "dd"), "{}", flags());
+}
+
+#[test]
+#[cfg(target_pointer_width = "64")]
+fn old_kernels_map_frozen_regions_shared() {
+    if emulated() {
+        return skip(format_args!("the emulator has no seccomp"));
+    }
+    assert_eq!(output(&mut child(&["map-like-old-kernels"])), "5 r--s\n");
 }

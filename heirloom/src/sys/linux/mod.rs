@@ -114,9 +114,14 @@ fn allocate(fd: BorrowedFd<'_>, size: u64, granularity: u64) -> rustix::io::Resu
 /// Maps `len` bytes from `offset` on.
 pub(crate) fn map(fd: BorrowedFd<'_>, offset: u64, len: usize, protection: Protection, populate: bool) -> Result<View> {
     let mapped = match View::map(fd, offset, len, protection, populate) {
-        // Some kernels refuse every shared mapping of sealed memory through a writable descriptor, even for reading.
+        // Some kernels (before Linux 6.7) refuse every shared mapping of sealed memory through a writable descriptor, even for
+        // reading. A private mapping is the last choice: a write forced through /proc/PID/mem would change it.
         Err(Errno::PERM) if protection == Protection::ReadOnly => {
-            View::map_private_read_only(fd, offset, len, populate)
+            let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
+            let reopened = fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
+            reopened
+                .and_then(|reopened| View::map(reopened, offset, len, protection, populate))
+                .or_else(|_| View::map_private_read_only(fd, offset, len, populate))
         }
         answer => answer,
     };
