@@ -72,7 +72,7 @@
 //! [`Command`] mirrors [`std::process::Command`]. It starts programs by `posix_spawn`, whose cost doesn't depend on the parent's
 //! memory. It forks where `posix_spawn` can't report a program that fails to start: under valgrind and qemu-user, on
 //! Android, OpenBSD and NetBSD. `os::unix::InheritExt` adds `inherit` to the standard library's command, and so to tokio's.
-//! These then fork, whose cost grows with the parent's memory.
+//! These then fork, and the cost of a fork grows with the parent's memory.
 //!
 //! # Claiming inherited regions
 //! Until a process claims the regions that it inherited, its own children inherit them too. [`claim`] validates each

@@ -105,7 +105,8 @@ impl Region {
     ///   frozen copy in both cases.
     /// - [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported): its backing can't be sealed.
     ///
-    /// A holder of a writable region can also make the call wait, even for ever: see `SECURITY.md`, "Limits".
+    /// A holder of a writable region can also make this call and `into_read_only` wait, even for ever: see "Limits" in
+    /// `SECURITY.md`.
     ///
     /// ```
     /// let region = heirloom::Region::create(4096)?;
