@@ -22,7 +22,8 @@ worker's number, from 0, and {jobs} by the number of workers. All other braces a
 A program that uses the heirloom library finds the regions by name, and needs no number.
 
 Exit code: 125 if heirloom itself fails, 126 if the program cannot be run, 127 if it does not exist; otherwise that of
-the first worker to fail, or 255 if that is greater. Standard error names each failed worker of several.";
+the first worker to fail, or 255 if that is greater. With several workers, each one that failed is
+named on standard error.";
 
 pub const EXEC_HELP: &str = "\
 In each ARG, {NAME} is replaced by the number of the child's handle of the region, for MapViewOfFile. All other braces

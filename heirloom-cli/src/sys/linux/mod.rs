@@ -51,8 +51,8 @@ pub const RUN_HELP: &str = help!(
 In each ARG, {NAME} is replaced by a path that opens the region (/dev/fd/N), {job} by the worker's number, from 0, and
 {jobs} by the number of workers. All other braces are left as they are.",
     "that of
-the first worker to fail, which is 128 + N if signal N ended it. Standard error names each failed worker of several, and
-a program that a signal killed."
+the first worker to fail, which is 128 + N if signal N ended it. With several workers,
+each one that failed is named on standard error; with one, only a signal that killed it."
 );
 
 pub const EXEC_HELP: &str = help!(
