@@ -26,12 +26,17 @@ impl Failure {
     }
 
     pub fn report(self) -> ExitCode {
-        // The name of a file or region may contain newlines.
-        let line = printable(&self.message);
-        // If standard error cannot be written, the exit code still reports the failure.
-        let _ = writeln!(io::stderr(), "heirloom: {line}");
+        print(&self.message);
         ExitCode::from(self.code)
     }
+}
+
+/// Prints a message as one line on standard error.
+pub fn print(message: impl Display) {
+    // The name of a file or region may contain newlines.
+    let line = printable(&message.to_string());
+    // If standard error cannot be written, the exit code still reports the failure.
+    let _ = writeln!(io::stderr(), "heirloom: {line}");
 }
 
 impl From<heirloom::Error> for Failure {

@@ -12,7 +12,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::failure::Failure;
 use crate::standard;
-use crate::sys::PLACEHOLDERS;
+use crate::sys::{EXEC_HELP, RUN_HELP};
 
 /// Run programs with private, unnamed shared memory.
 #[derive(Parser)]
@@ -25,10 +25,10 @@ struct Options {
 #[derive(Subcommand)]
 pub enum Task {
     /// Run one or more workers that share regions, and wait for them.
-    #[command(after_help = PLACEHOLDERS)]
+    #[command(after_help = RUN_HELP)]
     Run(Run),
     /// Replace this process with a program that inherits regions.
-    #[command(after_help = PLACEHOLDERS)]
+    #[command(after_help = EXEC_HELP)]
     Exec(Exec),
     /// List the regions of all processes that you may inspect, and their holders.
     Ps(Format),
@@ -43,7 +43,7 @@ pub struct Run {
     /// Save a region to a file, or to standard output with -, after all workers succeeded.
     #[arg(long, value_name = "NAME=FILE|-", value_parser = place())]
     pub save: Vec<Assignment<Place>>,
-    /// Number of workers that share the regions; two or more have an empty standard input.
+    /// Number of workers that share the regions; with two or more, standard input is empty.
     #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u32).range(1..))]
     pub jobs: u32,
     #[command(flatten)]
@@ -63,7 +63,7 @@ pub struct Regions {
     /// Create a region that no process can change, filled from a file, or from standard input with -.
     #[arg(long, value_name = "NAME=FILE|-", value_parser = place())]
     pub frozen: Vec<Assignment<Place>>,
-    /// Create a zeroed region that workers can write; SIZE in bytes, or with suffix K, M, G or T (powers of 1024).
+    /// Create a zeroed region that every holder can write; SIZE in bytes, or with suffix K, M, G or T (powers of 1024).
     #[arg(long, value_name = "NAME=SIZE")]
     pub shared: Vec<Assignment<Size>>,
 }

@@ -1,10 +1,10 @@
 //! `run` and `exec`: programs that inherit regions.
 
-use std::process::ExitCode;
+use std::process::{ExitCode, ExitStatus};
 
 use heirloom::{Child, Command, Stdio};
 
-use crate::failure::Failure;
+use crate::failure::{self, Failure};
 use crate::options::{Exec, Place, Program, Run};
 use crate::placeholders::fill_in;
 use crate::regions::{self, Named};
@@ -33,7 +33,7 @@ pub fn run(options: &Run) -> Result<ExitCode, Failure> {
             }
         }
     }
-    if let Some(failed) = waiting.for_all(workers)? {
+    if let Some(failed) = waiting.for_all(workers, |job, status| report(job, options.jobs, status))? {
         return Ok(failed);
     }
     for save in &options.save {
@@ -86,6 +86,20 @@ fn command<const N: usize>(
         command.inherit(&region.name, &region.region)?;
     }
     Ok(command)
+}
+
+/// Reports a failed worker. A single one reports its own failures, unless a signal killed it.
+fn report(job: usize, jobs: u32, status: ExitStatus) {
+    match (sys::killed_by(status), status.code()) {
+        (Some(signal), _) if jobs == 1 => failure::print(format_args!("the program was killed by signal {signal}")),
+        (Some(signal), _) => {
+            failure::print(format_args!("worker {job} of {jobs} failed: killed by signal {signal}"));
+        }
+        (None, Some(code)) if jobs > 1 => {
+            failure::print(format_args!("worker {job} of {jobs} failed: exit code {code}"));
+        }
+        _ => {}
+    }
 }
 
 /// Kills the workers that were started before a failure.

@@ -1,5 +1,6 @@
-//! Passes a secret to one child. It never appears in an argument, the environment, a file or a core dump, and other
-//! processes of the same user cannot read it.
+//! Passes a secret to one child. The key is in no argument and no environment variable, and Linux leaves it out of core
+//! dumps. Other processes of the same user can't read it once both processes are undumpable; SECURITY.md describes the time
+//! before.
 //!
 //!     cargo run --example secret
 

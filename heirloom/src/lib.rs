@@ -1,7 +1,9 @@
-//! Anonymous shared memory that child processes inherit and no other process can reach.
+//! Anonymous shared memory that child processes inherit.
 //!
-//! A [`Region`] is memory without a name and with a fixed size. A process creates it, maps it, and passes it to a child.
-//! No other process can open it, and it is freed with the last process that holds it, even after a crash.
+//! A [`Region`] is memory with a fixed size. A process creates it, maps it, and passes it to a child. It has no name by
+//! which another process could open it. The kernel frees it with its last *holder* (a process that has a descriptor or a
+//! mapping of it), even after a crash. Processes of the same user can still reach it through a holder: see
+//! [What it does not guarantee](#what-it-does-not-guarantee).
 //!
 //! # Passing a region to a child
 //! **Inheritance**: the parent names the region on the command that it starts, and the child asks for it by that name.
@@ -12,8 +14,8 @@
 //! let frames = Region::create(64 << 20)?; // 64 MiB, zeroed
 //! let view = frames.map()?;
 //! view.write_at(0, b"hello")?;
-//! let mut child = Command::new("true").inherit("frames", &frames)?.spawn()?;
-//! # child.wait()?;
+//! let status = Command::new("true").inherit("frames", &frames)?.status()?;
+//! assert!(status.success());
 //! # Ok::<(), heirloom::Error>(())
 //! ```
 //! ```no_run
@@ -40,23 +42,28 @@
 //! ```
 //!
 //! # Choosing a region type
-//! | type | who can write | a mapping gives | use it for |
+//! | type | writers | a mapping gives | use for |
 //! | --- | --- | --- | --- |
-//! | [`FrozenRegion`] | nobody | `&[u8]` | input that many processes read |
-//! | [`ReadOnlyRegion`] | one process: the writer | [`ReadOnlyBytes`]: copies out, atomic loads | one process that tells many |
-//! | [`Region`] | every holder | [`SharedBytes`]: copies in and out, atomics | results of workers |
+//! | [`FrozenRegion`] | none | `&[u8]` | large inputs, secrets, finished results |
+//! | [`ReadOnlyRegion`] | one process | [`ReadOnlyBytes`]: copies out, atomic loads | one process publishes, many read |
+//! | [`Region`] | every holder | [`SharedBytes`]: copies in and out, atomics | workers that write results, queues |
 //!
 //! Choose the first that fits. [`Region::into_read_only`] and [`Region::freeze`] convert by sealing the memory: the kernel then
 //! refuses every write, whatever a holder tries. A parent can freeze a region that its workers filled, once they have ended
-//! or unmapped it. [`FrozenRegion`] can also be made directly from bytes, a reader or a file. [`AnyRegion`] is for a kind that
-//! is known at run time.
+//! or unmapped it and the parent has dropped its own mappings. [`FrozenRegion`] can also be made directly, by
+//! [`from_bytes`](FrozenRegion::from_bytes), [`from_reader`](FrozenRegion::from_reader) or
+//! [`from_file`](FrozenRegion::from_file). [`AnyRegion`] is for a kind that is known at run time.
+//!
+//! [`FrozenRegion::from_file`] copies the file: a 2 GiB file takes 2 GiB of memory, once for all workers.
 //!
 //! # What it does not guarantee
 //! - Processes of the *same user* can reach a holder's memory and descriptors through `/proc`, ptrace and `pidfd_getfd`. They
-//!   can then read any region, and write one that is neither read-only nor frozen. Each holder can prevent it by
-//!   `os::linux::set_undumpable`; so do another user id and a separate PID namespace.
+//!   can then read every region of that holder, and write what it can write. `os::linux::set_undumpable` in *every* holder
+//!   prevents this. So does running the other process under another user ID, or in a PID namespace without the holder.
 //! - It does not defend against root or the kernel.
 //! - The bytes can be swapped to disk. Core dumps contain them unless the mapping calls `no_dump`.
+//! - Synchronization: there are no locks and no wake-ups, only atomics. A reader that waits for a new value polls, or uses
+//!   a pipe.
 //! - On systems without seals, read-only and frozen regions rely on the creating process: see [Systems](#systems).
 //!
 //! [The security document](documentation::security) has the threat model, and the test behind each guarantee.
@@ -64,30 +71,29 @@
 //! # Starting programs
 //! [`Command`] mirrors [`std::process::Command`]. It starts programs by `posix_spawn`, whose cost doesn't depend on the parent's
 //! memory. It forks where `posix_spawn` can't report a program that fails to start: under valgrind and qemu-user, on
-//! Android, OpenBSD and NetBSD. `os::unix::InheritExt` adds `inherit` to the standard library's command, and so to
-//! tokio's, which fork.
+//! Android, OpenBSD and NetBSD. `os::unix::InheritExt` adds `inherit` to the standard library's command, and so to tokio's.
+//! These then fork, and the cost of a fork grows with the parent's memory.
 //!
 //! # Claiming inherited regions
 //! Until a process claims the regions that it inherited, its own children inherit them too. [`claim`] validates each
-//! descriptor, sets close-on-exec and takes ownership. Every call of this library that needs a claim makes it, so only a
-//! program that also starts children by other means must call it, on the first line of `main`.
+//! descriptor, sets close-on-exec and takes ownership. Every call of this library that needs a claim makes it. Call it
+//! yourself on the first line of `main` if the program starts children by other means, or handles descriptors itself.
 //!
 //! # Memory model
 //! Another process may write a region while this one reads it. A `&[u8]` over such memory is unsound, so there is none
 //! except over a [`FrozenRegion`] and behind `unsafe`. Every safe access is sound, whatever other threads and processes do to
 //! the same bytes:
 //!
-//! - [`read_at`](ReadOnlyBytes::read_at), [`write_at`](SharedBytes::write_at), and the typed values of the feature `zerocopy`
-//!   copy. A copy may mix bytes from before and after a concurrent write, and it orders nothing. A sequence lock puts a
-//!   fence of [`std::sync::atomic`] on each side of its copies: see the example
-//!   `sequence_lock`.
+//! - [`read_at`](ReadOnlyBytes::read_at), [`write_at`](SharedBytes::write_at), `read_value` and `write_value` (feature
+//!   `zerocopy`) make copies. A copy may mix bytes from before and after a concurrent write. It has no memory ordering. A
+//!   sequence lock puts a fence of [`std::sync::atomic`] on each side of its copies: see the example `sequence_lock`.
 //! - [`SharedU32`] and [`SharedU64`] are atomic. `load` acquires, `store` releases, every other operation is sequentially
-//!   consistent. What one process copies in before a `store`, another process finds after a `load` that returns the stored
-//!   value.
+//!   consistent. If a `load` returns the value of a `store`, that process then also reads the bytes that the storing
+//!   process wrote before the `store`.
 //!
-//! On x86-64 and aarch64 every access is inline assembly. So none is an access in Rust's memory model, which leaves mixed-size
-//! atomic accesses undefined; the processors define them. On other processors every access consists of atomics of 8
-//! bytes.
+//! On x86-64 and aarch64 every access is inline assembly. Rust's memory model leaves atomic accesses of mixed sizes
+//! undefined, but these processors define them. Inline assembly is outside that model. On other processors every access
+//! consists of atomics of 8 bytes.
 //!
 //! Validate shared bytes after copying them out, never before.
 //!

@@ -15,16 +15,26 @@ use tempfile::NamedTempFile;
 use crate::failure::Failure;
 use crate::options::Format;
 
-pub const PLACEHOLDERS: &str = "\
-In each ARG, {NAME} is replaced by the number of the child's handle of the region, for MapViewOfFile. With `run`, {job}
-is replaced by the worker's number, from 0, and {jobs} by the number of workers. All other braces are left as they are.
+pub const RUN_HELP: &str = "\
+In each ARG, {NAME} is replaced by the number of the child's handle of the region, for MapViewOfFile, {job} by the
+worker's number, from 0, and {jobs} by the number of workers. All other braces are left as they are.
+
+A program that uses the heirloom library finds the regions by name, and needs no number.
+
+Exit code: 125 if heirloom itself fails, 126 if the program cannot be run, 127 if it does not exist; otherwise that of
+the first worker to fail, or 255 if that is greater. With several workers, each one that failed is
+named on standard error.";
+
+pub const EXEC_HELP: &str = "\
+In each ARG, {NAME} is replaced by the number of the child's handle of the region, for MapViewOfFile. All other braces
+are left as they are.
 
 A program that uses the heirloom library finds the regions by name, and needs no number.
 
 Windows cannot replace a process: `exec` starts the program and waits for it.
 
-Exit code: 125 if heirloom itself fails, 126 if the program cannot be run, 127 if it does not exist; otherwise that of
-the first worker to fail, or 255 if that is greater.";
+Exit code: 125 if heirloom itself fails, 126 if the program cannot be run, 127 if it does not exist; otherwise the
+program's own, or 255 if that is greater.";
 
 /// Returns the number of the handle of a region in a child that inherits it.
 pub fn reference(region: &impl AsHandle) -> String {
@@ -60,27 +70,34 @@ impl Waiting {
         Ok(Self)
     }
 
-    /// Waits for all workers, and returns the exit code of the first that failed.
+    /// Waits for all workers, and returns the exit code of the first that failed. Calls `report` with the index and status
+    /// of each failed one.
     #[allow(clippy::unused_self)] // It has fields on Linux.
-    pub fn for_all(self, workers: Vec<Child>) -> Result<Option<ExitCode>, Failure> {
+    pub fn for_all(self, workers: Vec<Child>, report: impl Fn(usize, ExitStatus)) -> Result<Option<ExitCode>, Failure> {
         let (sender, ended) = mpsc::channel();
         thread::scope(|scope| {
-            for mut worker in workers {
+            for (job, mut worker) in workers.into_iter().enumerate() {
                 let sender = sender.clone();
                 // Sending fails only if the receiver returned an error already.
-                scope.spawn(move || _ = sender.send(worker.wait()));
+                scope.spawn(move || _ = sender.send((job, worker.wait())));
             }
             drop(sender);
             let mut failed = None;
-            for status in ended {
+            for (job, status) in ended {
                 let status = status?;
                 if !status.success() {
+                    report(job, status);
                     failed = failed.or(Some(code(status)));
                 }
             }
             Ok(failed)
         })
     }
+}
+
+/// Returns `None`: there are no signals.
+pub const fn killed_by(_: ExitStatus) -> Option<i32> {
+    None
 }
 
 fn code(status: ExitStatus) -> ExitCode {

@@ -68,6 +68,32 @@ fn failures_set_exit_code() {
 }
 
 #[test]
+fn each_failed_worker_of_several_is_named() {
+    // The exit code 125 and a line are the worker's own.
+    let errors_of = |jobs: &str| {
+        let output = heirloom(&["run", "--jobs", jobs, "--", HEIRLOOM, "bogus"]).output().unwrap();
+        assert_eq!(output.status.code(), Some(125));
+        let errors = String::from_utf8(output.stderr).unwrap();
+        let mut lines: Vec<_> = errors.lines().filter(|line| !line.contains("bogus")).map(str::to_owned).collect();
+        lines.sort();
+        lines
+    };
+    assert_eq!(
+        errors_of("2"),
+        ["heirloom: worker 0 of 2 failed: exit code 125", "heirloom: worker 1 of 2 failed: exit code 125"]
+    );
+    assert!(errors_of("1").is_empty());
+}
+
+#[test]
+fn exec_help_is_without_workers() {
+    let run = stdout_of(&["run", "--help"]);
+    assert!(run.contains("{job}") && run.contains("first worker to fail"), "{run}");
+    let exec = stdout_of(&["exec", "--help"]);
+    assert!(exec.contains("{NAME}") && !exec.contains("{job") && !exec.contains("worker"), "{exec}");
+}
+
+#[test]
 fn usage_errors_are_one_line() {
     for args in [
         &["run", "--shared", "job=4K", "--", HEIRLOOM][..],

@@ -125,6 +125,25 @@ fn exit_code_is_that_of_first_failure() {
 }
 
 #[test]
+fn failed_workers_are_named() {
+    let errors_of = |args: &[&str], code: i32| {
+        let output = heirloom(args).output().unwrap();
+        assert_eq!(output.status.code(), Some(code), "{output:?}");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let script = "test {job} != 1 || exit 7";
+    let errors = errors_of(&["run", "--jobs", "3", "--", "sh", "-c", script], 7);
+    assert_eq!(errors, "heirloom: worker 1 of 3 failed: exit code 7\n");
+    let script = "test {job} != 2 || kill -SEGV $$";
+    let errors = errors_of(&["run", "--jobs", "3", "--", "sh", "-c", script], 128 + libc::SIGSEGV);
+    assert_eq!(errors, "heirloom: worker 2 of 3 failed: killed by signal 11\n");
+    // A single program is silent about its own exit code, but can't report a signal.
+    assert_eq!(errors_of(&["run", "--", "sh", "-c", "exit 7"], 7), "");
+    let errors = errors_of(&["run", "--", "sh", "-c", "kill -KILL $$"], 128 + libc::SIGKILL);
+    assert_eq!(errors, "heirloom: the program was killed by signal 9\n");
+}
+
+#[test]
 fn exec_keeps_pid_and_regions() {
     let mut child = heirloom(&["exec", "--shared", "a=4K", "--", "sh", "-c", "echo $$; \"$0\" list", HEIRLOOM])
         .stdout(Stdio::piped())

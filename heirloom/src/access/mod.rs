@@ -104,7 +104,8 @@ impl ReadOnlyBytes {
 
     /// Copies bytes from `offset` into the whole of `into`.
     ///
-    /// Each byte that another process writes at the same time may be old or new.
+    /// Unlike `FileExt::read_at` it never reads less. Each byte that another process writes at the same time may be old or
+    /// new.
     ///
     /// # Errors
     /// [`ErrorKind::OutOfBounds`]: the range exceeds the mapping; `into` is unchanged.
@@ -297,7 +298,7 @@ impl SharedBytes {
         Ok(())
     }
 
-    /// Returns the 32-bit atomic number at `offset`.
+    /// Returns the 32-bit atomic number at `offset`. To load only, use [`load_u32`](ReadOnlyBytes::load_u32).
     ///
     /// # Errors
     /// - [`ErrorKind::OutOfBounds`]: the number exceeds the mapping.
@@ -316,7 +317,7 @@ impl SharedBytes {
         Ok(SharedU32(at.cast(), std::marker::PhantomData))
     }
 
-    /// Returns the 64-bit atomic number at `offset`.
+    /// Returns the 64-bit atomic number at `offset`. To load only, use [`load_u64`](ReadOnlyBytes::load_u64).
     ///
     /// # Errors
     /// - [`ErrorKind::OutOfBounds`]: the number exceeds the mapping.
@@ -395,8 +396,8 @@ macro_rules! shared_number {
         #[doc = concat!("A ", $bits, "-bit atomic number that processes share.")]
         ///
         /// Each operation is atomic, whatever other threads and processes do to the same bytes. `load` acquires and `store`
-        /// releases: a load that returns a stored value also sees everything written before the store. The other
-        /// operations are sequentially consistent.
+        /// releases: if a `load` returns the value of a `store`, that process then also reads the bytes that the storing
+        /// process wrote before the `store`. The other operations are sequentially consistent.
         ///
         /// ```
         /// # let view = heirloom::Region::create(4096)?.map()?;

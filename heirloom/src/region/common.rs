@@ -177,6 +177,8 @@ macro_rules! handle {
             /// Returns an export string and a descriptor for a child to inherit, for launchers other than
             /// [`Command`](crate::Command).
             ///
+            /// A child doesn't inherit this descriptor by itself; most programs want `Command::inherit` or `export_inheritable`.
+            ///
             /// The descriptor is close-on-exec. The launcher clears the flag in the child alone: as below, or by
             /// `posix_spawn_file_actions_adddup2` of the number onto itself. A plain `fork` keeps the descriptor. If the launcher can do
             /// neither, use `export_inheritable`. On Windows, the launcher makes the handle inheritable for the length of its

@@ -61,6 +61,8 @@ impl FrozenRegion {
 
     /// Freezes the contents of `file` from its current position to its end.
     ///
+    /// If another process writes the file at the same time, the region may mix old and new bytes; this is not detected.
+    ///
     /// # Errors
     /// As for [`FrozenOptions::from_file`].
     ///
@@ -221,7 +223,8 @@ impl FrozenOptions {
     /// Freezes the contents of `file` from its current position to its end, and leaves the position there.
     ///
     /// The kernel copies from the file's pages to the region's without a buffer in between. The file may be a pipe, a
-    /// terminal or a device.
+    /// terminal or a device. If another process writes the file at the same time, the region may mix old and new bytes;
+    /// this is not detected.
     ///
     /// # Errors
     /// As for `from_bytes`, and the errors of reading the file.

@@ -7,7 +7,7 @@ use crate::{Error, ErrorKind, Result};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum RegionKind {
-    /// Every holder can write: [`Region`](crate::Region).
+    /// Every holder can write: [`Region`](crate::Region). The command creates one for `--shared`.
     Writable,
     /// Every holder can write and change the size, since the kernel can't seal the file that holds the bytes:
     /// [`Region`](crate::Region) from

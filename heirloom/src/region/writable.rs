@@ -19,7 +19,8 @@ use crate::{ConvertError, FrozenRegion, Mapping, ReadOnlyRegion, RegionKind, Reg
 /// # Ok::<(), heirloom::Error>(())
 /// ```
 ///
-/// Freezing consumes the handle:
+/// Freezing consumes the handle. A clone keeps its type and kind, and its `map` then fails with
+/// [`ErrorKind::Sealed`](crate::ErrorKind::Sealed).
 /// ```compile_fail,E0382
 /// let region = heirloom::Region::create(4096)?;
 /// let frozen = region.freeze()?;
@@ -94,15 +95,18 @@ impl Region {
 
     /// Seals the region against all writing: from now on no process can change a byte, for as long as the region lives.
     ///
-    /// Succeeds if another holder froze it already.
+    /// Succeeds if another holder froze it already. Any holder of a writable or read-only region can make it fail.
     ///
     /// # Errors
     /// The region comes back by [`ConvertError::into_inner`].
     /// - [`ErrorKind::StillWritable`](crate::ErrorKind::StillWritable): a process, possibly this one, maps it for writing or has a
     ///   page of it pinned. On Windows and macOS, also if another process may hold it for writing.
-    /// - [`ErrorKind::Sealed`](crate::ErrorKind::Sealed): a holder forbade further seals, as any holder of a writable region
-    ///   can. [`FrozenRegion::copy_of`] makes a frozen copy in both cases.
+    /// - [`ErrorKind::Sealed`](crate::ErrorKind::Sealed): a holder forbade further seals. [`FrozenRegion::copy_of`] makes a
+    ///   frozen copy in both cases.
     /// - [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported): its backing can't be sealed.
+    ///
+    /// A holder of a writable region can also make this call and `into_read_only` wait, even for ever: see "Limits" in
+    /// `SECURITY.md`.
     ///
     /// ```
     /// let region = heirloom::Region::create(4096)?;

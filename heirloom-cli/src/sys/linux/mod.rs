@@ -21,21 +21,47 @@ use self::signals::{Event, Signals, forward, in_own_group};
 pub use self::standard::{has_input, has_output, input};
 use crate::failure::Failure;
 
-pub const PLACEHOLDERS: &str = "\
-In each ARG, {NAME} is replaced by a path that opens the region (/dev/fd/N). With `run`, {job} is replaced by the
-worker's number, from 0, and {jobs} by the number of workers. All other braces are left as they are.
+/// The help that `run` and `exec` share, between the differing descriptions of placeholders and exit codes.
+macro_rules! help {
+    ($task:literal, $placeholders:literal, $exit_code:literal) => {
+        concat!(
+            $placeholders,
+            "
 
 The size of a region is fixed. In a shell, open a region for writing with 1<>{NAME}: >{NAME} would truncate it.
 
-To pass a path in an environment variable: heirloom run --frozen key=secret.pem -- env KEY={key} program
+To pass a path in an environment variable: heirloom ",
+            $task,
+            " --frozen key=secret.pem -- env KEY={key} program
 
-A program cannot use such a path if it closes inherited descriptors, resolves the path to another one, or requires a
+A program cannot use such a path if it closes inherited descriptors, resolves the path first (realpath), or requires a
 suffix such as .pem. A program that uses the heirloom library finds the regions by name.
 
 --frozen fails if its file changes while heirloom reads it. Changes through a mapping of the file go undetected.
 
-Exit code: 125 if heirloom itself fails, 126 if the program cannot be run, 127 if it does not exist; otherwise that of
-the first worker to fail, which is 128 + N if signal N ended it.";
+Exit code: 125 if heirloom itself fails, 126 if the program cannot be run, 127 if it does not exist; otherwise ",
+            $exit_code
+        )
+    };
+}
+
+pub const RUN_HELP: &str = help!(
+    "run",
+    "\
+In each ARG, {NAME} is replaced by a path that opens the region (/dev/fd/N), {job} by the worker's number, from 0, and
+{jobs} by the number of workers. All other braces are left as they are.",
+    "that of
+the first worker to fail, which is 128 + N if signal N ended it. With several workers,
+each one that failed is named on standard error; with one, only a signal that killed it."
+);
+
+pub const EXEC_HELP: &str = help!(
+    "exec",
+    "\
+In each ARG, {NAME} is replaced by a path that opens the region (/dev/fd/N). All other braces are left as they are.",
+    "the
+program's own."
+);
 
 /// Returns the path by which a child that inherits a region opens it.
 pub fn reference(region: &impl AsFd) -> String {
@@ -78,40 +104,53 @@ impl Waiting {
         Signals::block().map(Self)
     }
 
-    /// Waits for all workers, and returns the exit code of the first that failed.
-    pub fn for_all(self, workers: Vec<Child>) -> Result<Option<ExitCode>, Failure> {
-        let failed = wait(workers, &self.0)?;
+    /// Waits for all workers, and returns the exit code of the first that failed. Calls `report` with the index and status
+    /// of each failed one.
+    pub fn for_all(self, workers: Vec<Child>, report: impl Fn(usize, ExitStatus)) -> Result<Option<ExitCode>, Failure> {
+        let failed = wait(workers.into_iter().enumerate().collect(), &self.0, report)?;
         self.0.release()?;
         Ok(failed)
     }
 }
 
-fn wait(mut workers: Vec<Child>, signals: &Signals) -> Result<Option<ExitCode>, Failure> {
+fn wait(
+    mut workers: Vec<(usize, Child)>,
+    signals: &Signals,
+    report: impl Fn(usize, ExitStatus),
+) -> Result<Option<ExitCode>, Failure> {
     let mut failed = None;
     while !workers.is_empty() {
         match signals.next()? {
             Event::Child => {
                 let mut running = Vec::new();
-                for mut worker in workers {
+                for (job, mut worker) in workers {
                     match worker.try_wait()? {
-                        None => running.push(worker),
+                        None => running.push((job, worker)),
                         Some(status) if status.success() => {}
-                        Some(status) => failed = failed.or(Some(code(status))),
+                        Some(status) => {
+                            report(job, status);
+                            failed = failed.or(Some(code(status)));
+                        }
                     }
                 }
                 workers = running;
             }
-            Event::Sent(signal) => workers.iter().for_each(|worker| forward(signal, worker.id())),
+            Event::Sent(signal) => workers.iter().for_each(|(_, worker)| forward(signal, worker.id())),
             // The terminal sent it to the workers too, except those that left the group.
             Event::ToGroup(signal) => {
                 workers
                     .iter()
-                    .filter(|worker| !in_own_group(worker.id()))
-                    .for_each(|worker| forward(signal, worker.id()));
+                    .filter(|(_, worker)| !in_own_group(worker.id()))
+                    .for_each(|(_, worker)| forward(signal, worker.id()));
             }
         }
     }
     Ok(failed)
+}
+
+/// Returns the number of the signal that killed a program.
+pub fn killed_by(status: ExitStatus) -> Option<i32> {
+    status.signal()
 }
 
 fn code(status: ExitStatus) -> ExitCode {
