@@ -88,15 +88,19 @@ fn command<const N: usize>(
     Ok(command)
 }
 
+/// SIGINT and SIGPIPE: the user's own interrupt, and the end of a pipeline. Shells don't report them either.
+const EXPECTED_SIGNALS: [i32; 2] = [2, 13];
+
 /// Reports a failed worker. A single one reports its own failures, unless a signal killed it.
 fn report(job: usize, jobs: u32, status: ExitStatus) {
     match (sys::killed_by(status), status.code()) {
+        (Some(signal), _) if jobs == 1 && EXPECTED_SIGNALS.contains(&signal) => {}
         (Some(signal), _) if jobs == 1 => failure::print(format_args!("the program was killed by signal {signal}")),
         (Some(signal), _) => {
-            failure::print(format_args!("worker {job} of {jobs} failed: killed by signal {signal}"));
+            failure::print(format_args!("worker {job} failed: killed by signal {signal}"));
         }
         (None, Some(code)) if jobs > 1 => {
-            failure::print(format_args!("worker {job} of {jobs} failed: exit code {code}"));
+            failure::print(format_args!("worker {job} failed: exit code {code}"));
         }
         _ => {}
     }

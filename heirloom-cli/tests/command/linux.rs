@@ -133,14 +133,16 @@ fn failed_workers_are_named() {
     };
     let script = "test {job} != 1 || exit 7";
     let errors = errors_of(&["run", "--jobs", "3", "--", "sh", "-c", script], 7);
-    assert_eq!(errors, "heirloom: worker 1 of 3 failed: exit code 7\n");
+    assert_eq!(errors, "heirloom: worker 1 failed: exit code 7\n");
     let script = "test {job} != 2 || kill -SEGV $$";
     let errors = errors_of(&["run", "--jobs", "3", "--", "sh", "-c", script], 128 + libc::SIGSEGV);
-    assert_eq!(errors, "heirloom: worker 2 of 3 failed: killed by signal 11\n");
+    assert_eq!(errors, "heirloom: worker 2 failed: killed by signal 11\n");
     // A single program is silent about its own exit code, but can't report a signal.
     assert_eq!(errors_of(&["run", "--", "sh", "-c", "exit 7"], 7), "");
     let errors = errors_of(&["run", "--", "sh", "-c", "kill -KILL $$"], 128 + libc::SIGKILL);
     assert_eq!(errors, "heirloom: the program was killed by signal 9\n");
+    // The end of a pipeline is not reported.
+    assert_eq!(errors_of(&["run", "--", "sh", "-c", "kill -PIPE $$"], 128 + libc::SIGPIPE), "");
 }
 
 #[test]
