@@ -80,7 +80,7 @@ fn each_failed_worker_of_several_is_named() {
     };
     assert_eq!(
         errors_of("2"),
-        ["heirloom: worker 0 of 2 failed: exit code 125", "heirloom: worker 1 of 2 failed: exit code 125"]
+        ["heirloom: worker 0 failed: exit code 125", "heirloom: worker 1 failed: exit code 125"]
     );
     assert!(errors_of("1").is_empty());
 }
