@@ -118,8 +118,16 @@ impl PRProcess {
     /// Returns `None` if the child was waited for or detached. It is safe in a signal handler: it takes no lock and
     /// allocates nothing.
     pub(crate) fn with_child<T>(&self, work: impl FnOnce(Child) -> T) -> Option<T> {
-        let add = |state| (state & WAITABLE != 0).then_some(state + 1);
-        self.state.fetch_update(Ordering::AcqRel, Ordering::Acquire, add).ok()?;
+        let mut state = self.state.load(Ordering::Acquire);
+        loop {
+            if state & WAITABLE == 0 {
+                return None;
+            }
+            match self.state.compare_exchange_weak(state, state + 1, Ordering::AcqRel, Ordering::Acquire) {
+                Ok(_) => break,
+                Err(now) => state = now,
+            }
+        }
         let done = self.child().map(work);
         self.state.fetch_sub(1, Ordering::AcqRel);
         done
