@@ -21,10 +21,10 @@ pub(crate) fn hand_down(
     if sys::is_standard(number) || variable.lists(number) {
         inner = Arc::new(inner.duplicate()?);
     }
-    // Before its number is read: on systems without seals, a later conversion by another thread would replace the descriptor.
-    inner.memory.hand_out();
     let string = ExportString::new(&inner.memory, &inner, region.kind())
         .map_err(|failure| Error::system(format_args!("cannot pass {inner} to a child"), failure))?;
     variable.push(name, string)?;
+    // Only now: on systems without seals, a region that was handed out can no longer be converted.
+    inner.memory.hand_out();
     Ok(inner)
 }
