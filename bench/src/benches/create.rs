@@ -50,7 +50,7 @@ pub fn measure() -> Results {
             format!("create, map, touch, unmap and close {size}, ratio to system calls"),
             1.05,
             ratio,
-            "three more system calls; see \"Create 4 KiB, by system call\"",
+            "four more system calls; see \"Create 4 KiB, by system call\"",
         );
     }
     results.tables.insert(0, table);
