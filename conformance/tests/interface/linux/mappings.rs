@@ -42,7 +42,7 @@ fn size_beyond_32_bits_is_rejected_not_truncated() {
     fcntl_add_seals(&memory, SealFlags::SHRINK | SealFlags::GROW).unwrap();
     let error = Region::try_from(memory).unwrap().map().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::OutOfMemory, "{error}");
-    assert!(error.to_string().contains("larger than the address space; map parts of it"), "{error}");
+    assert!(error.to_string().contains("it exceeds the address space; map a range of it"), "{error}");
 }
 
 #[test]
