@@ -2,7 +2,7 @@
 
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::process::ExitStatus;
 use std::ptr;
 
@@ -50,7 +50,7 @@ impl Process {
             Hold::Ended => Err(Failure::new(Reason::AlreadyWaitedFor, Errno::SRCH)),
             Hold::UntilWaitedFor => {
                 let pidfd = open_pidfd(self.pid)?;
-                match check_child(WaitId::PidFd(pidfd.as_fd())) {
+                match check_child_of(&pidfd) {
                     // Linux 5.3 has pidfds that waitid(2) doesn't know.
                     Err(failure) if failure.os.raw_os_error() == Some(libc::EINVAL) => {
                         check_child(WaitId::Pid(self.pid))
@@ -75,6 +75,28 @@ pub(crate) fn kill(process: &Process) -> Result<()> {
         Err(Failure { reason: Reason::OutOfDescriptors, .. }) => kill_child(process.pid),
         Err(failure) if failure.os.raw_os_error() == Some(libc::ENOSYS) => kill_child(process.pid),
         Err(failure) => Err(failure),
+    }
+}
+
+/// Checks that a pidfd refers to a child that has not been waited for, without waiting.
+fn check_child_of(pidfd: &OwnedFd) -> Result<()> {
+    // From waitid(2); rustix doesn't have it on Android.
+    const P_PIDFD: libc::idtype_t = 3;
+    let number = pidfd.as_raw_fd().unsigned_abs();
+    let options = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+    let mut info = MaybeUninit::<libc::siginfo_t>::uninit();
+    loop {
+        // SAFETY: The call takes plain numbers, and fills in `info`, which lives during the call.
+        if unsafe { libc::waitid(P_PIDFD, number, info.as_mut_ptr(), options) } == 0 {
+            return Ok(());
+        }
+        match io::Error::last_os_error() {
+            error if error.kind() == io::ErrorKind::Interrupted => {}
+            error if error.raw_os_error() == Some(libc::ECHILD) => {
+                return Err(Failure::new(Reason::AlreadyWaitedFor, error));
+            }
+            error => return Err(error.into()),
+        }
     }
 }
 
