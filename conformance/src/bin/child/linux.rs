@@ -105,6 +105,7 @@ pub(super) fn run(args: &[&str]) {
         #[cfg(target_pointer_width = "64")]
         ["map-like-old-kernels"] => map_like_old_kernels(),
         ["exhaust-mappings"] => exhaust_mappings(),
+        ["kill-ignoring-sigchld"] => kill_ignoring_sigchld(),
         ["kill-after-reuse"] => kill_after_reuse(),
         ["swallow-seals", seals] => swallow_seals(seals.parse().unwrap()),
         ["without-memfd", errno, directory] => {
@@ -281,6 +282,19 @@ fn exhaust_mappings() {
     drop(mappings);
     println!("{}", describe(Err(error)));
     println!("{}", describe(region.map().map(|_| String::new())));
+}
+
+/// With SIGCHLD ignored, kills a child and prints the result.
+fn kill_ignoring_sigchld() {
+    // SAFETY: Sets an action that runs no code of this process.
+    unsafe { libc::signal(libc::SIGCHLD, libc::SIG_IGN) };
+    let mut running = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
+    let killed = running.kill();
+    println!("{}", describe(killed.clone().map(|()| String::new())));
+    // It ends of the kill: its input stays open.
+    while killed.is_ok() && std::fs::exists(format!("/proc/{}", running.id())).unwrap() {
+        std::thread::yield_now();
+    }
 }
 
 /// With SIGCHLD ignored, lets a child end, gives its process id to another child, and then kills the first one. Needs a PID

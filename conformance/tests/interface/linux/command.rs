@@ -69,6 +69,16 @@ fn busy_program_is_tried_again() {
 }
 
 #[test]
+fn kill_works_with_sigchld_ignored() {
+    if emulated() {
+        return skip(format_args!("the emulator, not the kernel, would be tested"));
+    }
+    assert_eq!(output(&mut child(&["kill-ignoring-sigchld"])), "ok \n");
+    // Without pidfds.
+    assert_eq!(output(&mut child(&["as-linux", "5.2", "kill-ignoring-sigchld"])), "ok \n");
+}
+
+#[test]
 fn kill_after_pid_reuse_reaches_no_other_process() {
     if emulated() {
         return skip(format_args!("the emulator, not the kernel, would be tested"));

@@ -23,7 +23,7 @@ pub(crate) struct Process {
 /// Why the process id can't be another process's.
 #[derive(Debug)]
 enum Hold {
-    /// The kernel keeps the id until this process waits for the child.
+    /// The kernel keeps the id until this process waits for the child, which is checked before each use.
     UntilWaitedFor,
     /// The kernel frees the id when the child ends, since SIGCHLD is ignored, but a pidfd never refers to another process.
     Pidfd(OwnedFd),
@@ -34,8 +34,12 @@ enum Hold {
 impl Process {
     /// Represents a child that was just started.
     pub(crate) fn new(pid: Pid) -> Self {
-        let hold =
-            if ends_without_wait() { open_pidfd(pid).map_or(Hold::Ended, Hold::Pidfd) } else { Hold::UntilWaitedFor };
+        let hold = match ends_without_wait().then(|| open_pidfd(pid)) {
+            Some(Ok(pidfd)) => Hold::Pidfd(pidfd),
+            Some(Err(Failure { reason: Reason::AlreadyWaitedFor, .. })) => Hold::Ended,
+            // Linux before 5.3, or no descriptor is left: the check is all there is.
+            Some(Err(_)) | None => Hold::UntilWaitedFor,
+        };
         Self { pid, hold }
     }
 
@@ -69,6 +73,10 @@ pub(crate) fn wait(process: &Process, block: bool) -> Result<Option<ExitStatus>>
 
 /// Kills a child that has not been waited for, and never another process that got its id.
 pub(crate) fn kill(process: &Process) -> Result<()> {
+    // The held one, since there may be no descriptor left for another.
+    if let Hold::Pidfd(pidfd) = &process.hold {
+        return kill_by(pidfd);
+    }
     match process.pidfd() {
         Ok(pidfd) => kill_by(&pidfd),
         // Linux before 5.3, or no descriptor is left.
@@ -90,12 +98,9 @@ fn check_child_of(pidfd: &OwnedFd) -> Result<()> {
         if unsafe { libc::waitid(P_PIDFD, number, info.as_mut_ptr(), options) } == 0 {
             return Ok(());
         }
-        match io::Error::last_os_error() {
-            error if error.kind() == io::ErrorKind::Interrupted => {}
-            error if error.raw_os_error() == Some(libc::ECHILD) => {
-                return Err(Failure::new(Reason::AlreadyWaitedFor, error));
-            }
-            error => return Err(error.into()),
+        let failure = last_failure();
+        if failure.os.kind() != io::ErrorKind::Interrupted {
+            return Err(failure);
         }
     }
 }
@@ -105,10 +110,7 @@ fn kill_by(pidfd: &OwnedFd) -> Result<()> {
     // SAFETY: The call takes plain numbers, and a null pointer for the default signal information.
     match unsafe { libc::syscall(libc::SYS_pidfd_send_signal, number, signal, info, 0) } {
         0 => Ok(()),
-        _ => match io::Error::last_os_error() {
-            error if error.raw_os_error() == Some(libc::ESRCH) => Err(Failure::new(Reason::AlreadyWaitedFor, error)),
-            error => Err(error.into()),
-        },
+        _ => Err(last_failure()),
     }
 }
 
@@ -120,10 +122,16 @@ fn open_pidfd(pid: Pid) -> Result<OwnedFd> {
     match RawFd::try_from(number) {
         // SAFETY: The kernel has just created this descriptor, so nothing else owns it.
         Ok(number) if number >= 0 => Ok(unsafe { OwnedFd::from_raw_fd(number) }),
-        _ => match io::Error::last_os_error() {
-            error if error.raw_os_error() == Some(libc::ESRCH) => Err(Failure::new(Reason::AlreadyWaitedFor, error)),
-            error => Err(error.into()),
-        },
+        _ => Err(last_failure()),
+    }
+}
+
+/// Returns why the last call on a child failed.
+fn last_failure() -> Failure {
+    let error = io::Error::last_os_error();
+    match error.raw_os_error() {
+        Some(libc::ESRCH | libc::ECHILD) => Failure::new(Reason::AlreadyWaitedFor, error),
+        _ => error.into(),
     }
 }
 
