@@ -1,6 +1,6 @@
 //! Failures of the command: a message of one line, and the exit code that `env` would use.
 
-use std::fmt::Display;
+use std::fmt::{self, Display};
 use std::io::{self, Write};
 use std::process::ExitCode;
 
@@ -28,6 +28,12 @@ impl Failure {
     pub fn report(self) -> ExitCode {
         print(&self.message);
         ExitCode::from(self.code)
+    }
+}
+
+impl Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
     }
 }
 

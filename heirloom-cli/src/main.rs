@@ -6,6 +6,7 @@ mod options;
 mod placeholders;
 mod regions;
 mod run;
+mod save;
 mod standard;
 mod sys;
 

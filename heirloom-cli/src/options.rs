@@ -12,7 +12,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::failure::Failure;
 use crate::standard;
-use crate::sys::{EXEC_HELP, RUN_HELP};
+use crate::sys::{EXEC_HELP, ExecOptions, RUN_HELP, RegionOptions, RunOptions};
 
 /// Run programs with private, unnamed shared memory.
 #[derive(Parser)]
@@ -47,6 +47,8 @@ pub struct Run {
     #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u32).range(1..))]
     pub jobs: u32,
     #[command(flatten)]
+    pub system: RunOptions,
+    #[command(flatten)]
     pub program: Program,
 }
 
@@ -54,6 +56,8 @@ pub struct Run {
 pub struct Exec {
     #[command(flatten)]
     pub regions: Regions,
+    #[command(flatten)]
+    pub system: ExecOptions,
     #[command(flatten)]
     pub program: Program,
 }
@@ -66,6 +70,8 @@ pub struct Regions {
     /// Create a zeroed region that every holder can write; SIZE in bytes, or with suffix K, M, G or T (powers of 1024).
     #[arg(long, value_name = "NAME=SIZE")]
     pub shared: Vec<Assignment<Size>>,
+    #[command(flatten)]
+    pub system: RegionOptions,
 }
 
 impl Regions {
@@ -77,12 +83,9 @@ impl Regions {
 
 #[derive(Args)]
 pub struct Program {
-    /// Program to run.
-    #[arg(value_name = "PROGRAM", required = true)]
-    pub program: OsString,
-    /// Arguments of the program.
-    #[arg(value_name = "ARG", trailing_var_arg = true, allow_hyphen_values = true)]
-    pub args: Vec<OsString>,
+    /// Program to run, and its arguments. Options of heirloom come before it.
+    #[arg(value_names = ["PROGRAM", "ARG"], required = true, trailing_var_arg = true)]
+    pub words: Vec<OsString>,
 }
 
 #[derive(Args)]

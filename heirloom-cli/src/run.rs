@@ -1,91 +1,120 @@
 //! `run` and `exec`: programs that inherit regions.
 
+use std::ffi::OsString;
 use std::process::{ExitCode, ExitStatus};
 
-use heirloom::{Child, Command, Stdio};
+use heirloom::{AnyRegion, Child, Command, InheritedState, Stdio};
 
 use crate::failure::{self, Failure};
-use crate::options::{Exec, Place, Program, Run};
+use crate::options::{Exec, Regions, Run};
 use crate::placeholders::fill_in;
 use crate::regions::{self, Named};
+use crate::save::Saves;
 use crate::sys::{self, Waiting};
 
 pub fn run(options: &Run) -> Result<ExitCode, Failure> {
-    check_saves(options)?;
-    let regions = regions::create(&options.regions)?;
-    let mut commands = Vec::new();
+    regions::check(&options.regions)?;
+    let saves = Saves::open(options)?;
+    let family = Family::new(&options.regions)?;
+    let mut waiting = Waiting::begin()?;
+    let words = sys::wrap(&options.program.words, &options.system);
+    let mut workers = Vec::new();
     for job in 0..options.jobs {
         let own = [("job".to_owned(), job.to_string()), ("jobs".to_owned(), options.jobs.to_string())];
-        let mut command = command(&options.program, &regions, own)?;
-        if options.jobs > 1 {
-            command.stdin(Stdio::null());
-        }
-        commands.push(command);
-    }
-    let waiting = Waiting::begin()?;
-    let mut workers = Vec::new();
-    for mut command in commands {
-        match command.spawn() {
+        let started = family.launch(&words, &own, |command| {
+            if options.jobs > 1 {
+                command.stdin(Stdio::null());
+            }
+            waiting.start(command)
+        });
+        match started {
             Ok(worker) => workers.push(worker),
-            Err(error) => {
+            Err(failure) => {
                 end(workers);
-                return Err(error.into());
+                return Err(failure);
             }
         }
     }
-    if let Some(failed) = waiting.for_all(workers, |job, status| report(job, options.jobs, status))? {
-        return Ok(failed);
+    let failed = waiting.for_all(workers, |job, status| report(job, options.jobs, status))?;
+    waiting.end(saves.unfinished())?;
+    if let Some(status) = failed {
+        saves.give_up();
+        return Ok(sys::end_like(status));
     }
-    for save in &options.save {
-        if let Some(region) = regions.iter().find(|region| region.name == save.name) {
-            region.save(&save.value)?;
-        }
-    }
+    saves.write(&family.created)?;
     Ok(ExitCode::SUCCESS)
 }
 
 pub fn exec(options: &Exec) -> Result<ExitCode, Failure> {
-    let regions = regions::create(&options.regions)?;
-    let mut command = command(&options.program, &regions, [])?;
-    sys::become_program(&mut command)
+    regions::check(&options.regions)?;
+    sys::apply(&options.system)?;
+    Family::new(&options.regions)?.launch(&options.program.words, &[], sys::become_program)
 }
 
-/// Checks the destinations of `--save` before any worker starts.
-fn check_saves(options: &Run) -> Result<(), Failure> {
-    let names: Vec<_> = options.regions.names().collect();
-    for save in &options.save {
-        let name = &save.name;
-        if !names.contains(&name) {
-            return Err(Failure::new(format_args!("cannot save {name:?}: no such region; the regions are {names:?}")));
-        }
-        if let Place::File(path) = &save.value {
-            let shown = path.display();
-            if path.is_dir() {
-                return Err(Failure::new(format_args!("cannot save {name:?} to {shown}: it is a directory")));
-            }
-            if !regions::directory_of(path).is_dir() {
-                return Err(Failure::new(format_args!(
-                    "cannot save {name:?} to {shown}: its directory does not exist"
-                )));
-            }
-        }
-    }
-    Ok(())
+/// The regions of the programs that one call starts.
+struct Family {
+    created: Vec<Named>,
+    /// What this process inherited itself: its programs get it as if this process were not there.
+    inherited: Vec<Named>,
 }
 
-fn command<const N: usize>(
-    program: &Program,
-    regions: &[Named],
-    own: [(String, String); N],
-) -> Result<Command, Failure> {
-    let mut values: Vec<_> = own.into();
-    values.extend(regions.iter().map(|region| (region.name.clone(), sys::reference(&region.region))));
-    let mut command = Command::new(&program.program);
-    command.args(program.args.iter().map(|arg| fill_in(arg, &values)));
-    for region in regions {
-        command.inherit(&region.name, &region.region)?;
+impl Family {
+    /// Creates the regions of a command line.
+    fn new(wanted: &Regions) -> Result<Self, Failure> {
+        let inherited = inherited(wanted)?;
+        Ok(Self { created: regions::create(wanted)?, inherited })
     }
-    Ok(command)
+
+    /// Launches a program, given with its arguments; `own` are placeholders and their values besides the regions.
+    fn launch<T>(
+        &self,
+        words: &[OsString],
+        own: &[(String, String)],
+        launch: impl Fn(&mut Command) -> Result<heirloom::Result<T>, Failure>,
+    ) -> Result<T, Failure> {
+        let handed_down = |named: &Named| {
+            let region = sys::hand_down(&named.region)?;
+            Ok(Named { name: named.name.clone(), region })
+        };
+        let regions = self.created.iter().map(handed_down).collect::<Result<Vec<_>, Failure>>()?;
+        let mut values = own.to_owned();
+        values.extend(regions.iter().map(|named| (named.name.clone(), sys::reference(&named.region))));
+        let words: Vec<_> = words.iter().map(|word| fill_in(word, &values)).collect();
+        let error = match launch(&mut self.command(&words, &regions)?)? {
+            Ok(launched) => return Ok(launched),
+            Err(error) => error,
+        };
+        let Some(words) = sys::interpreted(&words, &error) else { return Err(error.into()) };
+        Ok(launch(&mut self.command(&words, &regions)?)??)
+    }
+
+    fn command(&self, words: &[OsString], regions: &[Named]) -> Result<Command, Failure> {
+        let (program, args) = words.split_first().ok_or_else(|| Failure::new("no program given"))?;
+        let mut command = Command::new(program);
+        command.args(args);
+        for named in regions.iter().chain(&self.inherited) {
+            command.inherit(&named.name, &named.region)?;
+        }
+        Ok(command)
+    }
+}
+
+/// Returns the regions that this process inherited, without those whose names the command line gives to others.
+fn inherited(wanted: &Regions) -> Result<Vec<Named>, Failure> {
+    let mut inherited = Vec::new();
+    for listed in heirloom::inherited()? {
+        if !matches!(listed.state, InheritedState::Available) {
+            continue;
+        }
+        let region = AnyRegion::inherited(&listed.name)?;
+        if wanted.names().any(|name| *name == listed.name) {
+            // Its path may be among the arguments.
+            sys::keep_open(region)?;
+        } else {
+            inherited.push(Named { name: listed.name, region });
+        }
+    }
+    Ok(inherited)
 }
 
 /// SIGINT and SIGPIPE: the user's own interrupt, and the end of a pipeline. Shells don't report them either.

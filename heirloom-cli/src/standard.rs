@@ -1,7 +1,7 @@
 //! Standard input and output, with an error if they are closed.
 
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 
 use crate::failure::Failure;
 use crate::sys;
@@ -14,13 +14,21 @@ pub fn input() -> Result<File, Failure> {
     sys::input().map_err(|error| Failure::new(format_args!("cannot read standard input: {error}")))
 }
 
+/// Checks that standard output is open.
+pub fn check_output() -> Result<(), Failure> {
+    if sys::has_output() {
+        return Ok(());
+    }
+    Err(Failure::new("cannot write to standard output: it is closed"))
+}
+
 /// Runs `write` on standard output, and flushes it.
 pub fn write(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Failure> {
-    if !sys::has_output() {
-        return Err(Failure::new("cannot write to standard output: it is closed"));
-    }
-    let mut output = io::stdout().lock();
-    write(&mut output)
-        .and_then(|()| output.flush())
-        .map_err(|error| Failure::new(format_args!("cannot write to standard output: {error}")))
+    check_output()?;
+    let written = || {
+        let mut output = BufWriter::new(sys::output()?);
+        write(&mut output)?;
+        output.flush()
+    };
+    written().map_err(|error| Failure::new(format_args!("cannot write to standard output: {error}")))
 }

@@ -1,25 +1,35 @@
 //! Linux.
 
+mod at_start;
+mod destination;
+mod group;
+mod options;
+mod path;
 mod ps;
+mod script;
 mod signals;
-mod standard;
+mod streams;
+mod workers;
 
-use std::fs::{Metadata, Permissions};
-use std::io;
+use std::fmt::Display;
+use std::fs::Metadata;
 use std::os::fd::{AsFd, AsRawFd};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::os::unix::process::ExitStatusExt;
-use std::path::Path;
-use std::process::{ExitCode, ExitStatus};
+use std::os::unix::fs::MetadataExt;
+use std::process::ExitCode;
+use std::thread;
 
 use heirloom::os::unix::CommandExt;
-use heirloom::{Child, Command, ErrorKind};
-use tempfile::NamedTempFile;
+use heirloom::{AnyRegion, Command, ErrorKind};
 
+pub use self::at_start::{has_input, has_output};
+pub use self::destination::{Destination, Unfinished};
+pub use self::options::{ExecOptions, RegionOptions, RunOptions};
+pub use self::path::{hand_down, keep_open, prepare, reference};
 pub use self::ps::ps;
-use self::signals::{Event, Signals, forward, in_own_group};
-pub use self::standard::{has_input, has_output, input};
-use crate::failure::Failure;
+pub use self::script::interpreted;
+pub use self::streams::{Patient, input, output};
+pub use self::workers::{Waiting, apply, end_like, killed_by, wrap};
+use crate::failure::{self, Failure};
 
 /// The help that `run` and `exec` share, between the differing descriptions of placeholders and exit codes.
 macro_rules! help {
@@ -63,11 +73,6 @@ In each ARG, {NAME} is replaced by a path that opens the region (/dev/fd/N). All
 program's own."
 );
 
-/// Returns the path by which a child that inherits a region opens it.
-pub fn reference(region: &impl AsFd) -> String {
-    format!("/dev/fd/{}", region.as_fd().as_raw_fd())
-}
-
 /// Returns the error's text, with advice for the command's users in place of the library's, which names Rust types.
 pub fn message(error: &heirloom::Error) -> String {
     match error.kind() {
@@ -84,78 +89,21 @@ pub fn stamp(status: &Metadata) -> impl PartialEq {
     (status.len(), status.mtime(), status.mtime_nsec(), status.ctime(), status.ctime_nsec())
 }
 
-/// Creates a temporary file to replace `old`, with its permissions.
-pub fn new_file(directory: &Path, old: Option<&Metadata>) -> io::Result<NamedTempFile> {
-    let permissions = old.map_or_else(|| Permissions::from_mode(0o666), Metadata::permissions);
-    tempfile::Builder::new().permissions(permissions).tempfile_in(directory)
-}
-
 /// Replaces this process with the program; returns only on failure.
-pub fn become_program(command: &mut Command) -> Result<ExitCode, Failure> {
-    Err(command.exec().into())
+pub fn become_program(command: &mut Command) -> Result<heirloom::Result<ExitCode>, Failure> {
+    signals::restore_pipe()?;
+    Ok(Err(command.keep_signals(true).exec()))
 }
 
-/// Waits for workers, and forwards signals to them.
-pub struct Waiting(Signals);
-
-impl Waiting {
-    /// Blocks signals; call it before the first worker starts.
-    pub fn begin() -> Result<Self, Failure> {
-        Signals::block().map(Self)
+/// Keeps a region that couldn't be saved in this process, until a signal ends it.
+pub fn keep(region: &AnyRegion, tried: &dyn Display) -> Failure {
+    let (id, number) = (std::process::id(), region.as_fd().as_raw_fd());
+    failure::print(format_args!(
+        "{tried}; copy its bytes from /proc/{id}/fd/{number}, and then interrupt this process"
+    ));
+    loop {
+        thread::park();
     }
-
-    /// Waits for all workers, and returns the exit code of the first that failed. Calls `report` with the index and status
-    /// of each failed one.
-    pub fn for_all(self, workers: Vec<Child>, report: impl Fn(usize, ExitStatus)) -> Result<Option<ExitCode>, Failure> {
-        let failed = wait(workers.into_iter().enumerate().collect(), &self.0, report)?;
-        self.0.release()?;
-        Ok(failed)
-    }
-}
-
-fn wait(
-    mut workers: Vec<(usize, Child)>,
-    signals: &Signals,
-    report: impl Fn(usize, ExitStatus),
-) -> Result<Option<ExitCode>, Failure> {
-    let mut failed = None;
-    while !workers.is_empty() {
-        match signals.next()? {
-            Event::Child => {
-                let mut running = Vec::new();
-                for (job, mut worker) in workers {
-                    match worker.try_wait()? {
-                        None => running.push((job, worker)),
-                        Some(status) if status.success() => {}
-                        Some(status) => {
-                            report(job, status);
-                            failed = failed.or(Some(code(status)));
-                        }
-                    }
-                }
-                workers = running;
-            }
-            Event::Sent(signal) => workers.iter().for_each(|(_, worker)| forward(signal, worker.id())),
-            // The terminal sent it to the workers too, except those that left the group.
-            Event::ToGroup(signal) => {
-                workers
-                    .iter()
-                    .filter(|(_, worker)| !in_own_group(worker.id()))
-                    .for_each(|(_, worker)| forward(signal, worker.id()));
-            }
-        }
-    }
-    Ok(failed)
-}
-
-/// Returns the number of the signal that killed a program.
-pub fn killed_by(status: ExitStatus) -> Option<i32> {
-    status.signal()
-}
-
-fn code(status: ExitStatus) -> ExitCode {
-    let code = status.code().or_else(|| Some(128 + status.signal()?));
-    ExitCode::from(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(u8::MAX))
 }
 
 /// Returns a string that is not UTF-8.

@@ -1,77 +1,137 @@
-//! Signals, read one after another from a descriptor instead of handled.
+//! The signals that `run` receives, and those that its workers start with.
 
 #![allow(unsafe_code)]
 
-use nix::errno::Errno;
-use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal, kill, signal};
-use nix::sys::signalfd::{SfdFlags, SignalFd};
-use nix::unistd::{Pid, getpgid};
+use std::ffi::c_int;
+use std::process::ExitCode;
+use std::ptr;
+use std::thread;
 
+use nix::errno::Errno;
+use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal, kill, raise, signal};
+use nix::unistd::{Pid, getpgid};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use signal_hook::iterator::SignalsInfo;
+use signal_hook::iterator::exfiltrator::WithRawSiginfo;
+
+use super::at_start;
+use super::group::Group;
 use crate::failure::Failure;
 
 /// The signals that are forwarded to the workers.
 const FORWARDED: [Signal; 6] =
     [Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTERM, Signal::SIGUSR1, Signal::SIGUSR2];
 
+/// The signals of this process, received instead of ending it.
 pub struct Signals {
-    waiting: SignalFd,
-    before: SigSet,
+    received: SignalsInfo<WithRawSiginfo>,
+    /// The signal mask that this process was started with.
+    mask: SigSet,
 }
 
 pub enum Event {
     /// One or more children changed state.
     Child,
-    /// A process sent the signal to this process alone.
+    /// The signal was sent to this process alone.
     Sent(Signal),
-    /// The terminal sent the signal to this process's whole group.
+    /// The signal was sent to this process's whole group, by the terminal or by a process.
     ToGroup(Signal),
 }
 
 impl Signals {
-    /// Blocks the signals, so that [`next`](Self::next) reads them. Children start with none blocked.
-    pub fn block() -> Result<Self, Failure> {
-        // With SIGCHLD ignored, as a parent may leave it, the kernel would discard the workers' exit statuses.
-        // SAFETY: The default action runs no code of this process.
-        unsafe { signal(Signal::SIGCHLD, SigHandler::SigDfl) }.map_err(failed)?;
-        let mut set: SigSet = FORWARDED.into_iter().collect();
-        set.add(Signal::SIGCHLD);
-        let before = set.thread_swap_mask(SigmaskHow::SIG_BLOCK).map_err(failed)?;
-        let waiting = SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC).map_err(failed)?;
-        Ok(Self { waiting, before })
+    /// Receives the signals that the caller of this process doesn't ignore. Children start with their default action.
+    pub fn receive() -> Result<Self, Failure> {
+        // Also an ignored SIGCHLD: with it, the kernel would discard the workers' exit statuses.
+        let wanted = FORWARDED.into_iter().filter(|signal| !is_ignored(*signal)).chain([Signal::SIGCHLD]);
+        let received = SignalsInfo::new(wanted.map(|signal| signal as c_int));
+        let received = received.map_err(|error| Failure::new(format_args!("cannot receive signals: {error}")))?;
+        // Also a blocked SIGCHLD: with it, the end of a worker would go unnoticed.
+        let mask = SigSet::from(Signal::SIGCHLD).thread_swap_mask(SigmaskHow::SIG_UNBLOCK).map_err(failed)?;
+        Ok(Self { received, mask })
     }
 
-    /// Restores the signal mask, when no worker is left, so that signals can end this process.
-    pub fn release(self) -> Result<(), Failure> {
+    /// Runs `start` with the signals as the caller of this process left them, for a child to inherit.
+    pub fn as_started<T>(&self, start: impl FnOnce() -> T) -> Result<T, Failure> {
+        let own = self.mask.thread_swap_mask(SigmaskHow::SIG_SETMASK).map_err(failed)?;
+        restore_pipe()?;
+        let started = start();
+        ignore(Signal::SIGPIPE)?;
+        own.thread_set_mask().map_err(failed)?;
+        Ok(started)
+    }
+
+    /// Waits for signals, and returns them.
+    pub fn wait(&mut self, group: &mut Group) -> Vec<Event> {
+        let received = self.received.wait().filter_map(|info| {
+            Some(match Signal::try_from(info.si_signo).ok()? {
+                Signal::SIGCHLD => Event::Child,
+                // A code above zero means that the kernel sent it, as it does for the terminal, to the whole group.
+                signal if group.received(signal) || info.si_code > 0 => Event::ToGroup(signal),
+                signal => Event::Sent(signal),
+            })
+        });
+        received.collect()
+    }
+
+    /// Lets a signal end this process again, when no worker is left; runs `clean_up` before that.
+    pub fn end(mut self, clean_up: impl FnOnce() + Send + 'static) -> Result<(), Failure> {
         // With SIGXFSZ ignored, a file that exceeds the size limit is an error of the write, which is reported.
-        // SAFETY: Ignoring a signal runs no code of this process.
-        let ignored = unsafe { signal(Signal::SIGXFSZ, SigHandler::SigIgn) };
-        ignored.and_then(|_| self.before.thread_set_mask()).map_err(failed)
-    }
-
-    /// Waits for the next signal.
-    pub fn next(&self) -> Result<Event, Failure> {
-        let info = loop {
-            match self.waiting.read_signal() {
-                Ok(Some(info)) => break info,
-                Ok(None) | Err(Errno::EINTR) => {}
-                Err(errno) => return Err(failed(errno)),
+        ignore(Signal::SIGXFSZ)?;
+        let wait = move || {
+            let signals = self.received.forever().map(|info| Signal::try_from(info.si_signo));
+            if let Some(signal) = signals.filter_map(Result::ok).find(|signal| *signal != Signal::SIGCHLD) {
+                clean_up();
+                die_of(signal);
             }
         };
-        let number = i32::try_from(info.ssi_signo).unwrap_or_default();
-        Ok(match Signal::try_from(number).map_err(failed)? {
-            Signal::SIGCHLD => Event::Child,
-            // A code above zero means that the kernel sent it, as it does for the terminal, to the whole group.
-            signal if info.ssi_code > 0 => Event::ToGroup(signal),
-            signal => Event::Sent(signal),
-        })
+        let waiting = thread::Builder::new().name("signals".to_owned()).spawn(wait);
+        waiting.map(drop).map_err(|error| Failure::new(format_args!("cannot wait for signals: {error}")))
     }
+}
+
+/// Sets the action for SIGPIPE that the caller of this process chose.
+pub fn restore_pipe() -> Result<(), Failure> {
+    if at_start::pipe_ignored() {
+        return ignore(Signal::SIGPIPE);
+    }
+    // SAFETY: The default action runs no code of this process.
+    unsafe { signal(Signal::SIGPIPE, SigHandler::SigDfl) }.map(drop).map_err(failed)
+}
+
+fn ignore(ignored: Signal) -> Result<(), Failure> {
+    // SAFETY: Ignoring a signal runs no code of this process.
+    unsafe { signal(ignored, SigHandler::SigIgn) }.map(drop).map_err(failed)
+}
+
+fn is_ignored(signal: Signal) -> bool {
+    let mut action = std::mem::MaybeUninit::<libc::sigaction>::uninit();
+    // SAFETY: Without a new action, the call only fills in the current one; it can't fail for a valid signal.
+    let action = unsafe {
+        libc::sigaction(signal as c_int, ptr::null(), action.as_mut_ptr());
+        action.assume_init()
+    };
+    action.sa_sigaction == libc::SIG_IGN
+}
+
+/// Ends this process by a signal, as shells expect of a program that was interrupted.
+pub fn die_of(ending: Signal) -> ExitCode {
+    if ending == Signal::SIGQUIT {
+        // The program has dumped its core already.
+        let none = Rlimit { current: Some(0), ..getrlimit(Resource::Core) };
+        let _ = setrlimit(Resource::Core, none);
+    }
+    // SAFETY: The default action runs no code of this process.
+    let _ = unsafe { signal(ending, SigHandler::SigDfl) };
+    let _ = raise(ending);
+    // Process 1 of a container survives it.
+    ExitCode::from(u8::try_from(128 + ending as c_int).unwrap_or(u8::MAX))
 }
 
 fn failed(errno: Errno) -> Failure {
-    Failure::new(format_args!("cannot wait for signals: {errno}"))
+    Failure::new(format_args!("cannot change the action for a signal: {errno}"))
 }
 
-/// Returns whether a child is in this process's group, and so gets the terminal's signals itself.
+/// Returns whether a child is in this process's group, and so gets the group's signals itself.
 pub fn in_own_group(child: u32) -> bool {
     let child = i32::try_from(child).map(Pid::from_raw).ok();
     child.is_some_and(|child| getpgid(Some(child)) == getpgid(None))
