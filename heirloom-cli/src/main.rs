@@ -1,7 +1,9 @@
 //! The command `heirloom`, which runs programs in any language with private, unnamed shared memory.
 
 mod failure;
+mod help;
 mod list;
+mod manual;
 mod options;
 mod placeholders;
 mod regions;
@@ -27,6 +29,8 @@ fn dispatch() -> Result<ExitCode, Failure> {
         Some(Task::Exec(options)) => run::exec(&options),
         Some(Task::Ps(options)) => sys::ps(&options),
         Some(Task::List(options)) => list::list(&options),
+        Some(Task::Completions(options)) => manual::completions(&options),
+        Some(Task::Man(options)) => manual::man(&options),
         None => Ok(ExitCode::SUCCESS),
     }
 }

@@ -8,15 +8,15 @@ use std::str::FromStr;
 
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::error::ErrorKind;
-use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap::{Args, Command, CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
 
 use crate::failure::Failure;
-use crate::standard;
-use crate::sys::{EXEC_HELP, RUN_HELP};
+use crate::{help, standard};
 
 /// Run programs with private, unnamed shared memory.
 #[derive(Parser)]
-#[command(name = "heirloom", version, max_term_width = 100)]
+#[command(name = "heirloom", version, max_term_width = 100, after_help = help::MAIN.to_string())]
 struct Options {
     #[command(subcommand)]
     task: Task,
@@ -25,15 +25,23 @@ struct Options {
 #[derive(Subcommand)]
 pub enum Task {
     /// Run one or more workers that share regions, and wait for them.
-    #[command(after_help = RUN_HELP)]
+    #[command(after_help = help::RUN.to_string())]
     Run(Run),
     /// Replace this process with a program that inherits regions.
-    #[command(after_help = EXEC_HELP)]
+    #[command(after_help = help::EXEC.to_string())]
     Exec(Exec),
     /// List the regions of all processes that you may inspect, and their holders.
+    #[command(after_help = help::PS.to_string())]
     Ps(Format),
     /// List the regions that this process inherited, for use in a child.
+    #[command(after_help = help::LIST.to_string())]
     List(Format),
+    /// Print the script that completes command lines in a shell.
+    #[command(after_help = help::COMPLETIONS.to_string())]
+    Completions(Completions),
+    /// Write the manual pages into a directory.
+    #[command(after_help = help::MAN.to_string())]
+    Man(Manual),
 }
 
 #[derive(Args)]
@@ -90,6 +98,20 @@ pub struct Format {
     /// Print JSON.
     #[arg(long)]
     pub json: bool,
+}
+
+#[derive(Args)]
+pub struct Completions {
+    /// Shell that runs the script: bash, elvish, fish, powershell or zsh.
+    #[arg(value_name = "SHELL", hide_possible_values = true)]
+    pub shell: Shell,
+}
+
+#[derive(Args)]
+pub struct Manual {
+    /// Directory for the pages, such as /usr/local/share/man/man1.
+    #[arg(value_name = "DIRECTORY")]
+    pub directory: PathBuf,
 }
 
 /// `NAME=VALUE`
@@ -160,6 +182,11 @@ impl FromStr for Size {
     }
 }
 
+/// Returns the parser.
+pub fn command() -> Command {
+    Options::command()
+}
+
 /// Parses the command line. Prints help and version itself, and then returns `None`.
 pub fn parse() -> Result<Option<Task>, Failure> {
     match Options::try_parse() {
@@ -180,7 +207,7 @@ fn one_line(error: &clap::Error) -> String {
     let rendered = error.render().to_string();
     let message = rendered.strip_prefix("error: ").unwrap_or(&rendered);
     let lines = message.lines().map(str::trim).take_while(|line| !line.is_empty() && !line.starts_with("Usage:"));
-    let tasks = Options::command();
+    let tasks = command();
     let task = std::env::args_os().nth(1).and_then(|task| tasks.find_subcommand(task));
     let help = task.map_or("heirloom --help".to_owned(), |task| format!("heirloom {} --help", task.get_name()));
     format!("{} (see `{help}`)", lines.collect::<Vec<_>>().join(" "))

@@ -3,6 +3,7 @@
 mod everywhere;
 #[cfg(target_os = "linux")]
 mod linux;
+mod manual;
 #[cfg(windows)]
 mod windows;
 
