@@ -55,10 +55,16 @@ pub const RUN: Help = Help {
 
 pub const EXEC: Help = Help {
     text: EXEC_HELP,
-    examples: &[Example {
-        purpose: "A server inherits a secret that this process read from standard input",
-        command: "heirloom exec --frozen key=- -- ./server --key-file {key} < secret.key",
-    }],
+    examples: &[
+        Example {
+            purpose: "A server inherits a secret that this process read from standard input",
+            command: "heirloom exec --frozen key=- -- ./server --key-file {key} < secret.key",
+        },
+        Example {
+            purpose: "The same, for a server that expects the path in a variable",
+            command: "heirloom exec --frozen key=- --env KEY={key} -- ./server < secret.key",
+        },
+    ],
 };
 
 pub const PS: Help = Help {

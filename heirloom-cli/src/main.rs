@@ -1,5 +1,6 @@
 //! The command `heirloom`, which runs programs in any language with private, unnamed shared memory.
 
+mod environment;
 mod failure;
 mod help;
 mod list;

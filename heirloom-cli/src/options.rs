@@ -11,6 +11,7 @@ use clap::error::ErrorKind;
 use clap::{Args, Command, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
+use crate::environment::Environment;
 use crate::failure::Failure;
 use crate::{help, standard};
 
@@ -55,6 +56,8 @@ pub struct Run {
     #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u32).range(1..))]
     pub jobs: u32,
     #[command(flatten)]
+    pub environment: Environment,
+    #[command(flatten)]
     pub program: Program,
 }
 
@@ -62,6 +65,8 @@ pub struct Run {
 pub struct Exec {
     #[command(flatten)]
     pub regions: Regions,
+    #[command(flatten)]
+    pub environment: Environment,
     #[command(flatten)]
     pub program: Program,
 }
@@ -132,14 +137,20 @@ pub enum Place {
 #[derive(Clone, Copy, Debug)]
 pub struct Size(pub u64);
 
+/// Splits `A=B` at the first `=`.
+pub fn split_at_equals(argument: &OsStr) -> Option<(&OsStr, &OsStr)> {
+    let bytes = argument.as_encoded_bytes();
+    let equals = bytes.iter().position(|byte| *byte == b'=')?;
+    let (before, after) = (&bytes[..equals], &bytes[equals + 1..]);
+    // SAFETY: These are the bytes of an `OsStr`, split before and after an ASCII character.
+    Some(unsafe { (OsStr::from_encoded_bytes_unchecked(before), OsStr::from_encoded_bytes_unchecked(after)) })
+}
+
 fn place() -> impl TypedValueParser<Value = Assignment<Place>> {
     // File names need not be UTF-8.
     OsStringValueParser::new().try_map(|argument| {
-        let bytes = argument.as_encoded_bytes();
-        let equals = bytes.iter().position(|byte| *byte == b'=').ok_or("expected NAME=FILE or NAME=-")?;
-        let name = std::str::from_utf8(&bytes[..equals]).map_err(|_| "the name is not UTF-8")?;
-        // SAFETY: These are the bytes of an `OsStr`, split after an ASCII character.
-        let file = unsafe { OsStr::from_encoded_bytes_unchecked(&bytes[equals + 1..]) };
+        let (name, file) = split_at_equals(&argument).ok_or("expected NAME=FILE or NAME=-")?;
+        let name = name.to_str().ok_or("the name is not UTF-8")?;
         let value = match file.to_str() {
             Some("") => return Err("expected a file or - after the ="),
             Some("-") => Place::Standard,

@@ -4,6 +4,7 @@ use std::process::{ExitCode, ExitStatus};
 
 use heirloom::{Child, Command, Stdio};
 
+use crate::environment::Environment;
 use crate::failure::{self, Failure};
 use crate::options::{Exec, Place, Program, Run};
 use crate::placeholders::fill_in;
@@ -16,7 +17,7 @@ pub fn run(options: &Run) -> Result<ExitCode, Failure> {
     let mut commands = Vec::new();
     for job in 0..options.jobs {
         let own = [("job".to_owned(), job.to_string()), ("jobs".to_owned(), options.jobs.to_string())];
-        let mut command = command(&options.program, &regions, own)?;
+        let mut command = command(&options.program, &options.environment, &regions, own)?;
         if options.jobs > 1 {
             command.stdin(Stdio::null());
         }
@@ -46,7 +47,7 @@ pub fn run(options: &Run) -> Result<ExitCode, Failure> {
 
 pub fn exec(options: &Exec) -> Result<ExitCode, Failure> {
     let regions = regions::create(&options.regions)?;
-    let mut command = command(&options.program, &regions, [])?;
+    let mut command = command(&options.program, &options.environment, &regions, [])?;
     sys::become_program(&mut command)
 }
 
@@ -75,6 +76,7 @@ fn check_saves(options: &Run) -> Result<(), Failure> {
 
 fn command<const N: usize>(
     program: &Program,
+    environment: &Environment,
     regions: &[Named],
     own: [(String, String); N],
 ) -> Result<Command, Failure> {
@@ -82,6 +84,7 @@ fn command<const N: usize>(
     values.extend(regions.iter().map(|region| (region.name.clone(), sys::reference(&region.region))));
     let mut command = Command::new(&program.program);
     command.args(program.args.iter().map(|arg| fill_in(arg, &values)));
+    command.envs(environment.env.iter().map(|variable| (&variable.name, fill_in(&variable.value, &values))));
     for region in regions {
         command.inherit(&region.name, &region.region)?;
     }

@@ -1,5 +1,6 @@
 //! Tests that run the command as a user would.
 
+mod environment;
 mod everywhere;
 #[cfg(target_os = "linux")]
 mod linux;

@@ -23,16 +23,14 @@ use crate::failure::Failure;
 
 /// The help that `run` and `exec` share, between the differing descriptions of placeholders and exit codes.
 macro_rules! help {
-    ($task:literal, $placeholders:literal, $exit_code:literal) => {
+    ($placeholders:literal, $exit_code:literal) => {
         concat!(
             $placeholders,
             "
 
 The size of a region is fixed. In a shell, open a region for writing with 1<>{NAME}: >{NAME} would truncate it.
 
-To pass a path in an environment variable: heirloom ",
-            $task,
-            " --frozen key=secret.pem -- env KEY={key} program
+To pass a path in an environment variable, use --env KEY={NAME}.
 
 A program cannot use such a path if it closes inherited descriptors, resolves the path first (realpath), or requires a
 suffix such as .pem. A program that uses the heirloom library finds the regions by name.
@@ -46,7 +44,6 @@ Exit code: 125 if heirloom itself fails, 126 if the program cannot be run, 127 i
 }
 
 pub const RUN_HELP: &str = help!(
-    "run",
     "\
 In each ARG, {NAME} is replaced by a path that opens the region (/dev/fd/N), {job} by the worker's number, from 0, and
 {jobs} by the number of workers. All other braces are left as they are.",
@@ -56,7 +53,6 @@ each one that failed is named on standard error; with one, only a signal that ki
 );
 
 pub const EXEC_HELP: &str = help!(
-    "exec",
     "\
 In each ARG, {NAME} is replaced by a path that opens the region (/dev/fd/N). All other braces are left as they are.",
     "the
