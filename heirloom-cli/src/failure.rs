@@ -34,9 +34,18 @@ impl Failure {
 /// Prints a message as one line on standard error.
 pub fn print(message: impl Display) {
     // The name of a file or region may contain newlines.
-    let line = printable(&message.to_string());
+    let line = printable(&without_code(&message.to_string()));
     // If standard error cannot be written, the exit code still reports the failure.
     let _ = writeln!(io::stderr(), "heirloom: {line}");
+}
+
+/// Removes the system's code, which Rust appends to the system's text.
+fn without_code(message: &str) -> String {
+    let removed = message.split_once(" (os error ").and_then(|(before, after)| {
+        let after = after.trim_start_matches(|character: char| character.is_ascii_digit()).strip_prefix(')')?;
+        Some(format!("{before}{after}"))
+    });
+    removed.unwrap_or_else(|| message.to_owned())
 }
 
 impl From<heirloom::Error> for Failure {

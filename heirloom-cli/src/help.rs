@@ -70,7 +70,8 @@ pub const EXEC: Help = Help {
 pub const PS: Help = Help {
     text: "\
 For each region: its size, how much of it is in memory or swap, its kind (writable, read-only or frozen), its name, and
-each process that holds it, by a descriptor (open) or a mapping (mapped). A ? stands for what could not be examined.
+each process that holds it, by a descriptor (open) or a mapping (mapped). Sizes are rounded in units of 1024; --json has
+the exact bytes. A ? stands for what could not be examined.
 
 Linux shows the processes of your own user, except those that made themselves undumpable; root sees all. The last line
 counts the processes that could not be inspected.

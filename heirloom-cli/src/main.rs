@@ -9,8 +9,11 @@ mod options;
 mod placeholders;
 mod regions;
 mod run;
+mod size;
 mod standard;
 mod sys;
+mod table;
+mod usage;
 
 use std::process::ExitCode;
 

@@ -13,7 +13,8 @@ use clap_complete::Shell;
 
 use crate::environment::Environment;
 use crate::failure::Failure;
-use crate::{help, standard};
+use crate::size::Size;
+use crate::{help, standard, usage};
 
 /// Run programs with private, unnamed shared memory.
 #[derive(Parser)]
@@ -53,7 +54,7 @@ pub struct Run {
     #[arg(long, value_name = "NAME=FILE|-", value_parser = place())]
     pub save: Vec<Assignment<Place>>,
     /// Number of workers that share the regions; with two or more, standard input is empty.
-    #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(short, long, value_name = "N", default_value = "1", value_parser = jobs, allow_negative_numbers = true)]
     pub jobs: u32,
     #[command(flatten)]
     pub environment: Environment,
@@ -133,10 +134,6 @@ pub enum Place {
     File(PathBuf),
 }
 
-/// A size in bytes.
-#[derive(Clone, Copy, Debug)]
-pub struct Size(pub u64);
-
 /// Splits `A=B` at the first `=`.
 pub fn split_at_equals(argument: &OsStr) -> Option<(&OsStr, &OsStr)> {
     let bytes = argument.as_encoded_bytes();
@@ -169,28 +166,8 @@ impl FromStr for Assignment<Size> {
     }
 }
 
-impl FromStr for Size {
-    type Err = String;
-
-    fn from_str(size: &str) -> Result<Self, String> {
-        let malformed = || format!("{size:?} is not a size: expected digits and an optional suffix K, M, G or T");
-        let unit = size.find(|character: char| !character.is_ascii_digit()).unwrap_or(size.len());
-        let (digits, unit) = size.split_at(unit);
-        let shift = match unit {
-            "" | "B" => 0,
-            "K" | "KiB" => 10,
-            "M" | "MiB" => 20,
-            "G" | "GiB" => 30,
-            "T" | "TiB" => 40,
-            _ => return Err(malformed()),
-        };
-        if digits.is_empty() {
-            return Err(malformed());
-        }
-        let number = digits.parse().ok();
-        let bytes = number.and_then(|number: u64| number.checked_mul(1 << shift));
-        bytes.map(Self).ok_or_else(|| format!("{size:?} is more than a region can hold"))
-    }
+fn jobs(number: &str) -> Result<u32, String> {
+    number.parse().ok().filter(|jobs| *jobs > 0).ok_or_else(|| format!("expected a number from 1 to {}", u32::MAX))
 }
 
 /// Returns the parser.
@@ -206,46 +183,6 @@ pub fn parse() -> Result<Option<Task>, Failure> {
             standard::write(|output| write!(output, "{}", error.render()))?;
             Ok(None)
         }
-        Err(error) => Err(Failure::new(one_line(&error))),
-    }
-}
-
-/// Returns the parser's message without the usage and tips, which `--help` shows.
-fn one_line(error: &clap::Error) -> String {
-    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
-        return "no command given (see `heirloom --help`)".to_owned();
-    }
-    let rendered = error.render().to_string();
-    let message = rendered.strip_prefix("error: ").unwrap_or(&rendered);
-    let lines = message.lines().map(str::trim).take_while(|line| !line.is_empty() && !line.starts_with("Usage:"));
-    let tasks = command();
-    let task = std::env::args_os().nth(1).and_then(|task| tasks.find_subcommand(task));
-    let help = task.map_or("heirloom --help".to_owned(), |task| format!("heirloom {} --help", task.get_name()));
-    format!("{} (see `{help}`)", lines.collect::<Vec<_>>().join(" "))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sizes_have_an_optional_suffix() {
-        for (written, bytes) in [
-            ("0", 0),
-            ("4096", 4096),
-            ("5B", 5),
-            ("64K", 65_536),
-            ("64KiB", 65_536),
-            ("1M", 1 << 20),
-            ("2G", 2 << 30),
-            ("3T", 3 << 40),
-            ("16777215T", 16_777_215 << 40),
-        ] {
-            assert_eq!(written.parse::<Size>().unwrap().0, bytes, "{written}");
-        }
-        for bad in ["", "K", "12Q", "1k", "1 K", "-1", "+1", "1.5M", "16777216T", "99999999999999999999", "0x10", "1KK"]
-        {
-            assert!(bad.parse::<Size>().is_err(), "{bad}");
-        }
+        Err(error) => Err(Failure::new(usage::one_line(&error))),
     }
 }

@@ -57,7 +57,11 @@ fn check_saves(options: &Run) -> Result<(), Failure> {
     for save in &options.save {
         let name = &save.name;
         if !names.contains(&name) {
-            return Err(Failure::new(format_args!("cannot save {name:?}: no such region; the regions are {names:?}")));
+            let known = match &*names.iter().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ") {
+                "" => "no region is created".to_owned(),
+                names => format!("the regions are {names}"),
+            };
+            return Err(Failure::new(format_args!("cannot save {name:?}: no region has this name; {known}")));
         }
         if let Place::File(path) = &save.value {
             let shown = path.display();

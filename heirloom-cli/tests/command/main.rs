@@ -5,6 +5,9 @@ mod everywhere;
 #[cfg(target_os = "linux")]
 mod linux;
 mod manual;
+#[cfg(target_os = "linux")]
+mod tables;
+mod usage;
 #[cfg(windows)]
 mod windows;
 
