@@ -5,6 +5,7 @@ mod failure;
 mod help;
 mod list;
 mod manual;
+mod misspelt;
 mod options;
 mod placeholders;
 mod regions;

@@ -6,6 +6,7 @@ use heirloom::{Child, Command, Stdio};
 
 use crate::environment::Environment;
 use crate::failure::{self, Failure};
+use crate::misspelt;
 use crate::options::{Exec, Place, Program, Run};
 use crate::placeholders::fill_in;
 use crate::regions::{self, Named};
@@ -13,6 +14,7 @@ use crate::sys::{self, Waiting};
 
 pub fn run(options: &Run) -> Result<ExitCode, Failure> {
     check_saves(options)?;
+    misspelt::warn(&options.program, &options.environment, &options.regions, &["job", "jobs"]);
     let regions = regions::create(&options.regions)?;
     let mut commands = Vec::new();
     for job in 0..options.jobs {
@@ -46,6 +48,7 @@ pub fn run(options: &Run) -> Result<ExitCode, Failure> {
 }
 
 pub fn exec(options: &Exec) -> Result<ExitCode, Failure> {
+    misspelt::warn(&options.program, &options.environment, &options.regions, &[]);
     let regions = regions::create(&options.regions)?;
     let mut command = command(&options.program, &options.environment, &regions, [])?;
     sys::become_program(&mut command)

@@ -5,6 +5,7 @@ mod everywhere;
 #[cfg(target_os = "linux")]
 mod linux;
 mod manual;
+mod misspelt;
 #[cfg(target_os = "linux")]
 mod tables;
 mod usage;
