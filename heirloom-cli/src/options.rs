@@ -180,7 +180,7 @@ pub fn parse() -> Result<Option<Task>, Failure> {
     match Options::try_parse() {
         Ok(options) => Ok(Some(options.task)),
         Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
-            standard::write(|output| write!(output, "{}", error.render()))?;
+            standard::print_coloured(&error.render().ansi().to_string())?;
             Ok(None)
         }
         Err(error) => Err(Failure::new(usage::one_line(&error))),

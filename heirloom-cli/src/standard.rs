@@ -16,10 +16,18 @@ pub fn input() -> Result<File, Failure> {
 
 /// Runs `write` on standard output, and flushes it.
 pub fn write(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Failure> {
+    write_to(io::stdout().lock(), write)
+}
+
+/// Prints text with colours, which only a terminal gets, and none if `NO_COLOR` is set.
+pub fn print_coloured(text: &str) -> Result<(), Failure> {
+    write_to(anstream::stdout().lock(), |output| output.write_all(text.as_bytes()))
+}
+
+fn write_to(mut output: impl Write, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Failure> {
     if !sys::has_output() {
         return Err(Failure::new("cannot write to standard output: it is closed"));
     }
-    let mut output = io::stdout().lock();
     write(&mut output)
         .and_then(|()| output.flush())
         .map_err(|error| Failure::new(format_args!("cannot write to standard output: {error}")))

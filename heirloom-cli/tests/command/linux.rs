@@ -416,7 +416,7 @@ fn signals_are_forwarded_to_workers() {
 }
 
 /// Opens a pseudoterminal: the user's end, and the path of the other end.
-fn terminal() -> (File, String) {
+pub(super) fn terminal() -> (File, String) {
     use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
     let user = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
     grantpt(&user).unwrap();
@@ -426,7 +426,7 @@ fn terminal() -> (File, String) {
 }
 
 /// Makes the command start in a session of its own on a terminal.
-fn on_terminal(args: &[&str], path: &str) -> Command {
+pub(super) fn on_terminal(args: &[&str], path: &str) -> Command {
     let open = || File::options().read(true).write(true).open(path).unwrap();
     let mut command = heirloom(args);
     command.stdin(open()).stdout(open()).stderr(open());

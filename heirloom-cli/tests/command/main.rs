@@ -1,5 +1,7 @@
 //! Tests that run the command as a user would.
 
+#[cfg(target_os = "linux")]
+mod colours;
 mod environment;
 mod everywhere;
 #[cfg(target_os = "linux")]
