@@ -120,8 +120,8 @@ older pages are replaced.
 
 Exit code: 0, or 125 if heirloom fails.",
     examples: &[Example {
-        purpose: "Install them for one user, and read one",
-        command: "heirloom man ~/.local/share/man/man1 && man heirloom-run",
+        purpose: "Install them where man looks if ~/.cargo/bin is in the PATH, and read one",
+        command: "heirloom man ~/.cargo/share/man/man1 && man heirloom-run",
     }],
 };
 
