@@ -1,9 +1,10 @@
 //! Failures of the command: a message of one line, and the exit code that `env` would use.
 
 use std::fmt::{self, Display};
-use std::io::{self, Write};
+use std::io::Write;
 use std::process::ExitCode;
 
+use clap::builder::Styles;
 use heirloom::ErrorKind;
 
 use crate::sys;
@@ -40,9 +41,21 @@ impl Display for Failure {
 /// Prints a message as one line on standard error.
 pub fn print(message: impl Display) {
     // The name of a file or region may contain newlines.
-    let line = printable(&message.to_string());
+    let line = printable(&without_code(&message.to_string()));
+    // Only a terminal gets the colour, and none if `NO_COLOR` is set.
+    let styles = Styles::styled();
+    let style = styles.get_error();
     // If standard error cannot be written, the exit code still reports the failure.
-    let _ = writeln!(io::stderr(), "heirloom: {line}");
+    let _ = writeln!(anstream::stderr(), "{style}heirloom:{style:#} {line}");
+}
+
+/// Removes the system's code, which Rust appends to the system's text.
+fn without_code(message: &str) -> String {
+    let removed = message.split_once(" (os error ").and_then(|(before, after)| {
+        let after = after.trim_start_matches(|character: char| character.is_ascii_digit()).strip_prefix(')')?;
+        Some(format!("{before}{after}"))
+    });
+    removed.unwrap_or_else(|| message.to_owned())
 }
 
 impl From<heirloom::Error> for Failure {

@@ -7,7 +7,9 @@ use serde::Serialize;
 
 use crate::failure::{Failure, printable};
 use crate::options::Format;
+use crate::size::human;
 use crate::standard;
+use crate::table::{self, Column};
 
 #[derive(Serialize)]
 struct Row {
@@ -34,16 +36,13 @@ pub fn list(format: &Format) -> Result<ExitCode, Failure> {
             serde_json::to_writer_pretty(&mut *output, &rows)?;
             return writeln!(output);
         }
-        writeln!(output, "{:>15}  {:<9}  NAME", "SIZE", "KIND")?;
-        for row in &rows {
+        let cells = rows.iter().map(|row| {
             let name = printable(&row.name);
-            write!(output, "{:>15}  {:<9}  {name}", row.size, row.kind)?;
-            match &row.missing {
-                None => writeln!(output)?,
-                Some(error) => writeln!(output, "  ({error})")?,
-            }
-        }
-        Ok(())
+            let shown = row.missing.as_ref().map_or_else(|| name.clone(), |error| format!("{name}  ({error})"));
+            [human(row.size), row.kind.to_owned(), shown]
+        });
+        let columns = [Column::Right("SIZE"), Column::Left("KIND"), Column::Left("NAME")];
+        table::print(output, &columns, &cells.collect::<Vec<_>>())
     })?;
     Ok(ExitCode::SUCCESS)
 }

@@ -1,14 +1,21 @@
 //! The command `heirloom`, which runs programs in any language with private, unnamed shared memory.
 
+mod environment;
 mod failure;
+mod help;
 mod list;
+mod manual;
+mod misspelt;
 mod options;
 mod placeholders;
 mod regions;
 mod run;
 mod save;
+mod size;
 mod standard;
 mod sys;
+mod table;
+mod usage;
 
 use std::process::ExitCode;
 
@@ -28,6 +35,8 @@ fn dispatch() -> Result<ExitCode, Failure> {
         Some(Task::Exec(options)) => run::exec(&options),
         Some(Task::Ps(options)) => sys::ps(&options),
         Some(Task::List(options)) => list::list(&options),
+        Some(Task::Completions(options)) => manual::completions(&options),
+        Some(Task::Man(options)) => manual::man(&options),
         None => Ok(ExitCode::SUCCESS),
     }
 }

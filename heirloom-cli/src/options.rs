@@ -8,15 +8,18 @@ use std::str::FromStr;
 
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::error::ErrorKind;
-use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap::{Args, Command, CommandFactory, Parser, Subcommand, ValueHint};
+use clap_complete::Shell;
 
+use crate::environment::Environment;
 use crate::failure::Failure;
-use crate::standard;
-use crate::sys::{EXEC_HELP, ExecOptions, RUN_HELP, RegionOptions, RunOptions};
+use crate::size::Size;
+use crate::sys::{ExecOptions, RegionOptions, RunOptions};
+use crate::{help, standard, usage};
 
 /// Run programs with private, unnamed shared memory.
 #[derive(Parser)]
-#[command(name = "heirloom", version, max_term_width = 100)]
+#[command(name = "heirloom", version, max_term_width = 100, after_help = help::MAIN.to_string())]
 struct Options {
     #[command(subcommand)]
     task: Task,
@@ -25,15 +28,23 @@ struct Options {
 #[derive(Subcommand)]
 pub enum Task {
     /// Run one or more workers that share regions, and wait for them.
-    #[command(after_help = RUN_HELP)]
+    #[command(after_help = help::RUN.to_string())]
     Run(Run),
     /// Replace this process with a program that inherits regions.
-    #[command(after_help = EXEC_HELP)]
+    #[command(after_help = help::EXEC.to_string())]
     Exec(Exec),
     /// List the regions of all processes that you may inspect, and their holders.
+    #[command(after_help = help::PS.to_string())]
     Ps(Format),
     /// List the regions that this process inherited, for use in a child.
+    #[command(after_help = help::LIST.to_string())]
     List(Format),
+    /// Print the script that completes command lines in a shell.
+    #[command(after_help = help::COMPLETIONS.to_string())]
+    Completions(Completions),
+    /// Write the manual pages into a directory.
+    #[command(after_help = help::MAN.to_string())]
+    Man(Manual),
 }
 
 #[derive(Args)]
@@ -44,10 +55,12 @@ pub struct Run {
     #[arg(long, value_name = "NAME=FILE|-", value_parser = place())]
     pub save: Vec<Assignment<Place>>,
     /// Number of workers that share the regions; with two or more, standard input is empty.
-    #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(short, long, value_name = "N", default_value = "1", value_parser = jobs, allow_negative_numbers = true)]
     pub jobs: u32,
     #[command(flatten)]
     pub system: RunOptions,
+    #[command(flatten)]
+    pub environment: Environment,
     #[command(flatten)]
     pub program: Program,
 }
@@ -58,6 +71,8 @@ pub struct Exec {
     pub regions: Regions,
     #[command(flatten)]
     pub system: ExecOptions,
+    #[command(flatten)]
+    pub environment: Environment,
     #[command(flatten)]
     pub program: Program,
 }
@@ -84,7 +99,7 @@ impl Regions {
 #[derive(Args)]
 pub struct Program {
     /// Program to run, and its arguments. Options of heirloom come before it.
-    #[arg(value_names = ["PROGRAM", "ARG"], required = true, trailing_var_arg = true)]
+    #[arg(value_names = ["PROGRAM", "ARG"], required = true, trailing_var_arg = true, value_hint = ValueHint::CommandWithArguments)]
     pub words: Vec<OsString>,
 }
 
@@ -93,6 +108,20 @@ pub struct Format {
     /// Print JSON.
     #[arg(long)]
     pub json: bool,
+}
+
+#[derive(Args)]
+pub struct Completions {
+    /// Shell that runs the script: bash, elvish, fish, powershell or zsh.
+    #[arg(value_name = "SHELL", hide_possible_values = true)]
+    pub shell: Shell,
+}
+
+#[derive(Args)]
+pub struct Manual {
+    /// Directory for the pages, such as /usr/local/share/man/man1.
+    #[arg(value_name = "DIRECTORY")]
+    pub directory: PathBuf,
 }
 
 /// `NAME=VALUE`
@@ -109,18 +138,20 @@ pub enum Place {
     File(PathBuf),
 }
 
-/// A size in bytes.
-#[derive(Clone, Copy, Debug)]
-pub struct Size(pub u64);
+/// Splits `A=B` at the first `=`.
+pub fn split_at_equals(argument: &OsStr) -> Option<(&OsStr, &OsStr)> {
+    let bytes = argument.as_encoded_bytes();
+    let equals = bytes.iter().position(|byte| *byte == b'=')?;
+    let (before, after) = (&bytes[..equals], &bytes[equals + 1..]);
+    // SAFETY: These are the bytes of an `OsStr`, split before and after an ASCII character.
+    Some(unsafe { (OsStr::from_encoded_bytes_unchecked(before), OsStr::from_encoded_bytes_unchecked(after)) })
+}
 
 fn place() -> impl TypedValueParser<Value = Assignment<Place>> {
     // File names need not be UTF-8.
     OsStringValueParser::new().try_map(|argument| {
-        let bytes = argument.as_encoded_bytes();
-        let equals = bytes.iter().position(|byte| *byte == b'=').ok_or("expected NAME=FILE or NAME=-")?;
-        let name = std::str::from_utf8(&bytes[..equals]).map_err(|_| "the name is not UTF-8")?;
-        // SAFETY: These are the bytes of an `OsStr`, split after an ASCII character.
-        let file = unsafe { OsStr::from_encoded_bytes_unchecked(&bytes[equals + 1..]) };
+        let (name, file) = split_at_equals(&argument).ok_or("expected NAME=FILE or NAME=-")?;
+        let name = name.to_str().ok_or("the name is not UTF-8")?;
         let value = match file.to_str() {
             Some("") => return Err("expected a file or - after the ="),
             Some("-") => Place::Standard,
@@ -139,28 +170,13 @@ impl FromStr for Assignment<Size> {
     }
 }
 
-impl FromStr for Size {
-    type Err = String;
+fn jobs(number: &str) -> Result<u32, String> {
+    number.parse().ok().filter(|jobs| *jobs > 0).ok_or_else(|| format!("expected a number from 1 to {}", u32::MAX))
+}
 
-    fn from_str(size: &str) -> Result<Self, String> {
-        let malformed = || format!("{size:?} is not a size: expected digits and an optional suffix K, M, G or T");
-        let unit = size.find(|character: char| !character.is_ascii_digit()).unwrap_or(size.len());
-        let (digits, unit) = size.split_at(unit);
-        let shift = match unit {
-            "" | "B" => 0,
-            "K" | "KiB" => 10,
-            "M" | "MiB" => 20,
-            "G" | "GiB" => 30,
-            "T" | "TiB" => 40,
-            _ => return Err(malformed()),
-        };
-        if digits.is_empty() {
-            return Err(malformed());
-        }
-        let number = digits.parse().ok();
-        let bytes = number.and_then(|number: u64| number.checked_mul(1 << shift));
-        bytes.map(Self).ok_or_else(|| format!("{size:?} is more than a region can hold"))
-    }
+/// Returns the parser.
+pub fn command() -> Command {
+    Options::command()
 }
 
 /// Parses the command line. Prints help and version itself, and then returns `None`.
@@ -168,49 +184,9 @@ pub fn parse() -> Result<Option<Task>, Failure> {
     match Options::try_parse() {
         Ok(options) => Ok(Some(options.task)),
         Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
-            standard::write(|output| write!(output, "{}", error.render()))?;
+            standard::print_coloured(&error.render().ansi().to_string())?;
             Ok(None)
         }
-        Err(error) => Err(Failure::new(one_line(&error))),
-    }
-}
-
-/// Returns the parser's message without the usage and tips, which `--help` shows.
-fn one_line(error: &clap::Error) -> String {
-    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
-        return "no command given (see `heirloom --help`)".to_owned();
-    }
-    let rendered = error.render().to_string();
-    let message = rendered.strip_prefix("error: ").unwrap_or(&rendered);
-    let lines = message.lines().map(str::trim).take_while(|line| !line.is_empty() && !line.starts_with("Usage:"));
-    let tasks = Options::command();
-    let task = std::env::args_os().nth(1).and_then(|task| tasks.find_subcommand(task));
-    let help = task.map_or("heirloom --help".to_owned(), |task| format!("heirloom {} --help", task.get_name()));
-    format!("{} (see `{help}`)", lines.collect::<Vec<_>>().join(" "))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sizes_have_an_optional_suffix() {
-        for (written, bytes) in [
-            ("0", 0),
-            ("4096", 4096),
-            ("5B", 5),
-            ("64K", 65_536),
-            ("64KiB", 65_536),
-            ("1M", 1 << 20),
-            ("2G", 2 << 30),
-            ("3T", 3 << 40),
-            ("16777215T", 16_777_215 << 40),
-        ] {
-            assert_eq!(written.parse::<Size>().unwrap().0, bytes, "{written}");
-        }
-        for bad in ["", "K", "12Q", "1k", "1 K", "-1", "+1", "1.5M", "16777216T", "99999999999999999999", "0x10", "1KK"]
-        {
-            assert!(bad.parse::<Size>().is_err(), "{bad}");
-        }
+        Err(error) => Err(Failure::new(usage::one_line(&error))),
     }
 }

@@ -5,7 +5,9 @@ use std::process::{ExitCode, ExitStatus};
 
 use heirloom::{AnyRegion, Child, Command, InheritedState, Stdio};
 
+use crate::environment::Environment;
 use crate::failure::{self, Failure};
+use crate::misspelt;
 use crate::options::{Exec, Regions, Run};
 use crate::placeholders::fill_in;
 use crate::regions::{self, Named};
@@ -14,6 +16,7 @@ use crate::sys::{self, Waiting};
 
 pub fn run(options: &Run) -> Result<ExitCode, Failure> {
     regions::check(&options.regions)?;
+    misspelt::warn(&options.program, &options.environment, &options.regions, &["job", "jobs"]);
     let saves = Saves::open(options)?;
     let family = Family::new(&options.regions)?;
     let mut waiting = Waiting::begin()?;
@@ -21,7 +24,7 @@ pub fn run(options: &Run) -> Result<ExitCode, Failure> {
     let mut workers = Vec::new();
     for job in 0..options.jobs {
         let own = [("job".to_owned(), job.to_string()), ("jobs".to_owned(), options.jobs.to_string())];
-        let started = family.launch(&words, &own, |command| {
+        let started = family.launch(&words, &options.environment, &own, |command| {
             if options.jobs > 1 {
                 command.stdin(Stdio::null());
             }
@@ -47,8 +50,10 @@ pub fn run(options: &Run) -> Result<ExitCode, Failure> {
 
 pub fn exec(options: &Exec) -> Result<ExitCode, Failure> {
     regions::check(&options.regions)?;
+    misspelt::warn(&options.program, &options.environment, &options.regions, &[]);
     sys::apply(&options.system)?;
-    Family::new(&options.regions)?.launch(&options.program.words, &[], sys::become_program)
+    let family = Family::new(&options.regions)?;
+    family.launch(&options.program.words, &options.environment, &[], sys::become_program)
 }
 
 /// The regions of the programs that one call starts.
@@ -69,6 +74,7 @@ impl Family {
     fn launch<T>(
         &self,
         words: &[OsString],
+        environment: &Environment,
         own: &[(String, String)],
         launch: impl Fn(&mut Command) -> Result<heirloom::Result<T>, Failure>,
     ) -> Result<T, Failure> {
@@ -80,22 +86,22 @@ impl Family {
         let mut values = own.to_owned();
         values.extend(regions.iter().map(|named| (named.name.clone(), sys::reference(&named.region))));
         let words: Vec<_> = words.iter().map(|word| fill_in(word, &values)).collect();
-        let error = match launch(&mut self.command(&words, &regions)?)? {
+        let command = |words: &[OsString]| {
+            let (program, args) = words.split_first().ok_or_else(|| Failure::new("no program given"))?;
+            let mut command = Command::new(program);
+            command.args(args);
+            command.envs(environment.env.iter().map(|variable| (&variable.name, fill_in(&variable.value, &values))));
+            for named in regions.iter().chain(&self.inherited) {
+                command.inherit(&named.name, &named.region)?;
+            }
+            Ok::<_, Failure>(command)
+        };
+        let error = match launch(&mut command(&words)?)? {
             Ok(launched) => return Ok(launched),
             Err(error) => error,
         };
         let Some(words) = sys::interpreted(&words, &error) else { return Err(error.into()) };
-        Ok(launch(&mut self.command(&words, &regions)?)??)
-    }
-
-    fn command(&self, words: &[OsString], regions: &[Named]) -> Result<Command, Failure> {
-        let (program, args) = words.split_first().ok_or_else(|| Failure::new("no program given"))?;
-        let mut command = Command::new(program);
-        command.args(args);
-        for named in regions.iter().chain(&self.inherited) {
-            command.inherit(&named.name, &named.region)?;
-        }
-        Ok(command)
+        Ok(launch(&mut command(&words)?)??)
     }
 }
 

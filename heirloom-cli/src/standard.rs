@@ -30,5 +30,17 @@ pub fn write(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(),
         write(&mut output)?;
         output.flush()
     };
-    written().map_err(|error| Failure::new(format_args!("cannot write to standard output: {error}")))
+    written().map_err(unwritable)
+}
+
+/// Prints text with colours, which only a terminal gets, and none if `NO_COLOR` is set.
+pub fn print_coloured(text: &str) -> Result<(), Failure> {
+    check_output()?;
+    let mut output = anstream::stdout().lock();
+    output.write_all(text.as_bytes()).and_then(|()| output.flush()).map_err(unwritable)
+}
+
+#[allow(clippy::needless_pass_by_value)] // For `map_err`.
+fn unwritable(error: io::Error) -> Failure {
+    Failure::new(format_args!("cannot write to standard output: {error}"))
 }

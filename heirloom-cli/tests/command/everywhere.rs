@@ -13,8 +13,8 @@ fn workers_find_regions_by_name() {
     fs::write(&file, "one two three").unwrap();
     let frozen = format!("text={}", file.display());
     let stdout = stdout_of(&["run", "--frozen", &frozen, "--shared", "out=64K", "--jobs", "3", "--", HEIRLOOM, "list"]);
-    assert_eq!(stdout.matches("             13  frozen     text\n").count(), 3, "{stdout}");
-    assert_eq!(stdout.matches("          65536  writable   out\n").count(), 3, "{stdout}");
+    assert_eq!(stdout.matches("\n13 B    frozen    text\n").count(), 3, "{stdout}");
+    assert_eq!(stdout.matches("\n64 KiB  writable  out\n").count(), 3, "{stdout}");
     let stdout = stdout_of(&["exec", "--frozen", &frozen, "--", HEIRLOOM, "list", "--json"]);
     assert!(stdout.contains("\"kind\": \"frozen\"") && stdout.contains("\"size\": 13"), "{stdout}");
 }
@@ -26,7 +26,7 @@ fn standard_input_fills_region() {
     // More than any pipe holds.
     child.stdin.take().unwrap().write_all(&vec![b'x'; 300_000]).unwrap();
     let output = child.wait_with_output().unwrap();
-    assert!(String::from_utf8(output.stdout).unwrap().contains("         300000  frozen     in"));
+    assert!(String::from_utf8(output.stdout).unwrap().contains("\n293 KiB  frozen  in\n"));
 }
 
 #[test]

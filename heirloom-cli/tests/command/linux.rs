@@ -156,7 +156,7 @@ fn exec_keeps_pid_and_regions() {
     child.stdout.take().unwrap().read_to_string(&mut stdout).unwrap();
     assert!(child.wait().unwrap().success());
     assert!(stdout.starts_with(&format!("{id}\n")), "{stdout}");
-    assert!(stdout.contains("4096  writable   a\n"), "{stdout}");
+    assert!(stdout.contains("4 KiB  writable  a\n"), "{stdout}");
 }
 
 #[test]
@@ -179,7 +179,7 @@ fn own_failures_exit_125() {
         (&["run", "--frozen", "a=/nonexistent/\nodd", "--", "true"], "\\nodd"),
         (&["run", "--frozen", &directory, "--", "true"], "is a directory"),
         (&["run", "--frozen", "a=", "--", "true"], "expected a file"),
-        (&["run", "--shared", "a=4K", "--save", "b=-", "--", "true"], "the regions are [\"a\"]"),
+        (&["run", "--shared", "a=4K", "--save", "b=-", "--", "true"], "the regions are \"a\"\n"),
         (&["run", "--shared", "a=4K", "--save", "a=/dev/full", "--", "true"], "No space left"),
         (&["run", "--shared", "a=4K", "--save", "a=/nonexistent/a", "--", "true"], "/nonexistent/a"),
         (&["run", "--shared", "a=4K", "--save", "a=/", "--", "nonexistent-program"], "is a directory"),
@@ -416,7 +416,7 @@ fn signals_are_forwarded_to_workers() {
 }
 
 /// Opens a pseudoterminal: the user's end, and the path of the other end.
-fn terminal() -> (File, String) {
+pub(super) fn terminal() -> (File, String) {
     use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
     let user = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
     grantpt(&user).unwrap();
@@ -426,7 +426,7 @@ fn terminal() -> (File, String) {
 }
 
 /// Makes the command start in a session of its own on a terminal.
-fn on_terminal(args: &[&str], path: &str) -> Command {
+pub(super) fn on_terminal(args: &[&str], path: &str) -> Command {
     let open = || File::options().read(true).write(true).open(path).unwrap();
     let mut command = heirloom(args);
     command.stdin(open()).stdout(open()).stderr(open());
@@ -516,7 +516,10 @@ fn ps_shows_regions_and_holders() {
     assert_eq!(commands, ["heirloom", "sh", "heirloom"]);
     assert!(holders.iter().all(|holder| holder["open"] == true && holder["mapped"] == false));
     let row = table.lines().find(|line| line.contains(&format!("ps-{}\\u{{1b}}", std::process::id()))).unwrap();
-    assert!(row.contains("1048576") && row.contains("writable") && !table.contains('\u{1b}'), "{table}");
+    assert!(
+        row.contains("1 MiB     4 KiB  writable") && row.contains("writable") && !table.contains('\u{1b}'),
+        "{table}"
+    );
     // The region is freed with its last holder.
     assert!(!stdout_of(&["ps", "--json"]).contains(&format!("ps-{}", std::process::id())));
 }

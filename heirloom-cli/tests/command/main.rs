@@ -1,8 +1,16 @@
 //! Tests that run the command as a user would.
 
+#[cfg(target_os = "linux")]
+mod colours;
+mod environment;
 mod everywhere;
 #[cfg(target_os = "linux")]
 mod linux;
+mod manual;
+mod misspelt;
+#[cfg(target_os = "linux")]
+mod tables;
+mod usage;
 #[cfg(windows)]
 mod windows;
 

@@ -33,19 +33,22 @@ use crate::failure::{self, Failure};
 
 /// The help that `run` and `exec` share, between the differing descriptions of placeholders and exit codes.
 macro_rules! help {
-    ($task:literal, $placeholders:literal, $exit_code:literal) => {
+    ($placeholders:literal, $exit_code:literal) => {
         concat!(
             $placeholders,
             "
 
-The size of a region is fixed. In a shell, open a region for writing with 1<>{NAME}: >{NAME} would truncate it.
+The size of a region is fixed. In a shell, open a region for writing with 1<>{NAME}: >{NAME} would truncate it, which
+fails.
 
-To pass a path in an environment variable: heirloom ",
-            $task,
-            " --frozen key=secret.pem -- env KEY={key} program
+A program cannot use such a path if it closes inherited descriptors, resolves the path first (realpath, sqlite3), or
+requires a suffix such as .pem. Python's subprocess and Node's child_process close descriptors in the programs that they
+start. A program that uses the heirloom library finds the regions by name.
 
-A program cannot use such a path if it closes inherited descriptors, resolves the path first (realpath), or requires a
-suffix such as .pem. A program that uses the heirloom library finds the regions by name.
+To pass a path in an environment variable, use --env KEY={NAME}.
+
+The program gets its signals as heirloom's caller left them, and the regions that heirloom itself inherited. A script
+without #! runs by /bin/sh.
 
 --frozen fails if its file changes while heirloom reads it. Changes through a mapping of the file go undetected.
 
@@ -56,19 +59,26 @@ Exit code: 125 if heirloom itself fails, 126 if the program cannot be run, 127 i
 }
 
 pub const RUN_HELP: &str = help!(
-    "run",
     "\
-In each ARG, {NAME} is replaced by a path that opens the region (/dev/fd/N), {job} by the worker's number, from 0, and
-{jobs} by the number of workers. All other braces are left as they are.",
+In PROGRAM and each ARG, {NAME} is replaced by a path that opens the region (/proc/self/fd/N), {job} by the worker's
+number, from 0, and {jobs} by the number of workers. All other braces are left as they are. Options of heirloom come
+before PROGRAM: everything from there on is the program's.
+
+--save opens its file before the work starts, as > does in a shell, and replaces the content after all workers succeeded.
+If that fails, heirloom says where the bytes are.
+
+SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1 and SIGUSR2 are forwarded to the workers. If heirloom is killed by SIGKILL, the
+workers go on, unless --kill-on-exit is given.",
     "that of
-the first worker to fail, which is 128 + N if signal N ended it. With several workers,
-each one that failed is named on standard error; with one, only a signal that killed it."
+the first worker to fail, which is 128 + N if signal N ended it. If that is SIGINT or SIGQUIT, heirloom ends by it too, so
+that a shell's loop ends. With several workers, each one that failed is named on standard error; with one, only a signal
+that killed it."
 );
 
 pub const EXEC_HELP: &str = help!(
-    "exec",
     "\
-In each ARG, {NAME} is replaced by a path that opens the region (/dev/fd/N). All other braces are left as they are.",
+In PROGRAM and each ARG, {NAME} is replaced by a path that opens the region (/proc/self/fd/N). All other braces are left
+as they are. Options of heirloom come before PROGRAM: everything from there on is the program's.",
     "the
 program's own."
 );

@@ -1,6 +1,7 @@
 //! `ps`: every region that the caller may see, and its holders.
 
 use std::io::{self, Write};
+use std::mem;
 use std::process::ExitCode;
 
 use heirloom::RegionKind;
@@ -9,7 +10,9 @@ use serde::Serialize;
 
 use crate::failure::{Failure, printable};
 use crate::options::Format;
+use crate::size::human;
 use crate::standard;
+use crate::table::{self, Column};
 
 /// A region in the JSON output.
 #[derive(Serialize)]
@@ -48,7 +51,9 @@ impl<'a> From<&'a RegionInfo> for Region<'a> {
 }
 
 pub fn ps(format: &Format) -> Result<ExitCode, Failure> {
-    let census = linux::regions()?;
+    let mut census = linux::regions()?;
+    // The regions of one run are next to each other.
+    census.regions.sort_by_cached_key(|region| (region.holders.first().map(|holder| holder.pid), region.name.clone()));
     let regions: Vec<Region> = census.regions.iter().map(Region::from).collect();
     standard::write(|output| {
         if format.json {
@@ -66,22 +71,31 @@ pub fn ps(format: &Format) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Prints a line for each holder, the first of which also describes the region.
 fn print(output: &mut dyn Write, regions: &[Region]) -> io::Result<()> {
-    let number = |number: Option<u64>| number.map_or("?".to_owned(), |number| number.to_string());
-    writeln!(output, "{:>15} {:>15}  {:<9}  {:<16}  HELD BY", "SIZE", "RESIDENT", "KIND", "NAME")?;
+    let size = |size: Option<u64>| size.map_or("?".to_owned(), human);
+    let mut rows = Vec::new();
     for region in regions {
         let name = if region.name.is_empty() { "-".to_owned() } else { printable(region.name) };
-        let holders = region.holders.iter().map(|holder| {
+        let mut cells = [size(region.size), size(region.resident), region.kind.unwrap_or("?").to_owned(), name];
+        for holder in &region.holders {
             let how = match (holder.open, holder.mapped) {
                 (true, true) => "open, mapped",
                 (true, false) => "open",
                 _ => "mapped",
             };
-            format!("{} {} ({how})", holder.pid, printable(holder.command))
-        });
-        let holders = holders.collect::<Vec<_>>().join("; ");
-        let (size, resident, kind) = (number(region.size), number(region.resident), region.kind.unwrap_or("?"));
-        writeln!(output, "{size:>15} {resident:>15}  {kind:<9}  {name:<16}  {holders}")?;
+            let [size, resident, kind, name] = mem::take(&mut cells);
+            rows.push([size, resident, kind, name, holder.pid.to_string(), printable(holder.command), how.to_owned()]);
+        }
     }
-    Ok(())
+    let columns = [
+        Column::Right("SIZE"),
+        Column::Right("RESIDENT"),
+        Column::Left("KIND"),
+        Column::Left("NAME"),
+        Column::Right("PID"),
+        Column::Left("COMMAND"),
+        Column::Left("HELD"),
+    ];
+    table::print(output, &columns, &rows)
 }

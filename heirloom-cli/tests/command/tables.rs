@@ -1,0 +1,33 @@
+//! Tests of the table of `ps`.
+
+use crate::{HEIRLOOM, stdout_of};
+
+#[test]
+fn ps_has_a_line_for_each_holder() {
+    let names = ["b", "a"].map(|name| format!("{name}-{}", std::process::id()));
+    let [shared, frozen] = [format!("{}=1536K", names[0]), format!("{}=Cargo.toml", names[1])];
+    let stdout =
+        stdout_of(&["run", "--shared", &shared, "--frozen", &frozen, "--", "sh", "-c", "\"$0\" ps; :", HEIRLOOM]);
+    let mut lines = stdout.lines();
+    let header = lines.next().unwrap();
+    assert_eq!(
+        header.split_whitespace().collect::<Vec<_>>(),
+        ["SIZE", "RESIDENT", "KIND", "NAME", "PID", "COMMAND", "HELD"]
+    );
+    let column = |title: &str| header.find(title).unwrap();
+    let rows: Vec<_> = lines.collect();
+    let first = rows.iter().position(|row| row.contains(&names[1])).unwrap();
+    // The regions of one run are next to each other, in the order of their names, each with three holders.
+    let (a, b) = (&rows[first..first + 3], &rows[first + 3..first + 6]);
+    assert_eq!(&a[0][column("KIND")..column("NAME")].trim(), &"frozen");
+    assert_eq!(&b[0][column("KIND")..column("NAME")].trim(), &"writable");
+    assert!(b[0].contains(&names[0]) && b[0].contains("1.5 MiB"), "{stdout}");
+    for region in [a, b] {
+        let commands = region.iter().map(|row| &row[column("COMMAND")..]);
+        let expected = ["heirloom  open", "sh        open", "heirloom  open"];
+        // Another process's longer name may widen the column.
+        let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        assert!(commands.map(words).eq(expected.map(words)), "{stdout}");
+        assert!(region[1..].iter().all(|row| row[..column("NAME")].trim().is_empty()), "{stdout}");
+    }
+}
