@@ -24,7 +24,7 @@ pub fn open_regions() -> BTreeMap<RawFd, u64> {
         let path = entry.unwrap().path();
         // The descriptor of the directory listing itself may be closed by now.
         let (Ok(link), Ok(status)) = (fs::read_link(&path), fs::metadata(&path)) else { continue };
-        if link.to_string_lossy().starts_with("/memfd:heirloom") {
+        if link.to_string_lossy().starts_with("/memfd:heirloom/") {
             let number = path.file_name().unwrap().to_str().unwrap().parse().unwrap();
             regions.insert(number, status.ino());
         }

@@ -27,8 +27,10 @@ use super::unix::errno::retry;
 use super::unix::fd::{is_regular, unsealed_status};
 use super::unix::view::View;
 
-/// The prefix of the names that the kernel lists.
-const NAME_PREFIX: &str = "heirloom";
+/// The prefix of the names that the kernel lists, also of memory without a name. Because of the slash, the path that Linux
+/// lists is in a directory that doesn't exist. Otherwise, a program that resolves `/proc/self/fd/N` and opens the result
+/// could create a file of that name.
+const NAME_PREFIX: &str = "heirloom/";
 
 impl Memory {
     /// Creates anonymous memory of a fixed size, filled with zeros, close-on-exec, that accepts seals.
@@ -72,7 +74,7 @@ impl Memory {
 
     /// Returns the name that the memory was created with, for debugging.
     pub(crate) fn debug_name(&self) -> Option<String> {
-        Some(memory_name(self.as_fd())?.strip_prefix(NAME_PREFIX)?.strip_prefix(':')?.to_owned())
+        Some(memory_name(self.as_fd())?.strip_prefix(NAME_PREFIX)?.to_owned()).filter(|name| !name.is_empty())
     }
 }
 
@@ -105,7 +107,7 @@ impl Filling {
 }
 
 fn full_name(name: Option<&str>) -> Cow<'static, str> {
-    name.map_or(Cow::Borrowed(NAME_PREFIX), |name| format!("{NAME_PREFIX}:{name}").into())
+    name.map_or(Cow::Borrowed(NAME_PREFIX), |name| format!("{NAME_PREFIX}{name}").into())
 }
 
 /// Gives new memory its size and seals it.

@@ -263,7 +263,7 @@ fn map_like_old_kernels() {
     old_kernels::refuse(&[Refusal { call: libc::SYS_mmap, arguments, errno: libc::EPERM }]);
     let mapping = region.map().unwrap();
     let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
-    let line = maps.lines().find(|line| line.contains("/memfd:heirloom:sealed")).unwrap();
+    let line = maps.lines().find(|line| line.contains("/memfd:heirloom/sealed")).unwrap();
     println!("{} {}", mapping.len(), line.split(' ').nth(1).unwrap());
 }
 
