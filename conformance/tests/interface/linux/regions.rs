@@ -1,12 +1,13 @@
 //! Regions, checked with the kernel's data, and Linux features: huge pages, directories, seals set by other holders.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::Write;
+use std::io::{Seek, SeekFrom, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::thread;
 
 use heirloom::{ErrorKind, FrozenRegion, Region, RegionKind};
-use heirloom_conformance::{emulated, skip};
+use heirloom_conformance::{emulated, skip, text};
 
 use crate::{child, output};
 
@@ -30,6 +31,55 @@ fn kernel_shows_the_region_name() {
         let link = fs::read_link(format!("/proc/self/fd/{}", region.as_fd().as_raw_fd())).unwrap();
         assert_eq!(link.to_str().unwrap(), format!("/memfd:heirloom/{name} (deleted)"));
     }
+}
+
+#[test]
+fn descriptors_are_read_from_the_start() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("file");
+    fs::write(&path, b"skipped text").unwrap();
+    let mut file = File::open(&path).unwrap();
+    let mut from_file = || {
+        file.seek(SeekFrom::Start(8)).unwrap();
+        FrozenRegion::from_file(&file).unwrap()
+    };
+    let written = |region: Region| {
+        region.map().unwrap().write_at(0, b"text").unwrap();
+        region
+    };
+    let fresh = || written(Region::create(4).unwrap());
+    let in_directory = written(Region::options().unsealed_file_in(directory.path()).create(4).unwrap());
+    let piped = || {
+        let (reader, writer) = rustix::pipe::pipe().unwrap();
+        File::from(writer).write_all(b"text").unwrap();
+        File::from(reader)
+    };
+    let mut descriptors: BTreeMap<&str, OwnedFd> = BTreeMap::from([
+        ("create", fresh().try_into().unwrap()),
+        ("into_read_only", fresh().into_read_only().unwrap().0.try_into().unwrap()),
+        ("freeze", fresh().freeze().unwrap().try_into().unwrap()),
+        ("unsealed_file_in", in_directory.try_into().unwrap()),
+        ("from_bytes", FrozenRegion::from_bytes("text").unwrap().try_into().unwrap()),
+        ("from_reader", FrozenRegion::from_reader(piped()).unwrap().try_into().unwrap()),
+        ("from_file", from_file().try_into().unwrap()),
+        // The kernel can't move bytes from a pipe.
+        ("from_file, a pipe", FrozenRegion::from_file(&piped()).unwrap().try_into().unwrap()),
+        ("copy_of", FrozenRegion::copy_of(&fresh()).unwrap().try_into().unwrap()),
+        ("copy_of a file", FrozenRegion::copy_of(&from_file()).unwrap().try_into().unwrap()),
+        ("copy_on_write", from_file().copy_on_write().unwrap().try_into().unwrap()),
+    ]);
+    // A duplicate, since another handle exists. The handle shares the offset.
+    let region = from_file();
+    descriptors.insert("clone", region.clone().try_into().unwrap());
+    for (name, descriptor) in descriptors {
+        assert_eq!(std::io::read_to_string(File::from(descriptor)).unwrap(), "text", "{name}");
+    }
+
+    // As the standard input of a program.
+    let input: OwnedFd = from_file().try_into().unwrap();
+    let counted = std::process::Command::new("wc").arg("-c").stdin(input).output().unwrap();
+    assert_eq!(text(counted), "4\n");
+    drop(region);
 }
 
 #[test]
