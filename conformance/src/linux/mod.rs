@@ -4,6 +4,7 @@
 
 pub mod c_library;
 pub mod hostile;
+pub mod intercept;
 pub mod old_kernels;
 pub mod watch;
 
