@@ -4,6 +4,7 @@
 
 pub mod c_library;
 pub mod hostile;
+pub mod intercept;
 pub mod old_kernels;
 pub mod watch;
 
@@ -24,7 +25,7 @@ pub fn open_regions() -> BTreeMap<RawFd, u64> {
         let path = entry.unwrap().path();
         // The descriptor of the directory listing itself may be closed by now.
         let (Ok(link), Ok(status)) = (fs::read_link(&path), fs::metadata(&path)) else { continue };
-        if link.to_string_lossy().starts_with("/memfd:heirloom") {
+        if link.to_string_lossy().starts_with("/memfd:heirloom/") {
             let number = path.file_name().unwrap().to_str().unwrap().parse().unwrap();
             regions.insert(number, status.ino());
         }

@@ -29,6 +29,20 @@ pub const FCNTL: c_long = libc::SYS_fcntl64;
 #[cfg(not(target_pointer_width = "32"))]
 pub const FCNTL: c_long = libc::SYS_fcntl;
 
+// Instructions of a filter.
+pub(super) const LOAD: u16 = 0x20;
+pub(super) const IF_EQUAL: u16 = 0x15;
+const IF_ANY_BIT: u16 = 0x45;
+pub(super) const RETURN: u16 = 0x06;
+
+/// The offset of an argument's lower 32 bits.
+pub(super) const LOWER: u32 = if cfg!(target_endian = "big") { 4 } else { 0 };
+
+/// Returns an instruction of a filter. A test that fails skips `jf` instructions.
+pub(super) fn line(code: u16, k: u32, jf: u8) -> libc::sock_filter {
+    libc::sock_filter { code, jt: 0, jf, k }
+}
+
 const ADD_SEALS: u32 = 1033;
 const GET_SEALS: u32 = 1034;
 
@@ -67,15 +81,6 @@ pub fn simulate(version: (u32, u32)) {
 /// # Panics
 /// If the kernel rejects the filter.
 pub fn refuse<'a>(refusals: impl IntoIterator<Item = &'a Refusal>) {
-    const LOAD: u16 = 0x20;
-    const IF_EQUAL: u16 = 0x15;
-    const IF_ANY_BIT: u16 = 0x45;
-    const RETURN: u16 = 0x06;
-    const REFUSE: u32 = 0x0005_0000;
-    const ALLOW: u32 = 0x7fff_0000;
-    // The offset of an argument's lower 32 bits.
-    const LOWER: u32 = if cfg!(target_endian = "big") { 4 } else { 0 };
-    let line = |code, k, jf| libc::sock_filter { code, jt: 0, jf, k };
     let mut filter = Vec::new();
     for Refusal { call, arguments, errno } in refusals {
         let number = u32::try_from(*call).unwrap();
@@ -90,9 +95,9 @@ pub fn refuse<'a>(refusals: impl IntoIterator<Item = &'a Refusal>) {
             };
             filter.extend([line(LOAD, 16 + 8 * index + LOWER, 0), line(test, value, left)]);
         }
-        filter.push(line(RETURN, REFUSE | errno.unsigned_abs(), 0));
+        filter.push(line(RETURN, libc::SECCOMP_RET_ERRNO | errno.unsigned_abs(), 0));
     }
-    filter.push(line(RETURN, ALLOW, 0));
+    filter.push(line(RETURN, libc::SECCOMP_RET_ALLOW, 0));
     let program = libc::sock_fprog { len: u16::try_from(filter.len()).unwrap(), filter: filter.as_mut_ptr() };
     // SAFETY: `program` has the length of `filter`, which outlives the call; the kernel copies both. The rest are
     // integers.

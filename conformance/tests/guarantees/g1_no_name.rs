@@ -1,12 +1,13 @@
 //! G1, no name: creating a region adds no file system entry, not even for a moment.
 
 use std::fs::{self, File};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::path::Path;
 
 use heirloom::{FrozenRegion, Region};
 use heirloom_conformance::skip;
 use heirloom_conformance::watch::Watch;
+use rustix::fs::MemfdFlags;
 use rustix::io::Errno;
 
 use crate::{CHILD, child, output};
@@ -44,6 +45,29 @@ fn g1_kernel_memory_has_no_directory_entry() {
     File::create("/dev/shm/heirloom-g1").unwrap();
     fs::remove_file("/dev/shm/heirloom-g1").unwrap();
     assert_eq!(watch.names().iter().filter(|name| *name == "heirloom-g1").count(), 2);
+}
+
+#[test]
+fn g1_no_file_can_be_created_at_the_path_that_the_kernel_shows() {
+    // A program may resolve the path of a descriptor and create what it finds missing; root may do so in `/`.
+    let shown = |fd: &dyn AsRawFd| fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd())).unwrap();
+    let create = |path: &Path| File::create_new(path).map(drop).map_err(|error| error.raw_os_error());
+    let (mut options, mut frozen) = (Region::options(), FrozenRegion::options());
+    let paths = [
+        shown(&options.create(4096).unwrap().as_fd()),
+        shown(&options.name("g1").create(4096).unwrap().as_fd()),
+        shown(&frozen.from_bytes("x").unwrap().as_fd()),
+        shown(&frozen.name("g1").from_bytes("x").unwrap().as_fd()),
+    ];
+    // The control, in a directory that everybody can write: memory with another name.
+    let directory = tempfile::tempdir().unwrap();
+    let below = |path: &Path| directory.path().join(path.strip_prefix("/").unwrap());
+    for path in paths {
+        assert_eq!(create(&below(&path)), Err(Some(libc::ENOENT)), "{path:?}");
+        assert_eq!(create(&path), Err(Some(libc::ENOENT)), "{path:?}");
+    }
+    let other = rustix::fs::memfd_create("heirloom:g1", MemfdFlags::CLOEXEC).unwrap();
+    assert_eq!(create(&below(&shown(&other))), Ok(()));
 }
 
 #[test]

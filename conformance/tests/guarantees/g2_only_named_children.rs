@@ -62,7 +62,7 @@ fn g2_each_child_inherits_only_its_named_region() {
                         };
                         let number = mine.as_fd().as_raw_fd().to_string();
                         let mut seen = found(seen);
-                        assert!(seen.remove(&number).unwrap().starts_with("/memfd:heirloom"));
+                        assert!(seen.remove(&number).unwrap().starts_with("/memfd:heirloom/"));
                         assert_eq!(seen.keys().collect::<Vec<_>>(), *always);
                         // A child whose command names no region gets none.
                         let seen = found(Command::new(CHILD).arg("descriptors").output().unwrap());

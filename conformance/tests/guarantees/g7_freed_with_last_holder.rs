@@ -34,7 +34,7 @@ fn holders(name: &str) -> Vec<String> {
     let processes = fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.path());
     // Numbers only: `self` is a second path to one of them.
     let processes = processes.filter(|path| path.to_string_lossy().ends_with(|end: char| end.is_ascii_digit()));
-    let name = format!("heirloom:{name}");
+    let name = format!("heirloom/{name}");
     let holds = |process: &std::path::Path| {
         let descriptors = fs::read_dir(process.join("fd")).into_iter().flatten().flatten();
         let mut links = descriptors.filter_map(|descriptor| fs::read_link(descriptor.path()).ok());

@@ -91,7 +91,7 @@ fn g8_truncation_through_proc_fails_the_fill() {
             if self.0 == 3 {
                 for (number, _) in heirloom_conformance::open_regions() {
                     let path = format!("/proc/self/fd/{number}");
-                    if std::fs::read_link(&path)?.to_str().is_some_and(|link| link.contains("heirloom:truncated")) {
+                    if std::fs::read_link(&path)?.to_str().is_some_and(|link| link.contains("heirloom/truncated")) {
                         std::fs::File::options().write(true).open(path)?.set_len(10)?;
                     }
                 }

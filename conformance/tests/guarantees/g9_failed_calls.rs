@@ -146,7 +146,7 @@ const CALLS: &[(&str, &str, &str, &str)] = &[
     // Filling. Where sendfile fails, the library reads and writes.
     ("", "sendfile", "", "EINTR=fine EINVAL=fine EIO=fine ENOMEM=fine EAGAIN=fine EOVERFLOW=fine"),
     ("fill-pipe", "read", "", "EINTR=fine EIO=System EAGAIN=System ENOMEM=OutOfMemory"),
-    ("", "write", "", "EINTR=fine EIO=System EFBIG=TooLarge ENOSPC=OutOfMemory ENOMEM=OutOfMemory EPERM=System"),
+    ("", "pwrite64", "", "EINTR=fine EIO=System EFBIG=TooLarge ENOSPC=OutOfMemory ENOMEM=OutOfMemory EPERM=System"),
     ("copy-of", "pread64", "", "EINTR=fine EIO=System EISDIR=System ENOMEM=OutOfMemory"),
     ("output", "read", "", "EINTR=fine EIO=System ENOMEM=OutOfMemory"),
     // Starting programs, in the parent.

@@ -78,7 +78,7 @@ impl Server {
         let (mut regions, mut original) = (BTreeSet::new(), false);
         for entry in fs::read_dir(format!("/proc/{process}/fd")).unwrap().flatten() {
             let link = fs::read_link(entry.path()).unwrap_or_default();
-            if link.to_string_lossy().starts_with("/memfd:heirloom") {
+            if link.to_string_lossy().starts_with("/memfd:heirloom/") {
                 regions.insert(fs::metadata(entry.path()).unwrap().ino());
             }
             original |= link.to_string_lossy().contains(".NSPR-AFM-");

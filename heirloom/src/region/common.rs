@@ -255,6 +255,9 @@ macro_rules! handle {
 
         /// Returns the descriptor if this is the only handle, and a duplicate otherwise, which fails if the process can
         /// open no more descriptors.
+        ///
+        /// A program that reads a file from its descriptor starts at the file offset, which is 0 in a new region. All
+        /// duplicates of a descriptor share it, in other processes too.
         impl TryFrom<$region> for crate::sys::Owned {
             type Error = $crate::Error;
 

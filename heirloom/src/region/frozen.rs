@@ -173,7 +173,7 @@ pub struct FrozenOptions {
 
 #[allow(clippy::wrong_self_convention)] // `from_bytes` and its kin make a region, not options.
 impl FrozenOptions {
-    /// Sets a name for debugging, which Linux shows as `/memfd:heirloom:NAME`. Nothing can be opened by it.
+    /// Sets a name for debugging, which Linux shows as `/memfd:heirloom/NAME`. Nothing can be opened by it.
     ///
     /// It has 1 to 240 bytes and no NUL.
     ///

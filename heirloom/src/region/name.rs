@@ -2,7 +2,7 @@
 
 use crate::{Error, ErrorKind, Result};
 
-/// Bytes. The kernel allows 249 for the name of a memfd, and `heirloom:` takes 9.
+/// Bytes. The kernel allows 249 for the name of a memfd, and `heirloom/` takes 9.
 const LONGEST: usize = 240;
 
 pub(crate) fn check_name(name: &str) -> Result<()> {

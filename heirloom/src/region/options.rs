@@ -26,7 +26,7 @@ pub struct RegionOptions {
 }
 
 impl RegionOptions {
-    /// Sets a name for debugging, which Linux shows as `/memfd:heirloom:NAME`. Nothing can be opened by it.
+    /// Sets a name for debugging, which Linux shows as `/memfd:heirloom/NAME`. Nothing can be opened by it.
     ///
     /// It has 1 to 240 bytes and no NUL. It is independent of the name under which a child inherits the region.
     ///

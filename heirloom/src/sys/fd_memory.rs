@@ -23,7 +23,7 @@ impl Memory {
     }
 
     pub(crate) fn identity(&self) -> Result<Identity> {
-        Ok(identity_of(&rustix::fs::fstat(self)?))
+        identity(self)
     }
 
     /// Returns the number of the descriptor.
@@ -49,6 +49,11 @@ impl Memory {
     pub(crate) fn read_at(&self, offset: u64, into: &mut [u8]) -> Result<usize> {
         Ok(retry(|| rustix::io::pread(self, &mut *into, offset))?)
     }
+}
+
+/// Returns the identity of the object behind a descriptor.
+pub(crate) fn identity(fd: impl AsFd) -> Result<Identity> {
+    Ok(identity_of(&rustix::fs::fstat(fd)?))
 }
 
 impl AsFd for Memory {

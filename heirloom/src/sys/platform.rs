@@ -16,7 +16,7 @@ pub(crate) use std::{
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) use super::{
-    fd_memory::Memory,
+    fd_memory::{Memory, identity},
     linux::{
         HUGE_PAGE, LONGEST_VARIABLE, available_memory, is_privileged, parent_passes,
         process::{Process, kill, wait},
@@ -31,7 +31,7 @@ pub(crate) use super::{
     bsd::{
         HUGE_PAGE, LONGEST_VARIABLE, Process, available_memory, is_privileged, kill, parent_passes, size_limit, wait,
     },
-    fd_memory::Memory,
+    fd_memory::{Memory, identity},
     sealed::{Filling, status},
     unix::view::View,
 };
@@ -41,7 +41,7 @@ pub(crate) use super::{
     bsd::{
         HUGE_PAGE, LONGEST_VARIABLE, Process, available_memory, is_privileged, kill, parent_passes, size_limit, wait,
     },
-    fd_memory::Memory,
+    fd_memory::{Memory, identity},
     unix::view::View,
     unlinked_file::{Filling, status},
 };
@@ -53,13 +53,13 @@ pub(crate) use super::{
     },
     buffered::Filling,
     macos::status,
-    tracked::{Memory, View},
+    tracked::{Memory, View, identity},
 };
 
 #[cfg(windows)]
 pub(crate) use super::{
     buffered::Filling,
-    tracked::{Memory, View},
+    tracked::{Memory, View, identity},
     windows::{
         environment::{EnvKey, variables},
         handle::{

@@ -2,8 +2,9 @@
 
 use std::borrow::Cow;
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, Seek, SeekFrom};
 use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use rustix::fs::{self, SealFlags};
@@ -27,8 +28,10 @@ use super::unix::errno::retry;
 use super::unix::fd::{is_regular, unsealed_status};
 use super::unix::view::View;
 
-/// The prefix of the names that the kernel lists.
-const NAME_PREFIX: &str = "heirloom";
+/// The prefix of the names that the kernel lists, also of memory without a name. Because of the slash, the path that Linux
+/// lists is in a directory that doesn't exist. Otherwise, a program that resolves `/proc/self/fd/N` and opens the result
+/// could create a file of that name.
+const NAME_PREFIX: &str = "heirloom/";
 
 impl Memory {
     /// Creates anonymous memory of a fixed size, filled with zeros, close-on-exec, that accepts seals.
@@ -72,40 +75,61 @@ impl Memory {
 
     /// Returns the name that the memory was created with, for debugging.
     pub(crate) fn debug_name(&self) -> Option<String> {
-        Some(memory_name(self.as_fd())?.strip_prefix(NAME_PREFIX)?.strip_prefix(':')?.to_owned())
+        Some(memory_name(self.as_fd())?.strip_prefix(NAME_PREFIX)?.to_owned()).filter(|name| !name.is_empty())
     }
 }
 
 /// Memory that grows as it is written.
-pub(crate) struct Filling(File);
+pub(crate) struct Filling {
+    file: File,
+    /// Bytes.
+    size: u64,
+    /// The file offset. All holders share it, and a program that reads the descriptor starts there: it ends at 0.
+    offset: u64,
+}
 
 impl Filling {
     pub(crate) fn new(name: Option<&str>) -> Result<Self> {
-        Ok(Self(memfd(&full_name(name), Commit::OnTouch)?.into()))
+        Ok(Self { file: memfd(&full_name(name), Commit::OnTouch)?.into(), size: 0, offset: 0 })
     }
 
     pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.0.write_all(bytes)
+        self.file.write_all_at(bytes, self.size)?;
+        self.size += bytes.len() as u64;
+        Ok(())
     }
 
     /// Moves up to `most` bytes out of a file inside the kernel, if it can. Returns 0 at the end of the file.
     pub(crate) fn transfer(&mut self, from: &File, most: u64) -> io::Result<u64> {
-        transfer(&self.0, from, most)
+        // The kernel writes at the file offset.
+        self.seek(self.size)?;
+        let moved = transfer(&self.file, from, most)?;
+        self.size += moved;
+        self.offset = self.size;
+        Ok(moved)
     }
 
     /// Freezes the memory, and checks its size: another process of the same user may have found it in /proc and resized it
     /// before.
-    pub(crate) fn freeze(self, size: u64) -> Result<Memory> {
-        freeze(self.0.as_fd())?;
-        if u64::try_from(fs::fstat(&self.0)?.st_size) == Ok(size) {
-            return Ok(Memory::new(self.0.into()));
+    pub(crate) fn freeze(mut self, size: u64) -> Result<Memory> {
+        self.seek(0)?;
+        freeze(self.file.as_fd())?;
+        if u64::try_from(fs::fstat(&self.file)?.st_size) == Ok(size) {
+            return Ok(Memory::new(self.file.into()));
         }
         Err(Failure::new(Reason::SizeChanged, Errno::STALE))
+    }
+
+    fn seek(&mut self, offset: u64) -> io::Result<()> {
+        if self.offset != offset {
+            self.offset = self.file.seek(SeekFrom::Start(offset))?;
+        }
+        Ok(())
     }
 }
 
 fn full_name(name: Option<&str>) -> Cow<'static, str> {
-    name.map_or(Cow::Borrowed(NAME_PREFIX), |name| format!("{NAME_PREFIX}:{name}").into())
+    name.map_or(Cow::Borrowed(NAME_PREFIX), |name| format!("{NAME_PREFIX}{name}").into())
 }
 
 /// Gives new memory its size and seals it.

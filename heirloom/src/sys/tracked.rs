@@ -24,6 +24,7 @@ use super::macos::{
     Layout, Owned, Reader, create, create_file, fault_in, map, random, read_file, refused, status, take_reader,
     trailer_page,
 };
+use super::platform::Borrowed;
 use super::status::{Commit, Identity, Protection, Status};
 use super::trailer::{Stage, Trailer, TrailerPage};
 #[cfg(unix)]
@@ -225,6 +226,11 @@ impl State {
         self.stage = stage;
         Ok(())
     }
+}
+
+/// Returns the identity of the object behind a descriptor.
+pub(crate) fn identity(descriptor: Borrowed<'_>) -> Result<Identity> {
+    Ok(status(descriptor)?.identity)
 }
 
 #[cfg(unix)]

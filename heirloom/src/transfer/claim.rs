@@ -121,21 +121,19 @@ pub(super) fn claim_one(name: &str, string: ExportString, listed_once: bool) -> 
     if !listed_once {
         return refused("more than once");
     }
-    // A close-on-exec descriptor was not inherited by exec: another copy of this library, say, claimed it. On a second
-    // attempt, an export of this process may have the number.
-    let owned =
-        sys::look_at(number, |descriptor| sys::is_close_on_exec(descriptor)).unwrap_or(false) || is_exported(number);
-    let claimed = if owned {
-        string.duplicate()
-    } else {
-        string.reserve().map(|status| {
-            // SAFETY: `status` is from `reserve`. The descriptor was inherited under the number that the variable names
+    // On a second attempt, an export of this process may have the number.
+    let reserved = if is_exported(number) { Ok(None) } else { string.reserve().map(Some) };
+    let claimed = reserved.and_then(|reserved| match reserved {
+        Some(reserved) if !reserved.was_close_on_exec => {
+            // SAFETY: `reserved` is from `reserve`. The descriptor was inherited under the number that the variable names
             // and is exactly that region. An owner would have set close-on-exec. Every call of this library that brings a
             // region in claims first, so no handle of its own has the number; on a second attempt neither, since the
             // descriptor stayed open in between.
-            unsafe { string.take_over(&status) }
-        })
-    };
+            Ok(unsafe { string.take_over(&reserved) })
+        }
+        // A close-on-exec descriptor was not inherited by exec: another copy of this library, say, claimed it.
+        _ => string.duplicate(),
+    });
     claimed.map_err(|mismatch| match mismatch {
         Mismatch::Closed if sys::parent_passes(number, string.identity) => Error::advised(
             ErrorKind::Mismatch,

@@ -32,10 +32,10 @@ pub(crate) unsafe fn import_owned(string: &str, wanted: Option<&str>) -> Result<
     let named = parse(string, wanted)?;
     let refused = |mismatch| named.refused(&format!("cannot import the region {string:?}"), mismatch);
     // Reserve before the claim, which duplicates close-on-exec descriptors instead of taking them over.
-    let status = named.reserve().map_err(refused)?;
+    let reserved = named.reserve().map_err(refused)?;
     claim_quietly();
-    // SAFETY: `status` is from `reserve`; the caller guarantees the rest.
-    Ok((Arc::new(unsafe { named.take_over(&status) }), named.kind))
+    // SAFETY: `reserved` is from `reserve`; the caller guarantees the rest.
+    Ok((Arc::new(unsafe { named.take_over(&reserved) }), named.kind))
 }
 
 fn parse(string: &str, wanted: Option<&str>) -> Result<ExportString> {

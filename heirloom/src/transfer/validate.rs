@@ -10,15 +10,36 @@ use crate::region::{RegionInner, validate};
 use crate::sys::{self, Borrowed, Failure, Owned, Status};
 use crate::{Error, ErrorKind, Result};
 
+/// What [`ExportString::reserve`] found.
+pub(crate) struct Reserved {
+    status: Status,
+    /// The descriptor was close-on-exec before.
+    pub(crate) was_close_on_exec: bool,
+}
+
 /// Why a descriptor is not the region that an export string describes.
 pub(crate) enum Mismatch {
     /// No descriptor has that number.
     Closed,
     /// The descriptor is a different object.
     OtherFile,
+    /// Another object got the number during the call, so another thread owns it.
+    Replaced,
     /// The descriptor is the same object with other properties.
     Property(&'static str),
     System(Failure),
+}
+
+impl From<Failure> for Mismatch {
+    fn from(failure: Failure) -> Self {
+        Self::System(failure)
+    }
+}
+
+impl From<io::Error> for Mismatch {
+    fn from(error: io::Error) -> Self {
+        Self::System(error.into())
+    }
 }
 
 impl ExportString {
@@ -43,10 +64,10 @@ impl ExportString {
     }
 
     /// Validates the descriptor and passes it to `then`.
-    fn validated<T>(self, then: impl FnOnce(Borrowed<'_>, Status) -> io::Result<T>) -> Result<T, Mismatch> {
+    fn validated<T>(self, then: impl FnOnce(Borrowed<'_>, Status) -> Result<T, Mismatch>) -> Result<T, Mismatch> {
         let validated = sys::look_at(self.number, |descriptor| {
             let status = self.compare(sys::status(descriptor));
-            Ok(status.and_then(|status| then(descriptor, status).map_err(|error| Mismatch::System(error.into()))))
+            Ok(status.and_then(|status| then(descriptor, status)))
         });
         validated.map_err(|_| Mismatch::Closed)?
     }
@@ -54,27 +75,40 @@ impl ExportString {
     /// Returns the region over a duplicate of the descriptor.
     pub(crate) fn duplicate(self) -> Result<RegionInner, Mismatch> {
         // Validate before duplicating: closing the duplicate of another file would drop this process's record locks on it.
-        let duplicate = self.validated(|descriptor, _| sys::duplicate(descriptor))?;
+        let duplicate = self.validated(|descriptor, _| sys::duplicate(descriptor).map_err(Mismatch::from))?;
         // Validate the duplicate too: another thread may have replaced the descriptor in between.
         let status = self.compare(sys::status(&duplicate))?;
         Ok(self.region(duplicate, &status))
     }
 
-    /// Validates the descriptor and sets close-on-exec, so that no later claim takes it over.
-    pub(crate) fn reserve(self) -> Result<Status, Mismatch> {
-        self.validated(|descriptor, status| sys::set_close_on_exec(descriptor, true).map(|()| status))
+    /// Validates the descriptor and sets close-on-exec, so that no later claim takes it over. Fails without a change if another
+    /// thread replaces the descriptor meanwhile.
+    pub(crate) fn reserve(self) -> Result<Reserved, Mismatch> {
+        self.validated(|descriptor, status| {
+            let was_close_on_exec = sys::is_close_on_exec(descriptor)?;
+            sys::set_close_on_exec(descriptor, true)?;
+            // Only the identity: whatever descriptor of this region has the number now, the kernel refuses what it doesn't allow.
+            let replaced = match sys::identity(descriptor) {
+                Ok(identity) if identity == self.identity => return Ok(Reserved { status, was_close_on_exec }),
+                Ok(_) => Mismatch::Replaced,
+                Err(failure) => failure.into(),
+            };
+            // It can only fail if the number is closed by now.
+            let _ = sys::set_close_on_exec(descriptor, was_close_on_exec);
+            Err(replaced)
+        })
     }
 
     /// Returns the region over the descriptor itself.
     ///
     /// # Safety
-    /// `status` is from `reserve`, and nothing else in this process owns the descriptor.
-    pub(crate) unsafe fn take_over(self, status: &Status) -> RegionInner {
+    /// `reserved` is from `reserve`, and nothing else in this process owns the descriptor.
+    pub(crate) unsafe fn take_over(self, reserved: &Reserved) -> RegionInner {
         // SAFETY: `reserve` found the descriptor open, and the caller guarantees that nothing else owns it.
         let descriptor = unsafe { sys::take_over(self.number) };
         // A forgotten export of the same number no longer owns it.
         forget_export(self.number);
-        self.region(descriptor, status)
+        self.region(descriptor, &reserved.status)
     }
 
     /// Sets close-on-exec, unless a spawn of this process needs the descriptor inheritable at this moment.
@@ -93,6 +127,10 @@ impl ExportString {
                 "the exporting process must keep the export until the child has started",
             ),
             Mismatch::OtherFile => (format!("descriptor {number} is a different file"), ""),
+            Mismatch::Replaced => (
+                format!("another thread replaced descriptor {number} during the call"),
+                "claim and import before other threads close descriptors that they did not open",
+            ),
             Mismatch::Property(why) => (format!("descriptor {number} is not the exported region: {why}"), ""),
         };
         Error::advised(ErrorKind::Mismatch, format!("{tried}: {why}"), advice)

@@ -9,6 +9,7 @@ use heirloom::os::linux::ChildExt;
 use heirloom::os::unix::CommandExt;
 use heirloom::{Command, Error, FrozenRegion, ReadOnlyRegion, Region, Stdio};
 use heirloom_conformance::c_library::CLibrary;
+use heirloom_conformance::intercept::before_fcntl;
 use heirloom_conformance::old_kernels::{self, Argument, Refusal};
 use heirloom_conformance::{descriptors, hostile, open_regions, output, text};
 use rustix::process::{Resource, Rlimit, setrlimit};
@@ -129,6 +130,9 @@ pub(super) fn run(args: &[&str]) {
             }
             println!("{}", region.as_fd().as_raw_fd());
             std::io::read_to_string(std::io::stdin()).unwrap();
+        }
+        ["replace-during", call, command, nth, flag] => {
+            replace_during(call, command, nth.parse().unwrap(), *flag == "close-on-exec");
         }
         ["fork-and-import"] => fork_and_import(),
         ["exec", rest @ ..] => {
@@ -263,7 +267,7 @@ fn map_like_old_kernels() {
     old_kernels::refuse(&[Refusal { call: libc::SYS_mmap, arguments, errno: libc::EPERM }]);
     let mapping = region.map().unwrap();
     let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
-    let line = maps.lines().find(|line| line.contains("/memfd:heirloom:sealed")).unwrap();
+    let line = maps.lines().find(|line| line.contains("/memfd:heirloom/sealed")).unwrap();
     println!("{} {}", mapping.len(), line.split(' ').nth(1).unwrap());
 }
 
@@ -340,6 +344,37 @@ fn swallow_seals(seals: u32) {
         println!("make-read-only {}", outcome(region.clone().into_read_only().map(drop).map_err(Error::from)));
         println!("freeze {}", outcome(region.freeze().map(drop).map_err(Error::from)));
     }
+}
+
+/// Claims or imports the region `a`, while another thread replaces its descriptor by a file before the `nth` `fcntl` with that
+/// command. Prints the result, and the file and flags that the number has afterwards.
+fn replace_during(call: &str, command: &str, nth: usize, close_on_exec: bool) {
+    let variable = env::var("HEIRLOOM_REGIONS").unwrap();
+    let string = variable.strip_prefix("a=").unwrap();
+    let number: RawFd = string.split_once(':').unwrap().0.parse().unwrap();
+    let replacement = std::fs::File::open("/dev/null").unwrap();
+    let flags = if close_on_exec { libc::O_CLOEXEC } else { 0 };
+    let replace = move || {
+        // SAFETY: The arguments are integers. Nothing owns the descriptor, which is to be replaced.
+        assert_eq!(unsafe { libc::dup3(replacement.as_raw_fd(), number, flags) }, number);
+    };
+    let command = match command {
+        "F_GET_SEALS" => 1034,
+        "F_GETFD" => libc::F_GETFD.unsigned_abs(),
+        "F_SETFD" => libc::F_SETFD.unsigned_abs(),
+        _ => u32::MAX,
+    };
+    before_fcntl(number, command, nth, replace);
+    let taken = match call {
+        "claim" => Region::inherited("a"),
+        // SAFETY: The descriptor was inherited for this call, and nothing else in this program owns it.
+        _ => unsafe { Region::import_owned(string) },
+    };
+    let taken = taken.map(|region| region.size().to_string());
+    println!("{}", describe(taken));
+    let link = std::fs::read_link(format!("/proc/self/fd/{number}")).map(|link| link.display().to_string());
+    // SAFETY: The arguments are integers.
+    println!("{} {}", link.unwrap_or_default(), unsafe { libc::fcntl(number, libc::F_GETFD) });
 }
 
 /// Prints the result of each kernel-dependent feature, and of inheriting and importing a region.

@@ -8,7 +8,7 @@ use std::process::Command;
 
 use heirloom::Region;
 use heirloom::os::unix::InheritExt;
-use heirloom_conformance::text;
+use heirloom_conformance::{emulated, skip, text};
 
 use crate::CHILD;
 
@@ -127,6 +127,34 @@ fn owned_descriptor_is_not_claimed_again() {
     let mut command = Command::new(CHILD);
     command.args(["import-owned-then-inherit", "FRAMES"]).env("FRAMES", &good).inherit("a", &region).unwrap();
     assert_eq!(text(command.output().unwrap()), "true\ntrue\n");
+}
+
+#[test]
+fn descriptor_replaced_during_a_claim_is_left_to_its_owner() {
+    if emulated() {
+        return skip(format_args!("the emulator has no such filter"));
+    }
+    let region = Region::create(4096).unwrap();
+    let variable = format!("a={}", string(&region));
+    let report_of = |args: &[&str]| report_of(&region, Some(&variable), &[&["replace-during"], args].concat());
+    for call in ["claim", "import"] {
+        for (command, nth, flag, message) in [
+            ("F_GET_SEALS", "0", "inheritable", "is not the exported region"),
+            // After the validation. The first F_GETFD finds out whether the number is open.
+            ("F_GETFD", "1", "inheritable", "another thread replaced descriptor"),
+            ("F_GETFD", "1", "close-on-exec", "another thread replaced descriptor"),
+            ("F_SETFD", "0", "inheritable", "another thread replaced descriptor"),
+        ] {
+            let report = report_of(&[call, command, nth, flag]);
+            let (refused, left) = report.split_once('\n').unwrap();
+            assert!(refused.starts_with("Mismatch: ") && refused.contains(message), "{call} {command}: {refused}");
+            // The other file stays open, with the flag that it had.
+            let flag = u32::from(flag == "close-on-exec");
+            assert_eq!(left, format!("/dev/null {flag}\n"), "{call} {command}");
+        }
+        // The control: nothing is replaced.
+        assert!(report_of(&[call, "none", "0", "inheritable"]).starts_with("ok 4096\n"));
+    }
 }
 
 #[test]

@@ -48,7 +48,7 @@ fn size_beyond_32_bits_is_rejected_not_truncated() {
 #[test]
 fn dropped_mapping_is_unmapped() {
     let region = Region::options().name("outlived").create(PAGE as u64).unwrap();
-    let mapped = || std::fs::read_to_string("/proc/self/maps").unwrap().contains("memfd:heirloom:outlived");
+    let mapped = || std::fs::read_to_string("/proc/self/maps").unwrap().contains("memfd:heirloom/outlived");
     let view = region.map().unwrap();
     drop(region);
     view.write_at(0, b"still").unwrap();
@@ -63,7 +63,7 @@ fn no_dump_sets_the_kernel_flag() {
     let view = secret.map().unwrap();
     let flags = || {
         let maps = std::fs::read_to_string("/proc/self/smaps").unwrap();
-        let (_, behind) = maps.split_once("memfd:heirloom:undumped").unwrap();
+        let (_, behind) = maps.split_once("memfd:heirloom/undumped").unwrap();
         behind.lines().find(|line| line.starts_with("VmFlags:")).unwrap().to_owned()
     };
     assert!(!flags().split(' ').any(|flag| flag == "dd"));

@@ -1,12 +1,13 @@
 //! Regions, checked with the kernel's data, and Linux features: huge pages, directories, seals set by other holders.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::Write;
+use std::io::{Seek, SeekFrom, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::thread;
 
 use heirloom::{ErrorKind, FrozenRegion, Region, RegionKind};
-use heirloom_conformance::{emulated, skip};
+use heirloom_conformance::{emulated, skip, text};
 
 use crate::{child, output};
 
@@ -28,8 +29,57 @@ fn kernel_shows_the_region_name() {
     for name in ["a=b:c%d,e", " \n", "🦀", &"x".repeat(240)] {
         let region = Region::options().name(name).create(1).unwrap();
         let link = fs::read_link(format!("/proc/self/fd/{}", region.as_fd().as_raw_fd())).unwrap();
-        assert_eq!(link.to_str().unwrap(), format!("/memfd:heirloom:{name} (deleted)"));
+        assert_eq!(link.to_str().unwrap(), format!("/memfd:heirloom/{name} (deleted)"));
     }
+}
+
+#[test]
+fn descriptors_are_read_from_the_start() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("file");
+    fs::write(&path, b"skipped text").unwrap();
+    let mut file = File::open(&path).unwrap();
+    let mut from_file = || {
+        file.seek(SeekFrom::Start(8)).unwrap();
+        FrozenRegion::from_file(&file).unwrap()
+    };
+    let written = |region: Region| {
+        region.map().unwrap().write_at(0, b"text").unwrap();
+        region
+    };
+    let fresh = || written(Region::create(4).unwrap());
+    let in_directory = written(Region::options().unsealed_file_in(directory.path()).create(4).unwrap());
+    let piped = || {
+        let (reader, writer) = rustix::pipe::pipe().unwrap();
+        File::from(writer).write_all(b"text").unwrap();
+        File::from(reader)
+    };
+    let mut descriptors: BTreeMap<&str, OwnedFd> = BTreeMap::from([
+        ("create", fresh().try_into().unwrap()),
+        ("into_read_only", fresh().into_read_only().unwrap().0.try_into().unwrap()),
+        ("freeze", fresh().freeze().unwrap().try_into().unwrap()),
+        ("unsealed_file_in", in_directory.try_into().unwrap()),
+        ("from_bytes", FrozenRegion::from_bytes("text").unwrap().try_into().unwrap()),
+        ("from_reader", FrozenRegion::from_reader(piped()).unwrap().try_into().unwrap()),
+        ("from_file", from_file().try_into().unwrap()),
+        // The kernel can't move bytes from a pipe.
+        ("from_file, a pipe", FrozenRegion::from_file(&piped()).unwrap().try_into().unwrap()),
+        ("copy_of", FrozenRegion::copy_of(&fresh()).unwrap().try_into().unwrap()),
+        ("copy_of a file", FrozenRegion::copy_of(&from_file()).unwrap().try_into().unwrap()),
+        ("copy_on_write", from_file().copy_on_write().unwrap().try_into().unwrap()),
+    ]);
+    // A duplicate, since another handle exists. The handle shares the offset.
+    let region = from_file();
+    descriptors.insert("clone", region.clone().try_into().unwrap());
+    for (name, descriptor) in descriptors {
+        assert_eq!(std::io::read_to_string(File::from(descriptor)).unwrap(), "text", "{name}");
+    }
+
+    // As the standard input of a program.
+    let input: OwnedFd = from_file().try_into().unwrap();
+    let counted = std::process::Command::new("wc").arg("-c").stdin(input).output().unwrap();
+    assert_eq!(text(counted), "4\n");
+    drop(region);
 }
 
 #[test]
@@ -65,7 +115,7 @@ fn huge_pages_are_reserved_in_create_or_fail() {
             drop(view);
             assert_eq!(region.map_range(4096..8192).unwrap_err().kind(), ErrorKind::Misaligned);
             // A range whose length is no multiple of the huge page is mapped and unmapped completely.
-            let maps = || fs::read_to_string("/proc/self/maps").unwrap().matches("memfd:heirloom:huge ").count();
+            let maps = || fs::read_to_string("/proc/self/maps").unwrap().matches("memfd:heirloom/huge ").count();
             let named = Region::options().name("huge ").huge_pages(true).create(2 << 20);
             if let Ok(named) = named {
                 let part = named.map_range(0..5000).unwrap();
@@ -181,11 +231,14 @@ fn listed(name: &str) -> Vec<heirloom::os::linux::RegionInfo> {
 #[test]
 fn census_ignores_files_with_forged_names() {
     let name = format!("forged-{}", std::process::id());
-    let path = format!("/memfd:heirloom:{name}");
-    let Ok(file) = std::fs::File::create_new(&path) else {
-        return skip(format_args!("only root can create a file in the root directory"));
-    };
+    let directory = "/memfd:heirloom";
+    if std::fs::create_dir(directory).is_err() {
+        return skip(format_args!("only root can create a directory in the root directory"));
+    }
+    let path = format!("{directory}/{name}");
+    let file = std::fs::File::create_new(&path).unwrap();
     std::fs::remove_file(&path).unwrap();
+    std::fs::remove_dir(directory).unwrap();
     assert!(listed(&name).is_empty());
     drop(file);
     // The control: a region of that name is listed.

@@ -83,7 +83,7 @@ static inline int open_regions(void)
     for (int fd = 0; fd < 256; fd++) {
         char path[64], link[64] = "";
         snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-        count += readlink(path, link, sizeof link - 1) > 0 && strncmp(link, "/memfd:heirloom", 15) == 0;
+        count += readlink(path, link, sizeof link - 1) > 0 && strncmp(link, "/memfd:heirloom/", 16) == 0;
     }
     return count;
 }

@@ -225,11 +225,8 @@ impl Found {
 /// inner one a region without a name.
 #[allow(clippy::option_option)]
 fn region_name(file: &[u8]) -> Option<Option<String>> {
-    let name = file.strip_suffix(b" (deleted)").unwrap_or(file).strip_prefix(b"/memfd:heirloom")?;
-    match name.strip_prefix(b":") {
-        Some(name) => Some(Some(String::from_utf8_lossy(name).into_owned())),
-        None => name.is_empty().then_some(None),
-    }
+    let name = file.strip_suffix(b" (deleted)").unwrap_or(file).strip_prefix(b"/memfd:heirloom/")?;
+    Some((!name.is_empty()).then(|| String::from_utf8_lossy(name).into_owned()))
 }
 
 /// Returns the region that a line of `/proc/PID/maps` shows. Its fields are addresses, permissions, offset, device,
@@ -261,13 +258,16 @@ mod tests {
     fn only_regions_are_recognized() {
         let named = |name: &str| Some(Some(name.to_owned()));
         for (file, name) in [
-            ("/memfd:heirloom (deleted)", Some(None)),
-            ("/memfd:heirloom", Some(None)),
-            ("/memfd:heirloom:frames (deleted)", named("frames")),
-            ("/memfd:heirloom:a:b (deleted) (deleted)", named("a:b (deleted)")),
-            ("/memfd:heirlooms (deleted)", None),
+            ("/memfd:heirloom/ (deleted)", Some(None)),
+            ("/memfd:heirloom/", Some(None)),
+            ("/memfd:heirloom/frames (deleted)", named("frames")),
+            ("/memfd:heirloom/a:b (deleted) (deleted)", named("a:b (deleted)")),
+            ("/memfd:heirloom/a/b (deleted)", named("a/b")),
+            ("/memfd:heirloom (deleted)", None),
+            ("/memfd:heirloom:frames (deleted)", None),
+            ("/memfd:heirlooms/frames (deleted)", None),
             ("/memfd:other (deleted)", None),
-            ("/tmp/memfd:heirloom", None),
+            ("/tmp/memfd:heirloom/frames", None),
             ("pipe:[42]", None),
         ] {
             assert_eq!(region_name(file.as_bytes()), name, "{file}");
@@ -276,7 +276,7 @@ mod tests {
 
     #[test]
     fn mapped_regions_are_found_in_a_line() {
-        let line = br"7f0000000000-7f0000001000 rw-s 00000000 00:01 1042      /memfd:heirloom:two\012lines (deleted)";
+        let line = br"7f0000000000-7f0000001000 rw-s 00000000 00:01 1042      /memfd:heirloom/two\012lines (deleted)";
         assert_eq!(mapped_region(line), Some(((makedev(0, 1), 1042), Some("two\nlines".to_owned()))));
         assert_eq!(mapped_region(b"7f0000000000-7f0000001000 r--p 00000000 fd:01 1042 /usr/lib/libc.so.6"), None);
         assert_eq!(mapped_region(b"7f0000000000-7f0000001000 rw-p 00000000 00:00 0 "), None);
