@@ -11,6 +11,8 @@ use std::mem::ManuallyDrop;
 use std::sync::atomic::{AtomicPtr, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, TryLockError};
 
+use heirloom::forking;
+
 use crate::sys;
 
 static CALLS: RwLock<()> = RwLock::new(());
@@ -32,7 +34,7 @@ thread_local! {
     static HELD: Cell<Option<ManuallyDrop<Hold>>> = const { Cell::new(None) };
 }
 
-/// Whether this thread holds `CALLS` already: in a signal handler, or in another fork handler.
+/// Whether this thread holds `CALLS` already: a signal handler or another fork handler may interrupt a call or a fork.
 fn is_held() -> bool {
     let held = HELD.take();
     let is_held = held.is_some();
@@ -51,8 +53,6 @@ pub(crate) struct Entered {
 
 /// Delays forks until the returned object is dropped.
 pub(crate) fn enter() -> Entered {
-    static REGISTERED: sys::Once = sys::Once::new();
-    REGISTERED.call(register);
     let is_outermost = !is_held();
     if is_outermost {
         HELD.set(Some(ManuallyDrop::new(Hold::call())));
@@ -68,7 +68,7 @@ impl Drop for Entered {
     }
 }
 
-/// Runs a part of a call that does not delay forks. The caller must hold no lock.
+/// Runs a part of a call that does not delay forks. The caller must hold no lock, and have claimed if that part may.
 pub(crate) fn outside<T>(work: impl FnOnce() -> T) -> T {
     match HELD.take() {
         Some(held) if matches!(*held, Hold::Call(_)) => {
@@ -84,24 +84,31 @@ pub(crate) fn outside<T>(work: impl FnOnce() -> T) -> T {
     }
 }
 
-/// Registers the fork handlers. The last one registered runs first before a fork, and a call may take the Rust library's
-/// locks. So the Rust library registers its own before, when it claims.
-extern "C" fn register() {
-    // A malformed variable is an error of the calls that ask for a name.
-    let _ = heirloom::claim();
+// At load time no other thread uses this library, and so none forks without the handlers while another one holds a lock.
+sys::on_load!(register);
+
+/// Registers the fork handlers, in place of the Rust library's own. These would run first before a fork, because they would
+/// be registered last, and a call that waits for their locks would wait for the fork that waits for that call.
+fn register() {
+    forking::take_over();
     sys::on_fork(before, after_in_parent, after_in_child);
 }
 
 extern "C" fn before() {
     if !is_held() {
         let hold = Hold::Fork(CALLS.write().unwrap_or_else(PoisonError::into_inner));
+        // A start holds some of them outside. It has claimed before.
+        forking::lock();
         HELD.set(Some(ManuallyDrop::new(hold)));
     }
 }
 
 extern "C" fn after_in_parent() {
     match HELD.take() {
-        Some(held) if matches!(*held, Hold::Fork(_)) => drop(ManuallyDrop::into_inner(held)),
+        Some(held) if matches!(*held, Hold::Fork(_)) => {
+            forking::unlock();
+            drop(ManuallyDrop::into_inner(held));
+        }
         held => HELD.set(held),
     }
 }

@@ -135,6 +135,13 @@ pub(crate) fn set_blocking(number: RawFd, blocking: bool) -> io::Result<bool> {
     })
 }
 
+/// Calls `before` in this thread before each fork(2) of this process, and the others after it, see `pthread_atfork(3)`.
+pub(crate) fn on_fork(before: extern "C" fn(), after_in_parent: extern "C" fn(), after_in_child: extern "C" fn()) {
+    // It can only fail for lack of memory, and then a forked child may block as if it were not called.
+    // SAFETY: The functions are valid until the C library removes them when this library is unloaded.
+    unsafe { libc::pthread_atfork(Some(before), Some(after_in_parent), Some(after_in_child)) };
+}
+
 /// Runs `work` with every signal blocked in this thread and in the threads that `work` starts.
 fn with_signals_blocked<T>(work: impl FnOnce() -> T) -> T {
     let (mut all, mut before) = (MaybeUninit::uninit(), MaybeUninit::uninit());

@@ -161,6 +161,9 @@ pub(crate) fn set_blocking(_: i32, _: bool) -> io::Result<bool> {
     Ok(true)
 }
 
+/// Does nothing: Windows has no fork.
+pub(crate) fn on_fork(_before: extern "C" fn(), _after_in_parent: extern "C" fn(), _after_in_child: extern "C" fn()) {}
+
 /// Calls a function when this library is loaded: not on Windows, where no NSPR is looked for.
 macro_rules! on_load {
     ($function:path) => {

@@ -93,6 +93,12 @@ fn processes() {
     stdout(&mut Command::new(test(if cfg!(windows) { "processes_on_windows" } else { "processes" })));
 }
 
+#[cfg(unix)]
+#[test]
+fn forked_children_of_a_process_with_threads() {
+    stdout(&mut Command::new(test("forks")));
+}
+
 /// Returns the rows of the table of errors in the docs.
 pub(crate) fn documented_errors() -> Vec<String> {
     rows_under("| function | bad input | error |\n| --- | --- | --- |\n")
