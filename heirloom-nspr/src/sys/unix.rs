@@ -67,14 +67,30 @@ pub(crate) fn leak_mapping<T>(address: *mut u8, _len: usize, mapping: T) -> *mut
 /// These bytes are no longer used, and no Rust object owns them.
 pub(crate) unsafe fn unmap(address: *mut c_void, len: usize) -> io::Result<()> {
     // SAFETY: The caller no longer uses these bytes.
-    Ok(match unsafe { mm::munmap(address, len) } {
+    match unsafe { munmap(address, len) } {
         // Huge pages can only be unmapped as a whole.
-        Err(Errno::INVAL) if address.addr() % HUGE_PAGE == 0 && len % HUGE_PAGE != 0 => {
+        Err(error)
+            if error.raw_os_error() == Some(libc::EINVAL)
+                && address.addr() % HUGE_PAGE == 0
+                && len % HUGE_PAGE != 0 =>
+        {
             // SAFETY: As above: the mapping extends to the end of the huge page.
-            unsafe { mm::munmap(address, len.next_multiple_of(HUGE_PAGE)) }
+            unsafe { munmap(address, len.next_multiple_of(HUGE_PAGE)) }
         }
         answer => answer,
-    }?)
+    }
+}
+
+/// By the C library, since `ThreadSanitizer` sees only its calls.
+///
+/// # Safety
+/// As for `unmap`.
+unsafe fn munmap(address: *mut c_void, len: usize) -> io::Result<()> {
+    // SAFETY: The caller keeps the contract above.
+    match unsafe { libc::munmap(address, len) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
 }
 
 /// Whether a descriptor is close-on-exec, or `None` if it is not open.
