@@ -71,7 +71,7 @@ fn static_library_is_self_contained() {
     let libraries: &[&str] = if cfg!(windows) {
         &["-lkernel32", "-lntdll", "-luserenv", "-lws2_32", "-ldbghelp"]
     } else {
-        &["-lgcc_s", "-lutil", "-lrt", "-lpthread", "-lm", "-ldl", "-lc"]
+        &["-lpthread", "-lm", "-ldl"]
     };
     let args = [&[archive.to_str().unwrap()], libraries].concat();
     let build = |name: &str| {
