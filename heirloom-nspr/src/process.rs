@@ -76,7 +76,7 @@ impl Program<'_> {
             command.current_dir(directory);
         }
         for (name, region) in &attributes.regions {
-            command.inherit(name, &region.current())?;
+            command.inherit(name, &region.current()?)?;
         }
         // As the start would do by itself. A malformed variable is an error of the calls that ask for a name.
         let _ = heirloom::claim();

@@ -98,6 +98,15 @@ pub(crate) fn is_close_on_exec(number: RawFd) -> Option<bool> {
     with_descriptor(number, |fd| rustix::io::fcntl_getfd(fd)).ok().map(|flags| flags.contains(FdFlags::CLOEXEC))
 }
 
+/// A file's device and inode.
+pub(crate) type Identity = (u64, u64);
+
+/// Returns what an open descriptor refers to, or `None` if it is not open.
+pub(crate) fn identity(file: &impl AsFd) -> Option<Identity> {
+    #[allow(clippy::useless_conversion)] // Not on every processor.
+    rustix::fs::fstat(file).ok().map(|stat| (stat.st_dev.into(), stat.st_ino.into()))
+}
+
 /// Returns the number of the descriptor that an export owns.
 pub(crate) fn number_of(export: &ExportedRegion) -> RawFd {
     export.as_fd().as_raw_fd()

@@ -98,6 +98,12 @@ fn processes() {
 
 #[cfg(unix)]
 #[test]
+fn descriptors_that_the_program_closed() {
+    stdout(&mut Command::new(test("closed")));
+}
+
+#[cfg(unix)]
+#[test]
 fn forked_children_of_a_process_with_threads() {
     stdout(&mut Command::new(test("forks")));
 }
