@@ -38,9 +38,12 @@ impl<'a> Saves<'a> {
         for save in &options.save {
             let name = save.name.as_str();
             if !options.regions.names().any(|region| region == name) {
-                let regions = options.regions.names().map(String::as_str).collect::<Vec<_>>().join(", ");
-                let regions = if regions.is_empty() { "there is none" } else { &format!("the regions are {regions}") };
-                return Err(Failure::new(format_args!("cannot save {name:?}: no such region; {regions}")));
+                let names = options.regions.names().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ");
+                let known = match &*names {
+                    "" => "no region is created".to_owned(),
+                    names => format!("the regions are {names}"),
+                };
+                return Err(Failure::new(format_args!("cannot save {name:?}: no region has this name; {known}")));
             }
             let to = match &save.value {
                 Place::Standard => {

@@ -164,5 +164,16 @@ fn advice(reason: Reason) -> (ErrorKind, &'static str) {
             ErrorKind::System,
             "other code in this process waited for it, or SIGCHLD is ignored and the system keeps no exit codes",
         ),
+
+        Reason::OtherThreads => (
+            ErrorKind::InvalidInput,
+            "another thread may read the environment at the same time: call it before the first thread starts, or remove \
+             the variable from each command (env_remove)",
+        ),
+        Reason::NoThreadCount => (
+            ErrorKind::Unsupported,
+            "this system doesn't tell whether another thread may read the environment at the same time: remove the \
+             variable from each command (env_remove)",
+        ),
     }
 }

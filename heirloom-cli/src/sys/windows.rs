@@ -1,22 +1,24 @@
 //! Windows.
 
-use std::fs::{File, Metadata};
-use std::io;
+use std::ffi::OsString;
+use std::fmt::Display;
+use std::fs::{self, File, Metadata, OpenOptions};
+use std::io::{self, Read, Write};
 use std::os::windows::fs::MetadataExt;
 use std::os::windows::io::{AsHandle, AsRawHandle};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{ExitCode, ExitStatus};
 use std::sync::mpsc;
 use std::thread;
 
-use heirloom::{Child, Command};
-use tempfile::NamedTempFile;
+use clap::Args;
+use heirloom::{AnyRegion, Child, Command};
 
 use crate::failure::Failure;
 use crate::options::Format;
 
 pub const RUN_HELP: &str = "\
-In each ARG, {NAME} is replaced by the number of the child's handle of the region, for MapViewOfFile, {job} by the
+In PROGRAM and each ARG, {NAME} is replaced by the number of the child's handle of the region, for MapViewOfFile, {job} by the
 worker's number, from 0, and {jobs} by the number of workers. All other braces are left as they are.
 
 A program that uses the heirloom library finds the regions by name, and needs no number.
@@ -26,7 +28,7 @@ the first worker to fail, or 255 if that is greater. With several workers, each 
 named on standard error.";
 
 pub const EXEC_HELP: &str = "\
-In each ARG, {NAME} is replaced by the number of the child's handle of the region, for MapViewOfFile. All other braces
+In PROGRAM and each ARG, {NAME} is replaced by the number of the child's handle of the region, for MapViewOfFile. All other braces
 are left as they are.
 
 A program that uses the heirloom library finds the regions by name, and needs no number.
@@ -51,14 +53,137 @@ pub fn stamp(status: &Metadata) -> impl PartialEq {
     (status.file_size(), status.last_write_time())
 }
 
-/// Creates a temporary file to replace an old one.
-pub fn new_file(directory: &Path, _: Option<&Metadata>) -> io::Result<NamedTempFile> {
-    tempfile::Builder::new().tempfile_in(directory)
+/// The options that only Linux has.
+#[derive(Args)]
+pub struct RegionOptions {}
+
+/// See [`RegionOptions`].
+#[derive(Args)]
+pub struct RunOptions {}
+
+/// See [`RegionOptions`].
+#[derive(Args)]
+pub struct ExecOptions {}
+
+/// Does nothing: a handle has no permissions of its own.
+#[allow(clippy::unnecessary_wraps)] // It can fail on Linux.
+pub const fn prepare(_: &AnyRegion, _: &RegionOptions) -> Result<(), Failure> {
+    Ok(())
+}
+
+/// Returns the region for one child: the same, since a handle has no position.
+#[allow(clippy::unnecessary_wraps)] // It can fail on Linux.
+pub fn hand_down(region: &AnyRegion) -> Result<AnyRegion, Failure> {
+    Ok(region.clone())
+}
+
+/// Closes an inherited region whose name is taken: only a name or a handle list reaches a child.
+#[allow(clippy::unnecessary_wraps, clippy::needless_pass_by_value)] // As on Linux.
+pub fn keep_open(_: AnyRegion) -> Result<(), Failure> {
+    Ok(())
+}
+
+/// Returns the words that start a worker.
+pub fn wrap(words: &[OsString], _: &RunOptions) -> Vec<OsString> {
+    words.to_vec()
+}
+
+/// Applies the options of `exec` to this process.
+#[allow(clippy::unnecessary_wraps)] // It can fail on Linux.
+pub const fn apply(_: &ExecOptions) -> Result<(), Failure> {
+    Ok(())
+}
+
+/// Returns `None`: nothing but its name says what a file is.
+pub const fn interpreted(_: &[OsString], _: &heirloom::Error) -> Option<Vec<OsString>> {
+    None
 }
 
 /// Starts the program, waits for it, and returns its exit code: Windows cannot replace a process.
-pub fn become_program(command: &mut Command) -> Result<ExitCode, Failure> {
-    Ok(code(command.status()?))
+#[allow(clippy::unnecessary_wraps)] // It can fail on Linux.
+pub fn become_program(command: &mut Command) -> Result<heirloom::Result<ExitCode>, Failure> {
+    Ok(command.status().map(end_like))
+}
+
+/// Reports that a region couldn't be saved. Nothing keeps it: its handle is of use to this process only.
+pub fn keep(_: &AnyRegion, tried: &dyn Display) -> Failure {
+    Failure::new(tried)
+}
+
+/// A stream of this process. Here all of them wait.
+pub struct Patient<F>(pub F);
+
+impl<F: Read> Read for Patient<F> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buffer)
+    }
+}
+
+/// Opens standard output.
+#[allow(clippy::unnecessary_wraps)] // It can fail on Linux.
+pub fn output() -> io::Result<io::StdoutLock<'static>> {
+    Ok(io::stdout().lock())
+}
+
+/// The file that a region is saved to. If it was created and nothing was saved to it, it is removed when this is dropped.
+pub struct Destination {
+    /// `None` once this is being dropped: an open file can't be removed.
+    file: Option<File>,
+    created: Option<Unfinished>,
+    path: PathBuf,
+}
+
+/// A file that was created for a region that isn't saved yet.
+#[derive(Clone)]
+pub struct Unfinished(PathBuf);
+
+impl Destination {
+    /// Opens a file, which need not exist.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        let (file, created) = match OpenOptions::new().write(true).create_new(true).open(path) {
+            Ok(file) => (file, Some(Unfinished(path.to_owned()))),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                (OpenOptions::new().write(true).open(path)?, None)
+            }
+            Err(error) => return Err(error),
+        };
+        Ok(Self { file: Some(file), created, path: path.canonicalize().unwrap_or_else(|_| path.to_owned()) })
+    }
+
+    /// Returns whether this and `other` are one file, where the second would replace what the first saved.
+    #[allow(clippy::unnecessary_wraps)] // It can fail on Linux.
+    pub fn replaces(&self, other: &Self) -> io::Result<bool> {
+        Ok(self.path == other.path && self.path.is_file())
+    }
+
+    /// Replaces the content by `size` bytes that `write` writes. An old content is kept if there is no room for the new one.
+    pub fn save(&mut self, size: u64, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+        let Some(file) = &mut self.file else { return Ok(()) };
+        let old = file.metadata()?;
+        if old.is_file() && old.len() < size {
+            file.set_len(size)?;
+        }
+        write(file)?;
+        if old.is_file() {
+            file.set_len(size)?;
+        }
+        self.created = None;
+        Ok(())
+    }
+
+    /// Returns what is to be removed if this process ends before the region is saved.
+    pub fn unfinished(&self) -> Option<Unfinished> {
+        self.created.clone()
+    }
+}
+
+impl Drop for Destination {
+    fn drop(&mut self) {
+        self.file = None;
+        if let Some(Unfinished(path)) = &self.created {
+            let _ = fs::remove_file(path);
+        }
+    }
 }
 
 /// Waits for workers. Nothing is forwarded: a console sends its events to each worker.
@@ -70,10 +195,20 @@ impl Waiting {
         Ok(Self)
     }
 
-    /// Waits for all workers, and returns the exit code of the first that failed. Calls `report` with the index and status
-    /// of each failed one.
+    /// Starts a worker.
+    #[allow(clippy::unused_self, clippy::unnecessary_wraps)] // It has fields on Linux.
+    pub fn start(&self, command: &mut Command) -> Result<heirloom::Result<Child>, Failure> {
+        Ok(command.spawn())
+    }
+
+    /// Waits for all workers, and returns the status of the first that failed. Calls `report` with the index and status of
+    /// each failed one.
     #[allow(clippy::unused_self)] // It has fields on Linux.
-    pub fn for_all(self, workers: Vec<Child>, report: impl Fn(usize, ExitStatus)) -> Result<Option<ExitCode>, Failure> {
+    pub fn for_all(
+        &mut self,
+        workers: Vec<Child>,
+        report: impl Fn(usize, ExitStatus),
+    ) -> Result<Option<ExitStatus>, Failure> {
         let (sender, ended) = mpsc::channel();
         thread::scope(|scope| {
             for (job, mut worker) in workers.into_iter().enumerate() {
@@ -87,11 +222,17 @@ impl Waiting {
                 let status = status?;
                 if !status.success() {
                     report(job, status);
-                    failed = failed.or(Some(code(status)));
+                    failed = failed.or(Some(status));
                 }
             }
             Ok(failed)
         })
+    }
+
+    /// Does nothing: a console's events end this process at any time.
+    #[allow(clippy::unused_self, clippy::unnecessary_wraps)] // It has fields on Linux.
+    pub fn end(self, _: Vec<Unfinished>) -> Result<(), Failure> {
+        Ok(())
     }
 }
 
@@ -100,7 +241,8 @@ pub const fn killed_by(_: ExitStatus) -> Option<i32> {
     None
 }
 
-fn code(status: ExitStatus) -> ExitCode {
+/// Ends as a failed worker did.
+pub fn end_like(status: ExitStatus) -> ExitCode {
     ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(u8::MAX))
 }
 

@@ -35,7 +35,7 @@ fn placeholders_name_regions() {
     let message = |args: &[&str]| error_of(&[&["run", "--shared", "a=4K", "--", HEIRLOOM, "run"], args].concat(), 125);
     let reference = message(&["--x{a}"]);
     let reference = reference.split("'--x").nth(1).unwrap().split('\'').next().unwrap();
-    let number = if cfg!(windows) { reference } else { reference.strip_prefix("/dev/fd/").unwrap() };
+    let number = if cfg!(windows) { reference } else { reference.strip_prefix("/proc/self/fd/").unwrap() };
     assert!(number.parse::<u32>().unwrap() > 2);
     assert!(message(&["--y{job}/{jobs}"]).contains("'--y0/1'"));
     assert!(message(&["--z{b}{}{"]).contains("'--z{b}{}{'"));

@@ -5,10 +5,14 @@ mod colours;
 mod environment;
 mod everywhere;
 #[cfg(target_os = "linux")]
+mod launch;
+#[cfg(target_os = "linux")]
 mod linux;
 mod manual;
 mod misspelt;
 #[cfg(target_os = "linux")]
+#[cfg(target_os = "linux")]
+mod save;
 mod tables;
 mod usage;
 #[cfg(windows)]
@@ -26,6 +30,8 @@ const HEIRLOOM: &str = env!("CARGO_BIN_EXE_heirloom");
 fn heirloom(args: &[&str]) -> Command {
     let mut command = Command::new(HEIRLOOM);
     command.args(args).stdin(Stdio::null());
+    // The bytes that can't be saved go there.
+    command.env("TMPDIR", env!("CARGO_TARGET_TMPDIR"));
     as_from_shell(&mut command);
     command
 }

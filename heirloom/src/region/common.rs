@@ -98,7 +98,9 @@ macro_rules! handle {
             #[doc = concat!("Takes the `", stringify!($region), "` that the parent process passed to this one under `name`.")]
             ///
             /// Each name can be taken once; clone the handle for more. The first call claims every inherited region, see
-            /// [`claim`](crate::claim()).
+            /// [`claim`](crate::claim()). A program that starts others by other means than this library first removes the
+            /// variable, see [`unset_variable`](crate::unset_variable()): they would find a name without its region, which is
+            /// `Mismatch`.
             ///
             /// # Errors
             /// - [`ErrorKind::NotInherited`](crate::ErrorKind::NotInherited): no inherited region has this name; the message

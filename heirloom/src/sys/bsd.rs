@@ -44,6 +44,11 @@ pub(crate) fn is_privileged() -> bool {
     unsafe { libc::issetugid() != 0 }
 }
 
+/// Fails: these systems have no simple way to count the threads of a process.
+pub(crate) fn remove_variable(_: &str) -> Result<()> {
+    Err(Failure::new(Reason::NoThreadCount, Errno::NOSYS))
+}
+
 /// Maps `len` bytes from `offset` on. These systems can't fault in all pages at once.
 pub(crate) fn map(fd: BorrowedFd<'_>, offset: u64, len: usize, protection: Protection, populate: bool) -> Result<View> {
     View::map(fd, offset, len, protection, populate).map_err(|errno| match errno {

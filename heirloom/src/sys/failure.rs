@@ -124,4 +124,9 @@ pub(crate) enum Reason {
     DescriptorNumber,
     /// The exit status of the child is gone.
     AlreadyWaitedFor,
+
+    /// Another thread may read the environment.
+    OtherThreads,
+    /// The system doesn't tell how many threads the process has.
+    NoThreadCount,
 }

@@ -47,8 +47,8 @@ pub(crate) use lent::{LentGuard, lent, set_close_on_exec_unless_lent};
 pub(crate) use platform::{
     Borrowed, EnvKey, Filling, HUGE_PAGE, LONGEST_VARIABLE, Memory, Owned, Process, SpawnOptions, View,
     allocation_granularity, available_memory, duplicate, gather, identity, is_close_on_exec, is_privileged,
-    is_standard, kill, look_at, null, on_fork, parent_passes, pipe, set_close_on_exec, size_limit, status, take_over,
-    variables, wait,
+    is_standard, kill, look_at, null, on_fork, parent_passes, pipe, remove_variable, set_close_on_exec, size_limit,
+    status, take_over, variables, wait,
 };
 pub(crate) use spawn::spawn;
 pub(crate) use status::{Access, Commit, Identity, Protection, Status};

@@ -20,7 +20,7 @@ pub(crate) use super::{
     linux::{
         HUGE_PAGE, LONGEST_VARIABLE, available_memory, is_privileged, parent_passes,
         process::{Process, kill, wait},
-        size_limit,
+        remove_variable, size_limit,
     },
     sealed::{Filling, status},
     unix::view::View,
@@ -29,7 +29,8 @@ pub(crate) use super::{
 #[cfg(target_os = "freebsd")]
 pub(crate) use super::{
     bsd::{
-        HUGE_PAGE, LONGEST_VARIABLE, Process, available_memory, is_privileged, kill, parent_passes, size_limit, wait,
+        HUGE_PAGE, LONGEST_VARIABLE, Process, available_memory, is_privileged, kill, parent_passes, remove_variable,
+        size_limit, wait,
     },
     fd_memory::{Memory, identity},
     sealed::{Filling, status},
@@ -39,7 +40,8 @@ pub(crate) use super::{
 #[cfg(any(target_os = "netbsd", target_os = "openbsd"))]
 pub(crate) use super::{
     bsd::{
-        HUGE_PAGE, LONGEST_VARIABLE, Process, available_memory, is_privileged, kill, parent_passes, size_limit, wait,
+        HUGE_PAGE, LONGEST_VARIABLE, Process, available_memory, is_privileged, kill, parent_passes, remove_variable,
+        size_limit, wait,
     },
     fd_memory::{Memory, identity},
     unix::view::View,
@@ -49,7 +51,8 @@ pub(crate) use super::{
 #[cfg(target_os = "macos")]
 pub(crate) use super::{
     bsd::{
-        HUGE_PAGE, LONGEST_VARIABLE, Process, available_memory, is_privileged, kill, parent_passes, size_limit, wait,
+        HUGE_PAGE, LONGEST_VARIABLE, Process, available_memory, is_privileged, kill, parent_passes, remove_variable,
+        size_limit, wait,
     },
     buffered::Filling,
     macos::status,
@@ -61,7 +64,7 @@ pub(crate) use super::{
     buffered::Filling,
     tracked::{Memory, View, identity},
     windows::{
-        environment::{EnvKey, variables},
+        environment::{EnvKey, remove_variable, variables},
         handle::{
             Borrowed, Owned, duplicate, is_close_on_exec, is_standard, look_at, null, pipe, set_close_on_exec,
             take_over,

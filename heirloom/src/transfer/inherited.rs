@@ -14,7 +14,10 @@ pub(crate) fn take(name: &str, wanted: Option<&str>) -> Result<(Arc<RegionInner>
         let why = if sys::is_privileged() {
             "a setuid program inherits no regions".to_owned()
         } else if entries.is_empty() {
-            "this process inherited no regions".to_owned()
+            let message = format!("{}: this process inherited no regions", tried());
+            let advice =
+                "if another program started this one, that must name the region on its command, after any env_clear";
+            return Err(Error::advised(ErrorKind::NotInherited, message, advice));
         } else {
             format!("this process inherited only {:?}", entries.keys().collect::<Vec<_>>())
         };

@@ -22,6 +22,7 @@ pub(crate) use hand_down::hand_down;
 pub(crate) use import::{import, import_owned, receive};
 pub(crate) use inherited::take;
 pub use inherited::{Inherited, InheritedState, inherited};
+pub(crate) use variable::Variable;
 #[cfg(fuzzing)]
 pub(crate) use variable::parse as parse_variable;
-pub(crate) use variable::{VARIABLE, Variable};
+pub use variable::{VARIABLE, unset_variable};

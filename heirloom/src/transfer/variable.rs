@@ -6,11 +6,51 @@ use std::fmt::Write;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
+use super::claim::claim;
 use super::export_string::ExportString;
 use crate::region::check_name;
 use crate::{Error, ErrorKind, Result, sys};
 
-pub(crate) const VARIABLE: &str = "HEIRLOOM_REGIONS";
+/// The name of the environment variable that carries inherited regions.
+///
+/// A process that has claimed its regions still has the variable, and so have the children that it starts by other means than
+/// this library, though the regions stay behind. Remove it from their commands, or once by [`unset_variable`].
+///
+/// ```
+/// let status = std::process::Command::new("true").env_remove(heirloom::VARIABLE).status()?;
+/// assert!(status.success());
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub const VARIABLE: &str = "HEIRLOOM_REGIONS";
+
+/// Claims every region that this process inherited, and removes [`VARIABLE`] from its environment.
+///
+/// Call it in place of [`claim`](crate::claim()) on the first line of `main` in a program that starts others by other means than
+/// this library: with the variable, those would look for regions that stay behind. The regions can be taken afterwards as
+/// well. Compare `unset_environment` of
+/// [sd_listen_fds(3)](https://www.freedesktop.org/software/systemd/man/latest/sd_listen_fds.html).
+///
+/// # Errors
+/// - [`ErrorKind::InvalidInput`]: this process has other threads, one of which may read the environment at the same time.
+/// - [`ErrorKind::Unsupported`]: the system doesn't tell how many threads this process has (macOS, the BSDs, Linux without
+///   `/proc`).
+/// - [`ErrorKind::Malformed`]: as for [`claim`](crate::claim()). The variable is removed all the same.
+///
+/// ```no_run
+/// fn main() -> Result<(), heirloom::Error> {
+///     heirloom::unset_variable()?;
+///     let input = heirloom::FrozenRegion::inherited("input")?;
+///     // Its children find no variable.
+///     std::process::Command::new("convert").status().expect("it is installed");
+///     Ok(())
+/// }
+/// ```
+pub fn unset_variable() -> Result<()> {
+    let claimed = claim();
+    sys::remove_variable(VARIABLE)
+        .map_err(|failure| Error::system(format_args!("cannot remove {VARIABLE} from the environment"), failure))?;
+    claimed
+}
 
 /// The longest value, in bytes.
 const LONGEST: usize = sys::LONGEST_VARIABLE - VARIABLE.len() - "=\0".len();

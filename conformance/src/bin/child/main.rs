@@ -104,6 +104,17 @@ fn run(args: &[&str]) -> ExitCode {
             heirloom::claim().unwrap();
             print!("{}", text(std::process::Command::new(own_path()).args(rest).output().unwrap()));
         }
+        // Removes the variable, beside another thread or alone, and starts a child by the standard library's command.
+        ["unset-and-spawn-std", threads, rest @ ..] => {
+            let (stop, stopped) = std::sync::mpsc::channel::<()>();
+            let thread = (*threads == "two").then(|| std::thread::spawn(move || stopped.recv()));
+            println!("{}", describe(heirloom::unset_variable().map(|()| String::new())));
+            drop(stop);
+            thread.map(|thread| thread.join().unwrap().unwrap_err());
+            print!("{}", text(std::process::Command::new(own_path()).args(rest).output().unwrap()));
+            // Nothing that this process inherited is lost.
+            take("region:a");
+        }
         ["drop-then-regions", name] => {
             let region = Region::inherited(name).unwrap();
             let view = region.map().unwrap();

@@ -47,6 +47,28 @@ fn absent_or_empty_variable_means_none_inherited() {
 }
 
 #[test]
+fn removed_variable_is_gone_for_grandchildren() {
+    let region = Region::create(4096).unwrap();
+    let report = |args: &[&str]| {
+        let mut command = Command::new(CHILD);
+        text(command.args(args).inherit("a", &region).unwrap().output().unwrap())
+    };
+    // Control: with the variable, a grandchild looks for a region that stayed behind.
+    let stale = report(&["claim-and-spawn-std", "take", "region:a"]);
+    assert!(stale.starts_with("Mismatch: "), "{stale}");
+    let removed = report(&["unset-and-spawn-std", "one", "take", "region:a"]);
+    let lines: Vec<_> = removed.lines().collect();
+    assert!(lines[1].starts_with("NotInherited: ") && lines[1].contains("inherited no regions"), "{removed}");
+    assert_eq!([lines[0], lines[2]], ["ok ", "ok 4096"], "{removed}");
+    // Another thread may read the environment.
+    let refused = report(&["unset-and-spawn-std", "two", "take", "region:a"]);
+    let lines: Vec<_> = refused.lines().collect();
+    let message = "InvalidInput: cannot remove HEIRLOOM_REGIONS from the environment: this process has 2 threads";
+    assert!(lines[0].starts_with(message) && lines[1].starts_with("Mismatch: "), "{refused}");
+    assert_eq!(lines[2], "ok 4096", "{refused}");
+}
+
+#[test]
 fn malformed_variable_keeps_valid_entries() {
     let region = Region::create(4096).unwrap();
     let good = string(&region);

@@ -30,8 +30,8 @@ fn std_command_env_clear_loses_the_names() {
     command.args(["take", "region:a"]).inherit("a", &region).unwrap();
     assert_eq!(command.output().unwrap().stdout, b"ok 4096\n");
     // As documented, clearing the environment afterwards loses the names.
-    let report = command.env_clear().output().unwrap().stdout;
-    assert!(report.starts_with(b"NotInherited: "));
+    let report = String::from_utf8(command.env_clear().output().unwrap().stdout).unwrap();
+    assert!(report.starts_with("NotInherited: ") && report.contains("after any env_clear"), "{report}");
 }
 
 #[test]

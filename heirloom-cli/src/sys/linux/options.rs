@@ -7,7 +7,7 @@ use clap::Args;
 /// Options of regions.
 #[derive(Args)]
 pub struct RegionOptions {
-    /// Permissions of a region's path, in octal. A worker that runs as another user needs more than the default.
+    /// Permissions of a region's path, in octal. A program that runs as another user needs more than the default.
     #[arg(long, value_name = "OCTAL", default_value = "600")]
     pub mode: Mode,
 }

@@ -33,7 +33,7 @@ pub fn hand_down(region: &AnyRegion) -> Result<AnyRegion, Failure> {
         raised => Some(raised),
     });
     let raised = raised.transpose().map_err(|errno| failed(errno.into()))?.unwrap_or(opened);
-    AnyRegion::try_from(raised).map_err(|error| Failure::from(heirloom::Error::from(error)))
+    AnyRegion::try_from(raised).map_err(|error| heirloom::Error::from(error).into())
 }
 
 /// Returns the path by which a child that inherits a region opens it.
@@ -45,7 +45,7 @@ pub fn reference(region: &impl AsFd) -> String {
 
 /// Lets every child inherit a region's descriptor, without its name.
 pub fn keep_open(region: AnyRegion) -> Result<(), Failure> {
-    let descriptor = OwnedFd::try_from(region).map_err(heirloom::Error::from)?;
+    let descriptor = OwnedFd::try_from(region)?;
     let kept = rustix::io::fcntl_setfd(&descriptor, FdFlags::empty());
     kept.map_err(|errno| Failure::new(format_args!("cannot hand down an inherited region: {errno}")))?;
     let _ = descriptor.into_raw_fd();

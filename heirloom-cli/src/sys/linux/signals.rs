@@ -3,16 +3,17 @@
 #![allow(unsafe_code)]
 
 use std::ffi::c_int;
-use std::process::ExitCode;
+use std::process;
 use std::ptr;
 use std::thread;
 
 use nix::errno::Errno;
-use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal, kill, raise, signal};
+use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal, kill, signal};
 use nix::unistd::{Pid, getpgid};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use signal_hook::iterator::SignalsInfo;
 use signal_hook::iterator::exfiltrator::WithRawSiginfo;
+use signal_hook::low_level::emulate_default_handler;
 
 use super::at_start;
 use super::group::Group;
@@ -78,10 +79,10 @@ impl Signals {
         // With SIGXFSZ ignored, a file that exceeds the size limit is an error of the write, which is reported.
         ignore(Signal::SIGXFSZ)?;
         let wait = move || {
-            let signals = self.received.forever().map(|info| Signal::try_from(info.si_signo));
-            if let Some(signal) = signals.filter_map(Result::ok).find(|signal| *signal != Signal::SIGCHLD) {
+            let mut signals = self.received.forever().map(|info| info.si_signo);
+            if let Some(signal) = signals.find(|signal| *signal != libc::SIGCHLD) {
                 clean_up();
-                die_of(signal);
+                process::exit(die_of(signal).into());
             }
         };
         let waiting = thread::Builder::new().name("signals".to_owned()).spawn(wait);
@@ -113,18 +114,18 @@ fn is_ignored(signal: Signal) -> bool {
     action.sa_sigaction == libc::SIG_IGN
 }
 
-/// Ends this process by a signal, as shells expect of a program that was interrupted.
-pub fn die_of(ending: Signal) -> ExitCode {
-    if ending == Signal::SIGQUIT {
+/// Ends this process by a signal, as shells expect of a program that was interrupted. Process 1 of a container survives
+/// that, and gets the exit code that stands for it.
+pub fn die_of(ending: c_int) -> u8 {
+    if ending == libc::SIGQUIT {
         // The program has dumped its core already.
         let none = Rlimit { current: Some(0), ..getrlimit(Resource::Core) };
         let _ = setrlimit(Resource::Core, none);
     }
-    // SAFETY: The default action runs no code of this process.
-    let _ = unsafe { signal(ending, SigHandler::SigDfl) };
-    let _ = raise(ending);
-    // Process 1 of a container survives it.
-    ExitCode::from(u8::try_from(128 + ending as c_int).unwrap_or(u8::MAX))
+    if process::id() != 1 {
+        let _ = emulate_default_handler(ending);
+    }
+    u8::try_from(128 + ending).unwrap_or(u8::MAX)
 }
 
 fn failed(errno: Errno) -> Failure {

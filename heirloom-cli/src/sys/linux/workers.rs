@@ -128,11 +128,9 @@ pub fn killed_by(status: ExitStatus) -> Option<i32> {
 /// Ends as a failed worker did: by its exit code, or by the signal if the user interrupted it, so that a shell's loop ends
 /// too.
 pub fn end_like(status: ExitStatus) -> ExitCode {
-    match status.signal().and_then(|signal| Signal::try_from(signal).ok()) {
-        Some(signal @ (Signal::SIGINT | Signal::SIGQUIT)) => signals::die_of(signal),
-        _ => {
-            let code = status.code().or_else(|| Some(128 + status.signal()?));
-            ExitCode::from(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(u8::MAX))
-        }
+    if let Some(signal) = status.signal().filter(|signal| [libc::SIGINT, libc::SIGQUIT].contains(signal)) {
+        return signals::die_of(signal).into();
     }
+    let code = status.code().or_else(|| Some(128 + status.signal()?));
+    ExitCode::from(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(u8::MAX))
 }

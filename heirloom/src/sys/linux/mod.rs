@@ -41,6 +41,21 @@ pub(crate) const READ_ONLY_SEAL: Option<SealFlags> = Some(SealFlags::FUTURE_WRIT
 /// The kernel counts the links of memory like those of a file.
 pub(crate) const SEALED_IS_UNNAMED: bool = false;
 
+/// Removes a variable from the environment, if no other thread can read it at the same time.
+pub(crate) fn remove_variable(name: &str) -> Result<()> {
+    let count = || std::fs::read_dir("/proc/self/task")?.try_fold(0, |count, task| task.map(|_| count + 1));
+    match count().map_err(|error: io::Error| Failure::new(Reason::NoThreadCount, error))? {
+        1 => {
+            // SAFETY: This is the only thread.
+            unsafe { std::env::remove_var(name) };
+            Ok(())
+        }
+        threads => {
+            Err(Failure::new(Reason::OtherThreads, io::Error::other(format!("this process has {threads} threads"))))
+        }
+    }
+}
+
 /// Creates memory of size 0 that accepts seals.
 pub(crate) fn memfd(name: &str, commit: Commit) -> Result<OwnedFd> {
     let huge = commit == Commit::HugePages;

@@ -12,6 +12,14 @@ use windows_sys::Win32::Globalization::{CSTR_EQUAL, CSTR_LESS_THAN, CompareStrin
 use super::wide::without_nul;
 use crate::sys::failure::Result;
 
+/// Removes a variable from the environment.
+#[allow(clippy::unnecessary_wraps)] // It can fail elsewhere.
+pub(crate) fn remove_variable(name: &str) -> Result<()> {
+    // SAFETY: On Windows the system guards the environment, so other threads may read it at the same time.
+    unsafe { env::remove_var(name) };
+    Ok(())
+}
+
 /// The name of an environment variable, compared as the system does.
 #[derive(Clone, Debug)]
 pub(crate) struct EnvKey {

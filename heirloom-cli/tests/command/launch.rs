@@ -1,0 +1,253 @@
+//! Tests that the command is a transparent launcher on Linux: a program finds what it would find without it.
+
+#![allow(unsafe_code)]
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Command, Stdio};
+use std::thread;
+
+use heirloom_conformance::skip;
+
+use crate::{HEIRLOOM, error_of, heirloom, stdout_of};
+
+#[test]
+fn scripts_own_descriptors_leave_regions_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let script = "for n in 3 4 5 6 7 8 9; do eval \"exec $n>log\"; done; printf result 1<>$0";
+    let run = ["run", "--shared", "out=6", "--save", "out=-", "--", "sh", "-c", script, "{out}"];
+    let output = heirloom(&run).current_dir(directory.path()).output().unwrap();
+    assert_eq!((output.status.code(), &*output.stdout), (Some(0), &b"result"[..]));
+    assert_eq!(fs::read(directory.path().join("log")).unwrap(), b"");
+    // Under a small limit on open files, the numbers are lower.
+    let output = Command::new("sh")
+        .args([
+            "-c",
+            "ulimit -n 64; exec \"$0\" run --shared a=1 -- sh -c 'echo $0; exec 3>&-; cat $0' '{a}'",
+            HEIRLOOM,
+        ])
+        .output()
+        .unwrap();
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), "/proc/self/fd/20\n\0");
+}
+
+#[test]
+fn each_worker_reads_from_the_start() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("text");
+    fs::write(&file, "text\n").unwrap();
+    let frozen = format!("text={}", file.display());
+    let script = "cat <&${0##*/}; echo no 2>/dev/null >&${0##*/} || echo refused";
+    let stdout = stdout_of(&["run", "--frozen", &frozen, "--jobs", "3", "--", "bash", "-c", script, "{text}"]);
+    let mut lines: Vec<_> = stdout.lines().collect();
+    lines.sort_unstable();
+    assert_eq!(lines, ["refused", "refused", "refused", "text", "text", "text"]);
+}
+
+#[test]
+fn mode_of_the_path_is_private_unless_asked_for() {
+    let mode = |options: &[&str]| {
+        let program = ["--", "stat", "-Lc", "%a", "{a}"];
+        stdout_of(&[&["run", "--shared", "a=1"], options, &program].concat())
+    };
+    assert_eq!(mode(&[]), "600\n");
+    assert_eq!(mode(&["--mode", "644"]), "644\n");
+    for bad in ["755", "8", "", "-600", "1666"] {
+        error_of(&["run", &format!("--mode={bad}"), "--", "true"], 125);
+    }
+}
+
+#[test]
+fn one_command_in_another_keeps_the_outer_regions() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("text");
+    fs::write(&file, "text").unwrap();
+    let outer = ["--frozen", &format!("key={}", file.display()), "--", HEIRLOOM];
+    for (first, second) in [("run", "run"), ("run", "exec"), ("exec", "run"), ("exec", "exec")] {
+        let inner = [second, "--shared", "other=1", "--"];
+        assert_eq!(stdout_of(&[&[first], &outer[..], &inner, &["cat", "{key}"]].concat()), "text");
+        let list = stdout_of(&[&[first], &outer[..], &inner, &[HEIRLOOM, "list", "--json"]].concat());
+        assert!(list.contains("\"key\"") && list.contains("\"other\"") && !list.contains("cannot"), "{list}");
+        // A region of the same name hides the outer one, but not its path.
+        let inner = [second, "--shared", "key=1", "--", "sh", "-c", "cat $0; \"$1\" list", "{key}", HEIRLOOM];
+        let stdout = stdout_of(&[&[first], &outer[..], &inner].concat());
+        assert!(stdout.starts_with("text") && stdout.contains("writable") && !stdout.contains("frozen"), "{stdout}");
+    }
+}
+
+#[test]
+fn words_from_the_program_on_are_its_own() {
+    for task in ["run", "exec"] {
+        let words = ["echo", "-h", "--jobs", "3", "--", "--frozen", "a=b", "--version"];
+        assert_eq!(stdout_of(&[&[task], &words[..]].concat()), "-h --jobs 3 -- --frozen a=b --version\n");
+    }
+}
+
+/// Returns a field of `/proc/self/status` as a program that the command starts sees it. `prepare` runs before the command.
+fn status_field(task: &str, field: &str, prepare: fn()) -> u64 {
+    let script = format!("s/^{field}:.//p");
+    let mut command = heirloom(&[task, "--shared", "a=1", "--", "sed", "-n", &script, "/proc/self/status"]);
+    // SAFETY: Between fork and exec only system calls are made.
+    unsafe {
+        command.pre_exec(move || {
+            prepare();
+            Ok(())
+        });
+    }
+    let stdout = String::from_utf8(command.output().unwrap().stdout).unwrap();
+    u64::from_str_radix(stdout.trim(), 16).unwrap()
+}
+
+fn bit(signal: i32) -> u64 {
+    1 << (signal - 1)
+}
+
+#[test]
+fn signals_reach_the_program_as_the_caller_left_them() {
+    fn block() {
+        // SAFETY: The set is initialized by `sigemptyset`.
+        unsafe {
+            let mut set = std::mem::zeroed();
+            libc::sigemptyset(&raw mut set);
+            libc::sigaddset(&raw mut set, libc::SIGUSR1);
+            libc::sigaddset(&raw mut set, libc::SIGCHLD);
+            libc::sigprocmask(libc::SIG_SETMASK, &raw const set, std::ptr::null_mut());
+        }
+    }
+    fn ignore() {
+        // SAFETY: Ignoring a signal runs no code.
+        unsafe {
+            libc::signal(libc::SIGPIPE, libc::SIG_IGN);
+            libc::signal(libc::SIGTERM, libc::SIG_IGN);
+        }
+    }
+    fn default() {
+        // SAFETY: The default action runs no code of this process.
+        unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+    }
+    for task in ["run", "exec"] {
+        assert_eq!(status_field(task, "SigBlk", block), bit(libc::SIGUSR1) | bit(libc::SIGCHLD), "{task}");
+        let both = bit(libc::SIGPIPE) | bit(libc::SIGTERM);
+        assert_eq!(status_field(task, "SigIgn", ignore) & both, both, "{task}");
+        assert_eq!(status_field(task, "SigIgn", default) & both, 0, "{task}");
+        assert_eq!(status_field(task, "SigBlk", default), 0, "{task}");
+    }
+}
+
+#[test]
+fn signal_to_the_group_is_delivered_once() {
+    let script = "n=0; trap 'n=$((n+1)); echo got $n' TERM; trap 'exit $((40 + n))' USR1; echo ready; \
+                  while :; do sleep 0.01; done";
+    let mut command = heirloom(&["run", "--", "sh", "-c", script]);
+    let mut child = command.process_group(0).stdout(Stdio::piped()).spawn().unwrap();
+    let id = i32::try_from(child.id()).unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+    assert!(lines.any(|line| line == "ready"));
+    // Twice, since the second must be recognized as well as the first.
+    for round in 1..=2 {
+        // SAFETY: The group of a child of this process that was not waited for.
+        unsafe { libc::kill(-id, libc::SIGTERM) };
+        assert_eq!(lines.next().unwrap(), format!("got {round}"));
+    }
+    // Sent to the command alone, after any signal that it forwarded.
+    // SAFETY: A child of this process that was not waited for.
+    unsafe { libc::kill(id, libc::SIGUSR1) };
+    assert_eq!(child.wait().unwrap().code(), Some(42));
+}
+
+#[test]
+fn orphans_are_reaped_by_process_one() {
+    let script = "for i in 1 2 3; do (exec sleep 0.1 &); done; sleep 0.5; \
+                  cat /proc/[0-9]*/status | grep -c '^State:.Z'; cat /proc/1/comm";
+    let mut command = Command::new("unshare");
+    let output = command.args(["-Urpf", "--mount-proc", HEIRLOOM, "run", "--", "sh", "-c", script]).output().unwrap();
+    if output.stderr.starts_with(b"unshare") {
+        return skip(format_args!("an unprivileged user cannot make a process namespace: {output:?}"));
+    }
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), "0\nheirloom\n");
+}
+
+#[test]
+fn kill_on_exit_ends_workers() {
+    for (option, ends) in [(&["--kill-on-exit"][..], true), (&[], false)] {
+        let run = [&["run", "--shared", "a=1"], option, &["--", "sh", "-c", "echo $$ $0; exec cat", "{a}"]].concat();
+        let mut command = heirloom(&run);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        stdout.read_line(&mut line).unwrap();
+        assert!(line.trim().ends_with("/proc/self/fd/100"), "{line}");
+        let worker: i32 = line.split(' ').next().unwrap().parse().unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        if ends {
+            // The worker holds the last writing end; its input is still open.
+            stdout.read_to_string(&mut line).unwrap();
+        } else {
+            // SAFETY: The worker waits for its input, which this process holds.
+            assert_eq!(unsafe { libc::kill(worker, 0) }, 0);
+            drop(child.stdin.take());
+        }
+    }
+    // Its own failures are those of the worker.
+    error_of(&["run", "--kill-on-exit", "--", "heirloom-nonexistent-program"], 127);
+    assert_eq!(stdout_of(&["run", "--kill-on-exit", "--", "echo", "-h", "{job}"]), "-h 0\n");
+}
+
+#[test]
+fn streams_that_do_not_wait_are_waited_for() {
+    let mut command = heirloom(&["run", "--frozen", "k=-", "--save", "k=-", "--", "true"]);
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    let (mut output, stdout) = std::io::pipe().unwrap();
+    for end in [reader.as_raw_fd(), stdout.as_raw_fd()] {
+        // SAFETY: Both are open.
+        assert_eq!(unsafe { libc::fcntl(end, libc::F_SETFL, libc::O_NONBLOCK) }, 0);
+    }
+    let mut child = command.stdin(reader).stdout(stdout).spawn().unwrap();
+    drop(command);
+    // More than a pipe holds, so that both ends have to wait.
+    let sent = vec![b'x'; 300_000];
+    let expected = sent.clone();
+    let sender = thread::spawn(move || {
+        for part in sent.chunks(50_000) {
+            writer.write_all(part).unwrap();
+            thread::yield_now();
+        }
+    });
+    let mut received = Vec::new();
+    output.read_to_end(&mut received).unwrap();
+    sender.join().unwrap();
+    assert!(child.wait().unwrap().success());
+    assert!(received == expected);
+}
+
+#[test]
+fn script_without_interpreter_runs_by_the_shell() {
+    let directory = tempfile::tempdir().unwrap();
+    let script = directory.path().join("script");
+    fs::write(&script, "echo ran $0 $1").unwrap();
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+    let shown = script.display().to_string();
+    for options in [&["run"][..], &["exec"], &["run", "--kill-on-exit"]] {
+        let by_path = stdout_of(&[options, &["--shared", "a=1", "--", &shown, "{a}"]].concat());
+        assert_eq!(by_path, format!("ran {shown} /proc/self/fd/100\n"));
+        let search = format!("{}:/usr/bin:/bin", directory.path().display());
+        let by_name = heirloom(&[options, &["--", "script", "x"]].concat()).env("PATH", search).output().unwrap();
+        assert_eq!(String::from_utf8(by_name.stdout).unwrap(), format!("ran {shown} x\n"));
+    }
+}
+
+#[test]
+fn interrupted_program_interrupts_the_command() {
+    for (signal, name) in [(libc::SIGINT, "INT"), (libc::SIGQUIT, "QUIT")] {
+        let script = format!("ulimit -c 0; kill -{name} $$");
+        let status = heirloom(&["run", "--", "sh", "-c", &script]).status().unwrap();
+        assert_eq!((status.signal(), status.core_dumped()), (Some(signal), false));
+    }
+    // Control: any other signal is an exit code.
+    let status = heirloom(&["run", "--", "sh", "-c", "kill -TERM $$"]).status().unwrap();
+    assert_eq!(status.code(), Some(128 + libc::SIGTERM));
+}
