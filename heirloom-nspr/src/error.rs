@@ -11,6 +11,7 @@ use std::panic::{self, AssertUnwindSafe};
 use heirloom::{ConvertError, Error, ErrorKind};
 
 use crate::code::Code;
+use crate::fork;
 use crate::nspr::{self, Nspr};
 use crate::sys::code_of;
 
@@ -115,6 +116,7 @@ impl<T> From<ConvertError<T>> for Failure {
 
 /// Runs the body of an exported function. On failure it stores the error and returns `failed`.
 pub(crate) fn call<T>(failed: T, body: impl FnOnce() -> Result<T>) -> T {
+    let _entered = fork::enter();
     let failure = match panic::catch_unwind(AssertUnwindSafe(body)) {
         Ok(Ok(value)) => return value,
         Ok(Err(failure)) => failure,

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{CStr, c_char, c_void};
+use std::mem;
 use std::ptr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
@@ -39,17 +40,41 @@ struct Known {
 }
 
 /// A region whose kind can change.
-pub(crate) struct Shared(Mutex<AnyRegion>);
+pub(crate) struct Shared {
+    region: Mutex<AnyRegion>,
+    file: Option<sys::Identity>,
+}
 
 impl Shared {
-    fn lock(&self) -> MutexGuard<'_, AnyRegion> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn new(region: AnyRegion) -> Self {
+        Self { file: sys::identity(&region), region: Mutex::new(region) }
+    }
+
+    /// Locks the region, if its descriptor still refers to it. A program that closes all descriptors closes this one too,
+    /// and the number may then become another file's.
+    fn lock(&self) -> Result<MutexGuard<'_, AnyRegion>> {
+        let region = self.region.lock().unwrap_or_else(PoisonError::into_inner);
+        if sys::identity(&*region) == self.file { Ok(region) } else { Err(closed_by_program()) }
     }
 
     /// Returns the region in its current kind.
-    pub(crate) fn current(&self) -> AnyRegion {
-        self.lock().clone()
+    pub(crate) fn current(&self) -> Result<AnyRegion> {
+        Ok(self.lock()?.clone())
     }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        if self.lock().is_err() {
+            // A handle that is never dropped: the number is not this library's to close.
+            mem::forget(self.region.get_mut().unwrap_or_else(PoisonError::into_inner).clone());
+        }
+    }
+}
+
+fn closed_by_program() -> Failure {
+    let why = "the descriptor of the file map was closed by another part of this program";
+    Failure::new(Code::BadDescriptor, why).advised("close only descriptors that the program itself opened")
 }
 
 /// A region that C holds by one or more handles.
@@ -64,11 +89,7 @@ pub(crate) struct FileMap {
 
 impl FileMap {
     fn new(region: AnyRegion) -> Arc<Self> {
-        Arc::new(Self {
-            region: Arc::new(Shared(Mutex::new(region))),
-            exports: Mutex::default(),
-            origins: Origins::default(),
-        })
+        Arc::new(Self { region: Arc::new(Shared::new(region)), exports: Mutex::default(), origins: Origins::default() })
     }
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {
@@ -79,10 +100,13 @@ impl FileMap {
     /// same each time, until the region is made read-only or frozen.
     pub(crate) fn export(self: &Arc<Self>, accept: impl FnOnce(&str) -> Result<()>) -> Result<()> {
         // Held to the end, so that no other thread changes the kind meanwhile.
-        let region = self.region.lock();
+        let region = self.region.lock()?;
         let mut exports = self.exports.lock().unwrap_or_else(PoisonError::into_inner);
         let kind = region.kind();
         if let Some((_, exported)) = exports.iter().find(|(exported_kind, _)| *exported_kind == kind) {
+            if sys::identity(exported) != self.region.file {
+                return Err(closed_by_program());
+            }
             return accept(exported.as_str());
         }
         let exported = region.export()?;
@@ -100,6 +124,17 @@ impl FileMap {
     fn add_origin(self: &Arc<Self>, known: &mut BTreeMap<Origin, Known>, origin: Origin, descriptor: Option<i32>) {
         self.origins.0.lock().unwrap_or_else(PoisonError::into_inner).push(origin.clone());
         known.insert(origin, Known { file_map: Arc::downgrade(self), descriptor });
+    }
+}
+
+impl Drop for FileMap {
+    fn drop(&mut self) {
+        for (_, exported) in mem::take(self.exports.get_mut().unwrap_or_else(PoisonError::into_inner)) {
+            // As for `Shared`.
+            if sys::identity(&exported) != self.region.file {
+                mem::forget(exported);
+            }
+        }
     }
 }
 
@@ -193,7 +228,7 @@ pub unsafe extern "C" fn PR_MemMap(file_map: *mut PRFileMap, offset: i64, len: u
             // SAFETY: It isn't from this library, so the caller's contract says that it is from NSPR.
             return Ok(unsafe { nspr.mem_map(file_map, offset, len) });
         }
-        Ok(region::map(&found.require_open("file map")?.region.current(), offset, len)?.cast())
+        Ok(region::map(&found.require_open("file map")?.region.current()?, offset, len)?.cast())
     })
 }
 
@@ -256,7 +291,7 @@ pub extern "C" fn heirloom_freeze(file_map: *mut PRFileMap) -> PRStatus {
 fn change(file_map: *mut PRFileMap, change: impl FnOnce(&AnyRegion) -> Result<AnyRegion>) -> PRStatus {
     call(PRStatus::Failure, || {
         let file_map = find(file_map)?;
-        let mut region = file_map.region.lock();
+        let mut region = file_map.region.lock()?;
         *region = change(&region)?;
         Ok(PRStatus::Success)
     })

@@ -12,6 +12,7 @@ mod types;
 
 mod sys;
 
+mod fork;
 mod nspr;
 mod reserved;
 

@@ -5,9 +5,9 @@
 use std::ffi::{CStr, c_char, c_void};
 use std::mem;
 use std::ptr;
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
+use crate::fork;
 use crate::sys;
 use crate::types::{PRFileDesc, PRFileMap, PRStatus};
 
@@ -57,7 +57,8 @@ functions! {
 
 const LIBRARY: &CStr = c"libnspr4.so";
 
-static FOUND: OnceLock<Nspr> = OnceLock::new();
+/// Null until NSPR is found; never freed. A lock could be held by another thread during a fork.
+static FOUND: AtomicPtr<Nspr> = AtomicPtr::new(ptr::null_mut());
 
 /// The number of libraries loaded at the last search that did not find NSPR.
 static SEARCHED: AtomicU64 = AtomicU64::new(0);
@@ -69,13 +70,28 @@ sys::on_load!(find_at_load);
 fn find_at_load() {
     if let Some(nspr) = Nspr::resolve(sys::next_symbol) {
         sys::pin(nspr.set_error as *mut c_void);
-        let _ = FOUND.set(nspr);
+        remember(nspr);
+    }
+}
+
+fn found() -> Option<&'static Nspr> {
+    // SAFETY: It is null, or the pointer of a box that is never freed.
+    unsafe { FOUND.load(Ordering::Acquire).as_ref() }
+}
+
+fn remember(nspr: Nspr) {
+    let boxed = Box::into_raw(Box::new(nspr));
+    if FOUND.compare_exchange(ptr::null_mut(), boxed, Ordering::AcqRel, Ordering::Acquire).is_err() {
+        // SAFETY: Another thread was faster, so this box was not published.
+        drop(unsafe { Box::from_raw(boxed) });
     }
 }
 
 /// Returns NSPR if this process has loaded it.
 pub(crate) fn find() -> Option<&'static Nspr> {
-    FOUND.get().or_else(|| {
+    found().or_else(|| {
+        // A fork must not copy the loader's locks while this thread holds them.
+        let _entered = fork::enter();
         // It may be loaded later, also only for one library (`RTLD_LOCAL`).
         let search = sys::search_libraries(LIBRARY, SEARCHED.load(Ordering::Relaxed));
         if !search.found {
@@ -84,7 +100,8 @@ pub(crate) fn find() -> Option<&'static Nspr> {
         }
         let library = sys::open_loaded(LIBRARY)?;
         let nspr = Nspr::resolve(|name| library.symbol(name))?;
-        Some(FOUND.get_or_init(|| nspr))
+        remember(nspr);
+        found()
     })
 }
 

@@ -6,7 +6,7 @@ use std::ffi::{CStr, c_char};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::ptr;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::MutexGuard;
 
 use heirloom::{Command, Stdio};
 
@@ -14,6 +14,7 @@ use crate::attributes::{Attributes, InheritedFile};
 use crate::code::Code;
 use crate::error::{Failure, Result, call, set_code};
 use crate::file_map;
+use crate::fork;
 use crate::process_table::{PRProcess, Slot};
 use crate::strings::{os_string, string, strings};
 use crate::sys::{self, Child, Ending, Reaper};
@@ -75,18 +76,26 @@ impl Program<'_> {
             command.current_dir(directory);
         }
         for (name, region) in &attributes.regions {
-            command.inherit(name, &region.current())?;
+            command.inherit(name, &region.current()?)?;
         }
-        let mut streams = Redirected::default();
-        let mut redirect = |number| streams.redirect(number, &attributes.files);
-        let [stdin, stdout, stderr] = attributes.standard.map(|number| number.map(&mut redirect));
-        stdin.transpose()?.map(|stdin| command.stdin(stdin));
-        stdout.transpose()?.map(|stdout| command.stdout(stdout));
-        stderr.transpose()?.map(|stderr| command.stderr(stderr));
-        let child = sys::start(&mut command, file_map::block_imports)?;
-        streams.started();
+        // As the start would do by itself. A malformed variable is an error of the calls that ask for a name.
+        let _ = heirloom::claim();
+        // It may take long, or fork.
+        let child = fork::outside(|| redirect_and_start(&mut command, attributes))?;
         Child::new(child).ok_or_else(|| Failure::new(Code::Unknown, "the started process has no PID"))
     }
+}
+
+fn redirect_and_start(command: &mut Command, attributes: &Attributes) -> Result<heirloom::Child> {
+    let mut streams = Redirected::default();
+    let mut redirect = |number| streams.redirect(number, &attributes.files);
+    let [stdin, stdout, stderr] = attributes.standard.map(|number| number.map(&mut redirect));
+    stdin.transpose()?.map(|stdin| command.stdin(stdin));
+    stdout.transpose()?.map(|stdout| command.stdout(stdout));
+    stderr.transpose()?.map(|stderr| command.stderr(stderr));
+    let child = sys::start(command, file_map::block_imports)?;
+    streams.started();
+    Ok(child)
 }
 
 /// Prefixes a bare name with the current directory, because NSPR does not search the PATH.
@@ -101,9 +110,6 @@ fn split(variable: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((&variable[..equals], &variable[equals + 1..]))
 }
 
-/// Held while redirected descriptors are modified for a start.
-static REDIRECTING: Mutex<()> = Mutex::new(());
-
 /// The temporary changes to redirected descriptors, which give the child what NSPR gives it. The child's streams are
 /// blocking. The child has them only under their standard numbers, so a pipe ends when the child closes these.
 #[derive(Default)]
@@ -112,6 +118,7 @@ struct Redirected {
     nonblocking: Vec<i32>,
     /// The descriptors that were inheritable under their own numbers.
     inheritable: Vec<i32>,
+    /// Held while they are changed.
     lock: Option<MutexGuard<'static, ()>>,
 }
 
@@ -119,7 +126,7 @@ impl Redirected {
     /// The child also gets the descriptors in `inherited` under their own numbers.
     fn redirect(&mut self, number: i32, inherited: &[InheritedFile]) -> Result<Stdio> {
         let failed = |error| Failure::system("cannot redirect a standard stream", &error);
-        self.lock.get_or_insert_with(|| REDIRECTING.lock().unwrap_or_else(PoisonError::into_inner));
+        self.lock.get_or_insert_with(fork::lock_redirections);
         let file = sys::duplicate(number).map_err(failed)?;
         if !sys::set_blocking(number, true).map_err(failed)? {
             self.nonblocking.push(number);
@@ -221,7 +228,8 @@ pub unsafe extern "C" fn PR_WaitProcess(process: *mut PRProcess, exit_code: *mut
         };
         let (process, end) = with_child(process, Child::end)?;
         // Wait without reaping, then take, then reap: no other thread uses the number after it is freed.
-        let ended = end.map_err(failed)?.wait();
+        let end = end.map_err(failed)?;
+        let ended = fork::outside(|| end.wait());
         let child = process.take().ok_or_else(not_waitable)?;
         // Reap even if waiting failed, because the child was taken.
         let reaped = child.reap();

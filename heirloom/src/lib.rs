@@ -142,6 +142,10 @@ pub use process::{Child, Command, Stdio};
 pub use region::{AnyRegion, AsRegion, FrozenOptions, FrozenRegion, ReadOnlyRegion, Region, RegionKind, RegionOptions};
 pub use transfer::{ExportedRegion, Inherited, InheritedState, VARIABLE, claim, inherited, unset_variable};
 
+/// For the C library, which has locks of its own. It takes them before these in each call, and so before each fork too.
+#[doc(hidden)]
+pub use transfer::forking;
+
 /// The parsers that the fuzzers in `fuzz/` call.
 #[cfg(fuzzing)]
 #[doc(hidden)]

@@ -67,19 +67,44 @@ pub(crate) fn leak_mapping<T>(address: *mut u8, _len: usize, mapping: T) -> *mut
 /// These bytes are no longer used, and no Rust object owns them.
 pub(crate) unsafe fn unmap(address: *mut c_void, len: usize) -> io::Result<()> {
     // SAFETY: The caller no longer uses these bytes.
-    Ok(match unsafe { mm::munmap(address, len) } {
+    match unsafe { munmap(address, len) } {
         // Huge pages can only be unmapped as a whole.
-        Err(Errno::INVAL) if address.addr() % HUGE_PAGE == 0 && len % HUGE_PAGE != 0 => {
+        Err(error)
+            if error.raw_os_error() == Some(libc::EINVAL)
+                && address.addr() % HUGE_PAGE == 0
+                && len % HUGE_PAGE != 0 =>
+        {
             // SAFETY: As above: the mapping extends to the end of the huge page.
-            unsafe { mm::munmap(address, len.next_multiple_of(HUGE_PAGE)) }
+            unsafe { munmap(address, len.next_multiple_of(HUGE_PAGE)) }
         }
         answer => answer,
-    }?)
+    }
+}
+
+/// By the C library, since `ThreadSanitizer` sees only its calls.
+///
+/// # Safety
+/// As for `unmap`.
+unsafe fn munmap(address: *mut c_void, len: usize) -> io::Result<()> {
+    // SAFETY: The caller keeps the contract above.
+    match unsafe { libc::munmap(address, len) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
 }
 
 /// Whether a descriptor is close-on-exec, or `None` if it is not open.
 pub(crate) fn is_close_on_exec(number: RawFd) -> Option<bool> {
     with_descriptor(number, |fd| rustix::io::fcntl_getfd(fd)).ok().map(|flags| flags.contains(FdFlags::CLOEXEC))
+}
+
+/// A file's device and inode.
+pub(crate) type Identity = (u64, u64);
+
+/// Returns what an open descriptor refers to, or `None` if it is not open.
+pub(crate) fn identity(file: &impl AsFd) -> Option<Identity> {
+    #[allow(clippy::useless_conversion)] // Not on every processor.
+    rustix::fs::fstat(file).ok().map(|stat| (stat.st_dev.into(), stat.st_ino.into()))
 }
 
 /// Returns the number of the descriptor that an export owns.
@@ -133,6 +158,13 @@ pub(crate) fn set_blocking(number: RawFd, blocking: bool) -> io::Result<bool> {
         }
         Ok(was)
     })
+}
+
+/// Calls `before` in this thread before each fork(2) of this process, and the others after it, see `pthread_atfork(3)`.
+pub(crate) fn on_fork(before: extern "C" fn(), after_in_parent: extern "C" fn(), after_in_child: extern "C" fn()) {
+    // It can only fail for lack of memory, and then a forked child may block as if it were not called.
+    // SAFETY: The functions are valid until the C library removes them when this library is unloaded.
+    unsafe { libc::pthread_atfork(Some(before), Some(after_in_parent), Some(after_in_child)) };
 }
 
 /// Runs `work` with every signal blocked in this thread and in the threads that `work` starts.

@@ -117,6 +117,16 @@ pub(crate) fn is_close_on_exec(number: i32) -> Option<bool> {
     with_handle(number, |_, flags| Ok(flags & HANDLE_FLAG_INHERIT == 0)).ok()
 }
 
+/// What a handle refers to, which Windows has no short call for.
+#[derive(PartialEq)]
+pub(crate) struct Identity;
+
+/// Returns what a handle refers to: always the same.
+#[allow(clippy::unnecessary_wraps)] // On Unix it may not be open.
+pub(crate) fn identity(_: &impl AsHandle) -> Option<Identity> {
+    Some(Identity)
+}
+
 /// Returns the number of the handle that an export owns.
 #[allow(clippy::cast_possible_truncation)] // Its export string has the same number, which is below 2^31.
 pub(crate) fn number_of(export: &ExportedRegion) -> i32 {
@@ -160,6 +170,9 @@ pub(crate) fn duplicate(number: i32) -> io::Result<OwnedHandle> {
 pub(crate) fn set_blocking(_: i32, _: bool) -> io::Result<bool> {
     Ok(true)
 }
+
+/// Does nothing: Windows has no fork.
+pub(crate) fn on_fork(_before: extern "C" fn(), _after_in_parent: extern "C" fn(), _after_in_child: extern "C" fn()) {}
 
 /// Calls a function when this library is loaded: not on Windows, where no NSPR is looked for.
 macro_rules! on_load {

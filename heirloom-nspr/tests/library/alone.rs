@@ -7,6 +7,9 @@ use std::sync::Mutex;
 #[cfg(unix)]
 use std::thread;
 
+#[cfg(all(unix, target_arch = "x86_64"))]
+use heirloom_conformance::skip;
+
 use crate::{CRATE, Program, is_installed, library, stdout};
 
 fn test(name: &str) -> PathBuf {
@@ -68,7 +71,7 @@ fn static_library_is_self_contained() {
     let libraries: &[&str] = if cfg!(windows) {
         &["-lkernel32", "-lntdll", "-luserenv", "-lws2_32", "-ldbghelp"]
     } else {
-        &["-lgcc_s", "-lutil", "-lrt", "-lpthread", "-lm", "-ldl", "-lc"]
+        &["-lpthread", "-lm", "-ldl"]
     };
     let args = [&[archive.to_str().unwrap()], libraries].concat();
     let build = |name: &str| {
@@ -91,6 +94,18 @@ fn both_protocols() {
 #[test]
 fn processes() {
     stdout(&mut Command::new(test(if cfg!(windows) { "processes_on_windows" } else { "processes" })));
+}
+
+#[cfg(unix)]
+#[test]
+fn descriptors_that_the_program_closed() {
+    stdout(&mut Command::new(test("closed")));
+}
+
+#[cfg(unix)]
+#[test]
+fn forked_children_of_a_process_with_threads() {
+    stdout(&mut Command::new(test("forks")));
 }
 
 /// Returns the rows of the table of errors in the docs.
@@ -126,6 +141,27 @@ fn errors_match_the_docs() {
         let not_here = row.starts_with("| `PR_ProcessAttrSetInheritableFD` |") || (cfg!(windows) && of_unix);
         assert!(not_here, "not tried: {row}");
     }
+}
+
+#[cfg(all(unix, target_arch = "x86_64"))]
+#[test]
+fn thread_sanitizer_reports_no_race_of_private_mappings() {
+    let flags = ["-fsanitize=thread"];
+    let Some(program) = Program::new("tests/c/races.c", "gnu99").args(&flags).with_heirloom().try_build() else {
+        return skip("cc has no ThreadSanitizer (Debian: libtsan2)");
+    };
+    // As docs/nspr.md has it.
+    let suppressions = Path::new(env!("CARGO_TARGET_TMPDIR")).join("suppressions");
+    std::fs::write(&suppressions, "race:libheirloom_nspr\n").unwrap();
+    let options = format!("suppressions={}:exitcode=99", suppressions.display());
+    // Control: a race of the program's own stores is reported.
+    let output = Command::new(&program).arg("race").env("TSAN_OPTIONS", &options).output().unwrap();
+    let error = String::from_utf8_lossy(&output.stderr);
+    if error.contains("unexpected memory mapping") {
+        return skip("this ThreadSanitizer can't run with the kernel's random addresses");
+    }
+    assert!(output.status.code() == Some(99) && error.contains("WARNING: ThreadSanitizer: data race"), "{error}");
+    stdout(Command::new(&program).env("TSAN_OPTIONS", &options));
 }
 
 #[cfg(unix)]

@@ -70,7 +70,7 @@ fn nspr_can_be_loaded_and_unloaded() {
 #[test]
 fn standalone_tests_pass_in_front_of_nspr() {
     let Some(nspr) = headers() else { return };
-    for name in ["memory", "protocols", "processes"] {
+    for name in ["memory", "protocols", "processes", "forks"] {
         stdout(&mut Command::new(linked(&nspr, name)));
     }
 }

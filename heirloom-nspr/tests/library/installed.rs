@@ -1,6 +1,6 @@
 //! The exported names, and the installation that docs/nspr.md describes.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::{CRATE, Program, is_installed, library, stdout};
@@ -15,34 +15,52 @@ fn recipe(heading: &str) -> String {
 
 #[test]
 fn pkg_config_finds_the_installed_library() {
-    if !is_installed("pkg-config", "pkg-config") {
-        return;
-    }
+    let first = tempfile::tempdir().unwrap();
+    let lib = first.path().join("lib");
+    let run = |name: &str| installed(first.path(), &lib, &[], &format!("-Wl,-rpath,{}", lib.display()), name);
+    let (Some(server), Some(client)) = (run("first_server"), run("first_client")) else { return };
+    let output = stdout(Command::new(server).arg(client));
+    assert!(output.ends_with("hello from the client\n"), "{output}");
+}
+
+#[test]
+fn pkg_config_finds_the_static_library_in_a_folder_for_the_architecture() {
     let prefix = tempfile::tempdir().unwrap();
+    let lib = prefix.path().join("lib/some-architecture");
+    let run = |name: &str| installed(prefix.path(), &lib, &["--static"], "-static", name);
+    let (Some(server), Some(client)) = (run("first_server"), run("first_client")) else { return };
+    assert!(stdout(Command::new("readelf").arg("-d").arg(&server)).contains("There is no dynamic section"));
+    let output = stdout(Command::new(server).arg(client));
+    assert!(output.ends_with("hello from the client\n"), "{output}");
+}
+
+/// Installs the library as the docs say, and builds an example with what pkg-config prints.
+fn installed(prefix: &Path, lib: &Path, libs: &[&str], link: &str, name: &str) -> Option<PathBuf> {
+    if !is_installed("pkg-config", "pkg-config") {
+        return None;
+    }
     // The build is left out: the library was built already, in the test profile.
     let recipe = recipe("## Installing").replace("target/release", library().to_str().unwrap());
-    let lines: Vec<_> = recipe.lines().filter(|line| line.starts_with("install")).collect();
-    assert_eq!(lines.len(), 4, "{recipe}");
+    let lines: Vec<_> = recipe.lines().filter(|line| !line.starts_with("cargo")).collect();
+    assert_eq!(lines.len(), 7, "{recipe}");
     let mut shell = Command::new("sh");
-    shell.args(["-ec", &lines.join("\n")]).env("PREFIX", prefix.path());
+    shell.args(["-ec", &lines.join("\n")]).env("PREFIX", prefix).env("LIBDIR", lib);
     stdout(shell.current_dir(Path::new(CRATE).join("..")));
 
     let pkg_config = |args: &[&str]| {
-        let path = prefix.path().join("lib/pkgconfig");
+        let path = lib.join("pkgconfig");
         let output = stdout(Command::new("pkg-config").args(args).arg("heirloom_nspr").env("PKG_CONFIG_PATH", path));
         output.split_ascii_whitespace().map(str::to_owned).collect::<Vec<_>>()
     };
     assert_eq!(pkg_config(&["--modversion"]), [env!("CARGO_PKG_VERSION")]);
-    let flags = pkg_config(&["--cflags", "--libs"]);
-    assert!(flags.iter().all(|flag| !flag.starts_with("-I") || Path::new(&flag[2..]).join("heirloom_nspr.h").exists()));
+    let flags = pkg_config(&[libs, &["--cflags", "--libs"]].concat());
+    let folder = |flag: &str, name: &str| Path::new(flag).join(name).exists();
+    assert!(flags.iter().filter_map(|flag| flag.strip_prefix("-I")).all(|flag| folder(flag, "heirloom_nspr.h")));
+    assert!(flags.iter().filter_map(|flag| flag.strip_prefix("-L")).all(|flag| folder(flag, "libheirloom_nspr.so")));
     let flags: Vec<_> = flags.iter().map(String::as_str).collect();
-    let rpath = format!("-Wl,-rpath,{}", prefix.path().join("lib").display());
-    let build = |name: &str| {
-        let program = Program::new(&format!("examples/{name}.c"), "c89").named(&format!("installed_{name}"));
-        program.args(&flags).args(&[&rpath]).build()
-    };
-    let output = stdout(Command::new(build("first_server")).arg(build("first_client")));
-    assert!(output.ends_with("hello from the client\n"), "{output}");
+    let program =
+        Program::new(&format!("examples/{name}.c"), "c89").named(&format!("installed_{name}{}", libs.concat()));
+    Some(program.args(&[link]).args(&flags).build())
 }
 
 /// Returns the names of the functions that the header declares, sorted.

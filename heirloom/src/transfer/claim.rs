@@ -80,6 +80,11 @@ pub(super) fn entries() -> Result<MutexGuard<'static, Entries>> {
     Ok(claimed()?.entries.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
+/// As `entries`, but claims nothing: `None` before the claim.
+pub(super) fn claimed_entries() -> Option<MutexGuard<'static, Entries>> {
+    Some(INHERITANCE.get()?.entries.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
 impl Inheritance {
     fn claim() -> Self {
         let (pairs, malformed) = match env::var(VARIABLE) {

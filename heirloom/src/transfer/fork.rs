@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use std::sync::MutexGuard;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::claim::{Entries, entries};
+use super::claim::{Entries, claimed_entries, entries};
 use super::exported::exported;
 use crate::sys::{self, LentGuard};
 
@@ -22,9 +22,11 @@ thread_local! {
     static HELD: RefCell<Option<Held>> = const { RefCell::new(None) };
 }
 
+/// Whether the handlers are registered, or another library calls them.
+static REGISTERED: AtomicBool = AtomicBool::new(false);
+
 /// Registers the handlers. Every call that takes one of the locks calls it first, in `claim`.
 pub(super) fn prepare_for_fork() {
-    static REGISTERED: AtomicBool = AtomicBool::new(false);
     // Two threads may register the handlers twice, which does no harm. No lock here: a fork would copy it.
     if !REGISTERED.load(Ordering::Acquire) {
         sys::on_fork(lock_all, unlock_all);
@@ -33,11 +35,15 @@ pub(super) fn prepare_for_fork() {
 }
 
 extern "C" fn lock_all() {
+    hold(|| entries().ok());
+}
+
+fn hold(entries: impl FnOnce() -> Option<MutexGuard<'static, Entries>>) {
     // A thread that is ending can't store the guards.
     let _ = HELD.try_with(|held| {
         let mut held = held.borrow_mut();
         if held.is_none() {
-            let entries = entries().ok();
+            let entries = entries();
             *held = Some(Held { _entries: entries, _exported: exported(), _lent: sys::lent() });
         }
     });
@@ -45,4 +51,24 @@ extern "C" fn lock_all() {
 
 extern "C" fn unlock_all() {
     let _ = HELD.try_with(|held| held.borrow_mut().take());
+}
+
+/// The handlers, for a library over this one that registers them itself.
+pub mod forking {
+    use super::{Ordering, REGISTERED, claimed_entries, hold, unlock_all};
+
+    /// Leaves the handlers to the caller. To call once, before every other call of this library.
+    pub fn take_over() {
+        REGISTERED.store(true, Ordering::Release);
+    }
+
+    /// Takes the locks, before a fork. No other thread may be claiming.
+    pub fn lock() {
+        hold(claimed_entries);
+    }
+
+    /// Releases the locks, in the parent and in the child.
+    pub fn unlock() {
+        unlock_all();
+    }
 }

@@ -17,6 +17,7 @@ pub use claim::claim;
 pub(crate) use claim::claim_quietly;
 pub use exported::ExportedRegion;
 pub(crate) use exported::{export, export_inheritable};
+pub use fork::forking;
 pub(crate) use hand_down::hand_down;
 pub(crate) use import::{import, import_owned, receive};
 pub(crate) use inherited::take;

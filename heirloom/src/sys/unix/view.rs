@@ -2,11 +2,12 @@
 
 #![allow(unsafe_code)]
 
-use std::os::fd::AsFd;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd};
 use std::ptr::{self, NonNull};
 
 use rustix::io::Errno;
-use rustix::mm::{self, MapFlags, ProtFlags};
+use rustix::mm::{MapFlags, ProtFlags};
 
 use crate::sys::status::Protection;
 
@@ -15,6 +16,13 @@ use crate::sys::status::Protection;
 const POPULATE: MapFlags = MapFlags::POPULATE;
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 const POPULATE: MapFlags = MapFlags::empty();
+
+// Through the C library, since ThreadSanitizer sees only its calls: without them, it takes the bytes of two mappings that had
+// the same address for the same memory. The offset always has 64 bits.
+#[cfg(not(any(target_os = "android", all(target_os = "linux", target_env = "gnu"))))]
+use libc::{mmap, munmap};
+#[cfg(any(target_os = "android", all(target_os = "linux", target_env = "gnu")))]
+use libc::{mmap64 as mmap, munmap};
 
 /// Mapped pages; unmapped on drop.
 pub(crate) struct View {
@@ -57,8 +65,16 @@ impl View {
     }
 
     fn mmap(fd: impl AsFd, offset: u64, len: usize, prot: ProtFlags, flags: MapFlags) -> rustix::io::Result<Self> {
+        // An offset past the end of every file.
+        let offset = offset.try_into().map_err(|_| Errno::OVERFLOW)?;
+        let fd = fd.as_fd().as_raw_fd();
+        #[allow(clippy::cast_possible_wrap)] // Few bits are set.
+        let (prot, flags) = (prot.bits() as i32, flags.bits() as i32);
         // SAFETY: The callers above don't pass MAP_FIXED, so the kernel chooses an address that nothing else uses.
-        let address = unsafe { mm::mmap(ptr::null_mut(), len, prot, flags, fd, offset) }?;
+        let address = unsafe { mmap(ptr::null_mut(), len, prot, flags, fd, offset) };
+        if address == libc::MAP_FAILED {
+            return Err(Errno::from_io_error(&io::Error::last_os_error()).unwrap_or(Errno::NOMEM));
+        }
         Ok(Self { address: NonNull::new(address.cast()).ok_or(Errno::NOMEM)?, len })
     }
 
@@ -77,6 +93,6 @@ impl Drop for View {
     fn drop(&mut self) {
         // SAFETY: This object owns the mapping, and everything that uses its bytes borrows or owns this object. Unmapping
         // a whole mapping can't fail, and `drop` has no way to return an error.
-        let _ = unsafe { mm::munmap(self.address.as_ptr().cast(), self.len) };
+        unsafe { munmap(self.address.as_ptr().cast(), self.len) };
     }
 }
