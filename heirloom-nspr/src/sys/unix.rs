@@ -332,7 +332,7 @@ impl Reaper {
 
 /// Starts a program as NSPR does. On Unix no inherited descriptor is inheritable in this process, so imports go on.
 pub(crate) fn start<T>(command: &mut Command, _block_imports: impl FnOnce() -> T) -> heirloom::Result<heirloom::Child> {
-    command.keep_signals(true).spawn()
+    command.keep_sigpipe(true).spawn()
 }
 
 /// Converts bytes from C into a string for the system.

@@ -47,19 +47,19 @@ pub trait CommandExt: Sealed {
     /// ```
     fn process_group(&mut self, group: i32) -> &mut Self;
 
-    /// Sets whether the child keeps the blocked signals of this thread and the ignored signals of this process.
+    /// Sets whether the child ignores SIGPIPE if this process does.
     ///
-    /// By default no signal is blocked, and SIGPIPE, which Rust programs ignore, has its default action.
+    /// By default it doesn't: Rust programs ignore SIGPIPE, and other programs don't expect that. The child keeps all other
+    /// ignored signals of this process, and the blocked signals of this thread.
     ///
     /// ```
     /// use heirloom::os::unix::CommandExt;
     ///
-    /// // A child of a program under nohup(1) then ignores SIGHUP.
-    /// let status = heirloom::Command::new("true").keep_signals(true).status()?;
+    /// let status = heirloom::Command::new("true").keep_sigpipe(true).status()?;
     /// assert!(status.success());
     /// # Ok::<(), heirloom::Error>(())
     /// ```
-    fn keep_signals(&mut self, keep: bool) -> &mut Self;
+    fn keep_sigpipe(&mut self, keep: bool) -> &mut Self;
 
     /// Replaces this process by the program, which keeps the process id. Returns only on failure.
     ///
@@ -87,8 +87,8 @@ impl CommandExt for Command {
         self
     }
 
-    fn keep_signals(&mut self, keep: bool) -> &mut Self {
-        self.options.keep_signals = keep;
+    fn keep_sigpipe(&mut self, keep: bool) -> &mut Self {
+        self.options.keep_sigpipe = keep;
         self
     }
 

@@ -37,6 +37,13 @@ use crate::{AsRegion, Child, Error, Result, Stdio};
 /// }
 /// ```
 ///
+/// In all else it does what the standard library's command does. On Unix:
+/// - The child inherits the blocked signals of this thread and the ignored signals of this process, but for SIGPIPE, which
+///   Rust programs ignore and which gets its default action; `os::unix::CommandExt::keep_sigpipe` keeps it.
+/// - A script without `#!` is an error, not run by a shell as by execvp(3).
+/// - The standard streams are passed on as they are, also if they don't block (EAGAIN).
+/// - A child outlives this process. One that nobody waits for stays a zombie until this process ends.
+///
 /// Alternatively, `os::unix::InheritExt` adds `inherit` to the standard library's command, which then
 /// forks.
 ///

@@ -1,5 +1,7 @@
 //! `Command` and `Child`, checked with shell programs and the kernel's data.
 
+#![allow(unsafe_code)]
+
 use std::fs::File;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
@@ -7,7 +9,7 @@ use std::path::Path;
 use heirloom::os::linux::ChildExt;
 use heirloom::os::unix::CommandExt;
 use heirloom::{Command, ErrorKind, Region, Stdio};
-use heirloom_conformance::{emulated, skip};
+use heirloom_conformance::{emulated, skip, text};
 
 use crate::{CHILD, child, output};
 
@@ -264,7 +266,37 @@ fn child_starts_with_default_signals() {
     }));
     assert!(!ignored(&output(Command::new("grep").args(args))));
     assert!(!ignored(&output(&mut child(&["exec-grep-signals"]))));
-    assert!(ignored(&output(Command::new("grep").args(args).keep_signals(true))));
+    assert!(ignored(&output(Command::new("grep").args(args).keep_sigpipe(true))));
+}
+
+#[test]
+fn signals_and_scripts_are_treated_as_by_std() {
+    if emulated() {
+        return skip("under the emulator, std's posix_spawn reports no failure");
+    }
+    let args = ["-E", "SigIgn|SigBlk", "/proc/self/status"];
+    // SAFETY: Both change only the test's thread or an action that no other test needs, and run no code.
+    unsafe {
+        let mut set = std::mem::zeroed();
+        libc::sigemptyset(&raw mut set);
+        libc::sigaddset(&raw mut set, libc::SIGUSR1);
+        libc::pthread_sigmask(libc::SIG_BLOCK, &raw const set, std::ptr::null_mut());
+        libc::signal(libc::SIGUSR2, libc::SIG_IGN);
+    }
+    let ours = output(Command::new("grep").args(args));
+    let theirs = std::process::Command::new("grep").args(args).output().unwrap();
+    assert_eq!(ours, text(theirs));
+    // The control: an ignored signal stays ignored.
+    let ignored = ours.lines().find_map(|line| line.strip_prefix("SigIgn:\t")).unwrap();
+    assert_ne!(u64::from_str_radix(ignored, 16).unwrap() & 1 << (libc::SIGUSR2 - 1), 0);
+
+    let directory = tempfile::tempdir().unwrap();
+    let script = directory.path().join("script");
+    drop(executable(&script, b"exit 0\n"));
+    let theirs = std::process::Command::new(&script).spawn().unwrap_err();
+    let ours = Command::new(&script).spawn().unwrap_err();
+    assert_eq!((ours.kind(), ours.raw_os_error()), (ErrorKind::ProgramNotRunnable, theirs.raw_os_error()));
+    assert!(ours.to_string().contains("nor a script whose first line names its interpreter"), "{ours}");
 }
 
 #[test]

@@ -102,7 +102,7 @@ pub fn stamp(status: &Metadata) -> impl PartialEq {
 /// Replaces this process with the program; returns only on failure.
 pub fn become_program(command: &mut Command) -> Result<heirloom::Result<ExitCode>, Failure> {
     signals::restore_pipe()?;
-    Ok(Err(command.keep_signals(true).exec()))
+    Ok(Err(command.keep_sigpipe(true).exec()))
 }
 
 /// Keeps a region that couldn't be saved in this process, until a signal ends it.

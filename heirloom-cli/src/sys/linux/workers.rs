@@ -57,7 +57,7 @@ impl Waiting {
 
     /// Starts a worker, with the signals as the caller of this process left them.
     pub fn start(&self, command: &mut Command) -> Result<heirloom::Result<Child>, Failure> {
-        self.signals.as_started(|| command.keep_signals(true).spawn())
+        self.signals.as_started(|| command.keep_sigpipe(true).spawn())
     }
 
     /// Waits for all workers, and returns the status of the first that failed. Calls `report` with the index and status of

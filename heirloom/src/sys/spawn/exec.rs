@@ -8,7 +8,7 @@ use std::os::fd::AsRawFd;
 
 use super::diagnose::cannot_run;
 use super::prepared::Prepared;
-use super::signals::DefaultSignals;
+use super::sigpipe::DefaultSigpipe;
 use crate::sys::failure::{Failure, Result};
 use crate::sys::launch::Launch;
 use crate::sys::lent::Inheritable;
@@ -42,8 +42,8 @@ fn try_exec(launch: &Launch<'_>) -> Result<Infallible> {
         std::env::set_current_dir(directory)?;
     }
     let inheritable = Inheritable::new(launch.pass)?;
-    let signals = (!launch.options.keep_signals).then(DefaultSignals::new);
+    let sigpipe = (!launch.options.keep_sigpipe).then(DefaultSigpipe::new);
     let errno = prepared.try_each(|program| Err::<Infallible, _>(prepared.execute(program)));
-    drop((inheritable, signals));
+    drop((inheritable, sigpipe));
     errno.map_err(|errno| cannot_run(launch, errno))
 }

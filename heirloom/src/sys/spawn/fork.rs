@@ -15,7 +15,7 @@ use rustix::process::Pid;
 
 use super::diagnose::cannot_run;
 use super::prepared::Prepared;
-use super::signals::Signals;
+use super::sigpipe::Sigpipe;
 use crate::sys::failure::Result;
 use crate::sys::launch::Launch;
 use crate::sys::platform::Process;
@@ -49,14 +49,14 @@ fn spawn_one(launch: &Launch<'_>, prepared: &Arc<Prepared>, program: &CStr) -> s
     }
     let (prepared, program) = (Arc::clone(prepared), program.to_owned());
     let pass: Vec<_> = launch.pass.iter().map(|memory| memory.number()).collect();
-    let signals = launch.options.keep_signals.then(Signals::now);
+    let sigpipe = launch.options.keep_sigpipe.then(Sigpipe::now);
     let execute = move || {
         for number in &pass {
             // SAFETY: It is open in the child, which is a copy of a process whose caller holds a region over it.
             set_close_on_exec(unsafe { BorrowedFd::borrow_raw(*number) }, false)?;
         }
-        if let Some(signals) = &signals {
-            signals.restore();
+        if let Some(sigpipe) = &sigpipe {
+            sigpipe.restore();
         }
         Err(prepared.execute(&program).into())
     };

@@ -11,7 +11,7 @@ mod posix_spawn;
 #[cfg(unix)]
 mod prepared;
 #[cfg(unix)]
-mod signals;
+mod sigpipe;
 #[cfg(windows)]
 mod windows;
 

@@ -14,7 +14,7 @@ use rustix::process::Pid;
 use super::diagnose::cannot_run;
 use super::fork;
 use super::prepared::Prepared;
-use super::signals::no_signals;
+use super::sigpipe::sigpipe;
 use crate::sys::failure::Result;
 use crate::sys::launch::Launch;
 use crate::sys::platform::Process;
@@ -173,8 +173,7 @@ impl Drop for FileActions {
     }
 }
 
-/// The attributes of the child: unless signals are kept, no blocked signal and the default action for SIGPIPE, as with
-/// `std`.
+/// The attributes of the child: its process group and, unless it is kept, the default action for SIGPIPE, as with `std`.
 struct Attributes(Box<MaybeUninit<libc::posix_spawnattr_t>>);
 
 impl Attributes {
@@ -185,14 +184,11 @@ impl Attributes {
         let mut this = Self(raw);
         let attributes = this.0.as_mut_ptr();
         let mut flags = 0;
-        let mut pipe = no_signals();
-        // SAFETY: The attributes and both sets are initialized, and each call copies its set.
+        // SAFETY: The attributes and the set are initialized, and the call copies the set.
         unsafe {
-            if !launch.options.keep_signals {
-                flags |= libc::POSIX_SPAWN_SETSIGMASK | libc::POSIX_SPAWN_SETSIGDEF;
-                libc::sigaddset(&raw mut pipe, libc::SIGPIPE);
-                check(libc::posix_spawnattr_setsigmask(attributes, &no_signals()))?;
-                check(libc::posix_spawnattr_setsigdefault(attributes, &raw const pipe))?;
+            if !launch.options.keep_sigpipe {
+                flags |= libc::POSIX_SPAWN_SETSIGDEF;
+                check(libc::posix_spawnattr_setsigdefault(attributes, &sigpipe()))?;
             }
             if let Some(group) = launch.options.process_group {
                 flags |= libc::POSIX_SPAWN_SETPGROUP;

@@ -23,8 +23,8 @@ pub(crate) type EnvKey = OsString;
 #[derive(Clone, Copy, Default)]
 pub(crate) struct SpawnOptions {
     pub(crate) process_group: Option<i32>,
-    /// Leaves blocked and ignored signals as they are.
-    pub(crate) keep_signals: bool,
+    /// Leaves the action for SIGPIPE as it is.
+    pub(crate) keep_sigpipe: bool,
 }
 
 /// Returns the number of a process id.
