@@ -40,11 +40,11 @@ fn each_worker_reads_from_the_start() {
     let file = directory.path().join("text");
     fs::write(&file, "text\n").unwrap();
     let frozen = format!("text={}", file.display());
-    let script = "cat <&${0##*/}; echo no 2>/dev/null >&${0##*/} || echo refused";
-    let stdout = stdout_of(&["run", "--frozen", &frozen, "--jobs", "3", "--", "bash", "-c", script, "{text}"]);
-    let mut lines: Vec<_> = stdout.lines().collect();
-    lines.sort_unstable();
-    assert_eq!(lines, ["refused", "refused", "refused", "text", "text", "text"]);
+    // The descriptor itself, not the path, which opens another.
+    let script = "import os, sys, fcntl; n = int(sys.argv[1].split('/')[-1]); \
+                  print(os.read(n, 9).decode().strip(), fcntl.fcntl(n, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY)";
+    let stdout = stdout_of(&["run", "--frozen", &frozen, "--jobs", "3", "--", "python3", "-c", script, "{text}"]);
+    assert_eq!(stdout, "text True\n".repeat(3));
 }
 
 #[test]
@@ -139,9 +139,15 @@ fn signals_reach_the_program_as_the_caller_left_them() {
 
 #[test]
 fn signal_to_the_group_is_delivered_once() {
-    let script = "n=0; trap 'n=$((n+1)); echo got $n' TERM; trap 'exit $((40 + n))' USR1; echo ready; \
-                  while :; do sleep 0.01; done";
-    let mut command = heirloom(&["run", "--", "sh", "-c", script]);
+    // It takes one signal at a time, so two of them are seen as two.
+    let script = "import signal, sys\n\
+                  wanted = {signal.SIGTERM, signal.SIGUSR1}\n\
+                  signal.pthread_sigmask(signal.SIG_BLOCK, wanted)\n\
+                  print('ready', flush=True)\n\
+                  n = 0\n\
+                  while signal.sigwait(wanted) == signal.SIGTERM:\n    n += 1; print('got', n, flush=True)\n\
+                  sys.exit(40 + n)";
+    let mut command = heirloom(&["run", "--", "python3", "-c", script]);
     let mut child = command.process_group(0).stdout(Stdio::piped()).spawn().unwrap();
     let id = i32::try_from(child.id()).unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
@@ -176,7 +182,7 @@ fn kill_on_exit_ends_workers() {
         let run = [&["run", "--shared", "a=1"], option, &["--", "sh", "-c", "echo $$ $0; exec cat", "{a}"]].concat();
         let mut command = heirloom(&run);
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let (input, mut stdout) = (child.stdin.take(), BufReader::new(child.stdout.take().unwrap()));
         let mut line = String::new();
         stdout.read_line(&mut line).unwrap();
         assert!(line.trim().ends_with("/proc/self/fd/100"), "{line}");
@@ -186,10 +192,11 @@ fn kill_on_exit_ends_workers() {
         if ends {
             // The worker holds the last writing end; its input is still open.
             stdout.read_to_string(&mut line).unwrap();
+            drop(input);
         } else {
             // SAFETY: The worker waits for its input, which this process holds.
             assert_eq!(unsafe { libc::kill(worker, 0) }, 0);
-            drop(child.stdin.take());
+            drop(input);
         }
     }
     // Its own failures are those of the worker.

@@ -11,8 +11,8 @@ mod linux;
 mod manual;
 mod misspelt;
 #[cfg(target_os = "linux")]
-#[cfg(target_os = "linux")]
 mod save;
+#[cfg(target_os = "linux")]
 mod tables;
 mod usage;
 #[cfg(windows)]
