@@ -14,7 +14,6 @@ use rustix::process::Pid;
 use super::diagnose::cannot_run;
 use super::fork;
 use super::prepared::Prepared;
-use super::sigpipe::sigpipe;
 use crate::sys::failure::Result;
 use crate::sys::launch::Launch;
 use crate::sys::platform::Process;
@@ -199,6 +198,17 @@ impl Attributes {
             check(libc::posix_spawnattr_setflags(attributes, flags as libc::c_short))?;
         }
         Ok(this)
+    }
+}
+
+/// Returns the set of SIGPIPE alone.
+fn sigpipe() -> libc::sigset_t {
+    let mut set = MaybeUninit::uninit();
+    // SAFETY: `sigemptyset` initializes the whole set, which lives during both calls.
+    unsafe {
+        libc::sigemptyset(set.as_mut_ptr());
+        libc::sigaddset(set.as_mut_ptr(), libc::SIGPIPE);
+        set.assume_init()
     }
 }
 

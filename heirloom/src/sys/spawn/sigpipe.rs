@@ -43,14 +43,3 @@ impl Drop for DefaultSigpipe {
         self.0.restore();
     }
 }
-
-/// Returns the set of SIGPIPE alone.
-pub(super) fn sigpipe() -> libc::sigset_t {
-    let mut set = MaybeUninit::uninit();
-    // SAFETY: `sigemptyset` initializes the whole set, which lives during both calls.
-    unsafe {
-        libc::sigemptyset(set.as_mut_ptr());
-        libc::sigaddset(set.as_mut_ptr(), libc::SIGPIPE);
-        set.assume_init()
-    }
-}
