@@ -42,9 +42,10 @@ fn each_worker_reads_from_the_start() {
     let frozen = format!("text={}", file.display());
     // The descriptor itself, not the path, which opens another.
     let script = "import os, sys, fcntl; n = int(sys.argv[1].split('/')[-1]); \
-                  print(os.read(n, 9).decode().strip(), fcntl.fcntl(n, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY)";
+                  read_only = fcntl.fcntl(n, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY; \
+                  os.write(1, b'%s %d\\n' % (os.read(n, 9).strip(), read_only))";
     let stdout = stdout_of(&["run", "--frozen", &frozen, "--jobs", "3", "--", "python3", "-c", script, "{text}"]);
-    assert_eq!(stdout, "text True\n".repeat(3));
+    assert_eq!(stdout, "text 1\n".repeat(3));
 }
 
 #[test]
@@ -154,9 +155,16 @@ fn signal_to_the_group_is_delivered_once() {
     assert!(lines.any(|line| line == "ready"));
     // Twice, since the second must be recognized as well as the first.
     for round in 1..=2 {
-        // SAFETY: The group of a child of this process that was not waited for.
-        unsafe { libc::kill(-id, libc::SIGHUP) };
+        // The command is stopped until the worker took the signal, so a second one isn't merged with it.
+        // SAFETY: A child of this process that was not waited for, and its group.
+        unsafe {
+            libc::kill(id, libc::SIGSTOP);
+            libc::waitpid(id, std::ptr::null_mut(), libc::WUNTRACED);
+            libc::kill(-id, libc::SIGHUP);
+        }
         assert_eq!(lines.next().unwrap(), format!("got {round}"));
+        // SAFETY: As above.
+        unsafe { libc::kill(id, libc::SIGCONT) };
     }
     // Sent to the command alone, after any signal that it forwarded.
     // SAFETY: A child of this process that was not waited for.

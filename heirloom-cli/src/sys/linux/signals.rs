@@ -2,6 +2,7 @@
 
 #![allow(unsafe_code)]
 
+use std::collections::BTreeMap;
 use std::ffi::c_int;
 use std::process;
 use std::ptr;
@@ -61,17 +62,28 @@ impl Signals {
         Ok(started)
     }
 
-    /// Waits for signals, and returns them.
+    /// Waits for signals, and returns each once, however often it arrived.
     pub fn wait(&mut self, group: &mut Group) -> Vec<Event> {
-        let received = self.received.wait().filter_map(|info| {
-            Some(match Signal::try_from(info.si_signo).ok()? {
+        let mut received = BTreeMap::new();
+        let mut to_group = 0;
+        let mut arrived: Vec<_> = self.received.wait().collect();
+        while !arrived.is_empty() {
+            if arrived.iter().any(|info| info.si_signo != libc::SIGCHLD) {
+                to_group |= group.received();
+            }
+            // A code above zero means that the kernel sent it, as it does for the terminal, to the whole group.
+            received.extend(arrived.iter().map(|info| (info.si_signo, info.si_code > 0)));
+            // The group's answer includes a signal that arrived since then.
+            arrived = self.received.pending().collect();
+        }
+        let event = |(signal, by_kernel): (c_int, bool)| {
+            Some(match Signal::try_from(signal).ok()? {
                 Signal::SIGCHLD => Event::Child,
-                // A code above zero means that the kernel sent it, as it does for the terminal, to the whole group.
-                signal if group.received(signal) || info.si_code > 0 => Event::ToGroup(signal),
+                signal if by_kernel || to_group >> (signal as u32 - 1) & 1 == 1 => Event::ToGroup(signal),
                 signal => Event::Sent(signal),
             })
-        });
-        received.collect()
+        };
+        received.into_iter().filter_map(event).collect()
     }
 
     /// Lets a signal end this process again, when no worker is left; runs `clean_up` before that.
