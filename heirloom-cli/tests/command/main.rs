@@ -11,6 +11,8 @@ mod linux;
 mod manual;
 mod misspelt;
 #[cfg(target_os = "linux")]
+mod programs;
+#[cfg(target_os = "linux")]
 mod save;
 #[cfg(target_os = "linux")]
 mod tables;
