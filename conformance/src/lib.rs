@@ -51,7 +51,14 @@ pub fn build_c_library(target: &Path) -> PathBuf {
     command.args(["build", "--quiet", "--locked", "--package", "heirloom-nspr", "--target-dir"]).arg(folder);
     command.current_dir(env!("CARGO_MANIFEST_DIR"));
     assert!(command.status().unwrap().success());
-    target.join("debug").join(format!("{DLL_PREFIX}heirloom_nspr{DLL_SUFFIX}"))
+    let library = target.join("debug").join(format!("{DLL_PREFIX}heirloom_nspr{DLL_SUFFIX}"));
+    // Programs look for the name with the version of its interface.
+    #[cfg(target_os = "linux")]
+    match std::os::unix::fs::symlink(&library, library.with_extension("so.0")) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => panic!("{error}"),
+        _ => (),
+    }
+    library
 }
 
 /// Pseudorandom numbers, the same in every run. See Marsaglia, "Xorshift RNGs" (2003).

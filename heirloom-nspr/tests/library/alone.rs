@@ -194,6 +194,8 @@ fn valgrind_finds_no_error_or_leak() {
     at_once(runs);
     // Last and alone: it needs to choose a PID before another process gets it.
     stdout(valgrind().arg(test("processes")).arg("under-valgrind"));
+    let reload = Program::new("tests/c/reload.c", "gnu99").args(&["-ldl"]).build();
+    stdout(valgrind().arg(reload).arg(library().join("libheirloom_nspr.so")));
     // Control: a leak is found.
     let leaking = Program::new("tests/c/leak.c", "gnu99").with_heirloom().build();
     let output = valgrind().arg(leaking).output().unwrap();

@@ -3,15 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::{CRATE, Program, is_installed, library, stdout};
+use heirloom_conformance::skip;
 
-/// Returns the first shell block under a heading of the page.
-fn recipe(heading: &str) -> String {
-    let page = std::fs::read_to_string(Path::new(CRATE).join("../docs/nspr.md")).unwrap();
-    let (_, section) = page.split_once(heading).unwrap();
-    let (_, code) = section.split_once("```sh\n").unwrap();
-    code.split_once("```").unwrap().0.to_owned()
-}
+use crate::{CRATE, Program, is_installed, library, stdout};
 
 #[test]
 fn pkg_config_finds_the_installed_library() {
@@ -34,19 +28,67 @@ fn pkg_config_finds_the_static_library_in_a_folder_for_the_architecture() {
     assert!(output.ends_with("hello from the client\n"), "{output}");
 }
 
-/// Installs the library as the docs say, and builds an example with what pkg-config prints.
+#[test]
+fn installed_libraries_define_only_the_functions_of_the_header() {
+    let prefix = tempfile::tempdir().unwrap();
+    if !install(prefix.path(), &prefix.path().join("lib")) {
+        return;
+    }
+    let file = |name: &str| prefix.path().join("lib").join(name);
+    let shared = symbols(&file("libheirloom_nspr.so"), &["--dynamic", "--with-symbol-versions"]);
+    let mut versioned: Vec<_> = declared().iter().map(|name| format!("{name}@@HEIRLOOM_NSPR_0")).collect();
+    versioned.insert(0, "HEIRLOOM_NSPR_0".to_owned());
+    assert_eq!(shared, versioned);
+    assert_eq!(symbols(&file("libheirloom_nspr.a"), &["--extern-only"]), declared());
+    let dynamic = stdout(Command::new("readelf").arg("-dW").arg(file("libheirloom_nspr.so")));
+    assert!(dynamic.contains("[libheirloom_nspr.so.0]") && dynamic.contains("NODELETE"), "{dynamic}");
+    let home = std::env::var("CARGO_HOME").or_else(|_| std::env::var("HOME")).unwrap();
+    for name in ["libheirloom_nspr.so", "libheirloom_nspr.a"] {
+        let content = std::fs::read(file(name)).unwrap();
+        for path in [CRATE.trim_end_matches("/heirloom-nspr"), &format!("{home}/")] {
+            assert!(!content.windows(path.len()).any(|bytes| bytes == path.as_bytes()), "{name} contains {path}");
+        }
+    }
+}
+
+#[test]
+fn installed_static_library_fits_beside_another_of_rust() {
+    let prefix = tempfile::tempdir().unwrap();
+    let lib = prefix.path().join("lib");
+    if !install(prefix.path(), &lib) {
+        return;
+    }
+    let other = prefix.path().join("other.rs");
+    let code = "#[unsafe(no_mangle)] extern \"C\" fn other() -> i32 { std::thread::spawn(|| 7).join().unwrap() }";
+    std::fs::write(&other, code).unwrap();
+    let mut rustc = Command::new(std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
+    stdout(rustc.args(["--edition=2024", "--crate-type=staticlib", "--out-dir"]).arg(&lib).arg(other));
+    let library = |name: &str| lib.join(name).display().to_string();
+    let (ours, other) = (library("libheirloom_nspr.a"), library("libother.a"));
+    let program = Program::new("tests/c/beside.c", "gnu99").args(&[&other, &ours, "-ldl", "-lm"]);
+    stdout(&mut Command::new(program.build()));
+}
+
+/// Installs the library as the docs say. Returns whether it can be done here.
+fn install(prefix: &Path, lib: &Path) -> bool {
+    if std::env::var_os("CARGO_BUILD_TARGET").is_some() {
+        skip("the library is installed for the system that builds it");
+        return false;
+    }
+    if !is_installed("objcopy", "binutils") {
+        return false;
+    }
+    let mut install = Command::new(Path::new(CRATE).join("install"));
+    install.env("PREFIX", prefix).env("LIBDIR", lib).env("CARGO_TARGET_DIR", env!("CARGO_TARGET_TMPDIR"));
+    stdout(&mut install);
+    true
+}
+
+/// Installs the library, and builds an example with what pkg-config prints.
 fn installed(prefix: &Path, lib: &Path, libs: &[&str], link: &str, name: &str) -> Option<PathBuf> {
-    if !is_installed("pkg-config", "pkg-config") {
+    if !is_installed("pkg-config", "pkg-config") || !install(prefix, lib) {
         return None;
     }
-    // The build is left out: the library was built already, in the test profile.
-    let recipe = recipe("## Installing").replace("target/release", library().to_str().unwrap());
-    let lines: Vec<_> = recipe.lines().filter(|line| !line.starts_with("cargo")).collect();
-    assert_eq!(lines.len(), 7, "{recipe}");
-    let mut shell = Command::new("sh");
-    shell.args(["-ec", &lines.join("\n")]).env("PREFIX", prefix).env("LIBDIR", lib);
-    stdout(shell.current_dir(Path::new(CRATE).join("..")));
-
     let pkg_config = |args: &[&str]| {
         let path = lib.join("pkgconfig");
         let output = stdout(Command::new("pkg-config").args(args).arg("heirloom_nspr").env("PKG_CONFIG_PATH", path));
@@ -78,10 +120,15 @@ fn exports_match_the_header() {
     if !is_installed("nm", "binutils") {
         return;
     }
-    let library = library().join("libheirloom_nspr.so");
-    let symbols = stdout(Command::new("nm").args(["--dynamic", "--defined-only"]).arg(library));
-    let mut symbols: Vec<_> = symbols.lines().filter_map(|line| line.split_ascii_whitespace().nth(2)).collect();
-    symbols.sort_unstable();
-    assert_eq!(symbols, declared());
-    assert_eq!(symbols.len(), 28);
+    assert_eq!(symbols(&library().join("libheirloom_nspr.so"), &["--dynamic"]), declared());
+    assert_eq!(declared().len(), 28);
+}
+
+/// Returns the symbols that a library defines, sorted.
+fn symbols(library: &Path, options: &[&str]) -> Vec<String> {
+    let symbols = stdout(Command::new("nm").arg("--defined-only").args(options).arg(library));
+    let names = symbols.lines().filter_map(|line| line.split_ascii_whitespace().nth(2));
+    let mut names: Vec<_> = names.map(str::to_owned).collect();
+    names.sort_unstable();
+    names
 }
