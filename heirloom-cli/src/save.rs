@@ -124,7 +124,8 @@ fn keep(named: &Named, failure: &str) -> Failure {
         Ok(path) => Failure::new(format_args!("{failure}; its bytes are in {}", path.display())),
         Err(error) => {
             let temporary = std::env::temp_dir();
-            let tried = format_args!("{failure}; nor to a file in {}: {error}", temporary.display());
+            let temporary = temporary.display();
+            let tried = format!("{failure}; nor to a file in {temporary}: {error}");
             sys::keep(&named.region, &tried)
         }
     }

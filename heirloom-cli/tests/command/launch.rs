@@ -215,8 +215,9 @@ fn kill_on_exit_ends_workers() {
 #[test]
 fn streams_that_do_not_wait_are_waited_for() {
     let mut command = heirloom(&["run", "--frozen", "k=-", "--save", "k=-", "--", "true"]);
-    let (reader, mut writer) = std::io::pipe().unwrap();
-    let (mut output, stdout) = std::io::pipe().unwrap();
+    let pipe = || rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).unwrap();
+    let ((reader, writer), (output, stdout)) = (pipe(), pipe());
+    let (mut writer, mut output) = (fs::File::from(writer), fs::File::from(output));
     for end in [reader.as_raw_fd(), stdout.as_raw_fd()] {
         // SAFETY: Both are open.
         assert_eq!(unsafe { libc::fcntl(end, libc::F_SETFL, libc::O_NONBLOCK) }, 0);
