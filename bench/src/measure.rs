@@ -35,13 +35,18 @@ pub struct Quartiles {
     pub upper: f64,
 }
 
-/// A comparison ends after this time, once it has run `MIN_ROUNDS`.
+/// Most comparisons end after this time, once it has run `MIN_ROUNDS`.
 const TIME_BUDGET: Duration = Duration::from_secs(3);
 const MIN_ROUNDS: usize = 5;
 const MAX_ROUNDS: usize = 400;
 
 /// Runs all routines in interleaved rounds and returns the quartiles of each.
-pub fn compare(mut routines: Vec<Routine>) -> Vec<(&'static str, Quartiles)> {
+pub fn compare(routines: Vec<Routine>) -> Vec<(&'static str, Quartiles)> {
+    compare_within(TIME_BUDGET, routines)
+}
+
+/// The same within another time. It runs `MIN_ROUNDS` however long they take.
+pub fn compare_within(budget: Duration, mut routines: Vec<Routine>) -> Vec<(&'static str, Quartiles)> {
     let mut times = vec![Vec::new(); routines.len()];
     // Warm-up round.
     for routine in &mut routines {
@@ -50,7 +55,7 @@ pub fn compare(mut routines: Vec<Routine>) -> Vec<(&'static str, Quartiles)> {
     let mut order: Vec<usize> = (0..routines.len()).collect();
     let start = Instant::now();
     for round in 0..MAX_ROUNDS {
-        if round >= MIN_ROUNDS && start.elapsed() > TIME_BUDGET {
+        if round >= MIN_ROUNDS && start.elapsed() > budget {
             break;
         }
         // Each routine depends on the caches as the previous one left them, so the order changes with each round.

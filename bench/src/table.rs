@@ -31,10 +31,20 @@ impl Table {
         self.extend_row(routines);
     }
 
+    /// Adds a row of results.
+    pub fn add_results(&mut self, position: f64, label: impl Into<String>, results: Vec<(&'static str, Quartiles)>) {
+        self.rows.push((position, label.into()));
+        self.extend_results(results);
+    }
+
     /// Measures more routines for the last row. Routines that would disturb the others are measured here, separately.
     pub fn extend_row(&mut self, routines: Vec<Routine>) {
+        self.extend_results(compare(routines));
+    }
+
+    fn extend_results(&mut self, results: Vec<(&'static str, Quartiles)>) {
         let previous_rows = self.rows.len() - 1;
-        for (name, quartiles) in compare(routines) {
+        for (name, quartiles) in results {
             let column = self.columns.iter().position(|(known, _)| *known == name).unwrap_or_else(|| {
                 self.columns.push((name, vec![None; previous_rows]));
                 self.columns.len() - 1

@@ -2,16 +2,21 @@
 
 use std::hint::black_box;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use heirloom::{Mapping, Region};
 
 use super::Results;
 use crate::table::{Table, size_label};
-use heirloom_bench::measure::{Routine, routine, time};
+use heirloom_bench::measure::{Quartiles, Routine, compare_within, routine, time};
+
+/// There are many combinations of alignments.
+const PER_ALIGNMENT: Duration = Duration::from_millis(100);
 
 pub fn measure() -> Results {
     let mut results = Results::default();
     copies(&mut results);
+    alignments(&mut results);
     integers(&mut results);
     access_patterns(&mut results);
     results
@@ -65,6 +70,66 @@ fn copies(results: &mut Results) {
     }
     results.at_least("copies of 4 KiB and more, lowest bandwidth relative to memcpy", 0.98, Some(lowest_bandwidth), "");
     results.at_most("copies below 4 KiB, largest overhead over memcpy, in ns", 20.0, Some(largest_overhead), "");
+    results.tables.extend([out, into]);
+}
+
+/// Measures copies between all combinations of addresses, and reports the slowest of each size, relative to memcpy.
+fn alignments(results: &mut Results) {
+    const OFFSETS: [usize; 6] = [0, 1, 8, 15, 31, 63];
+    let notes = "Repeated copies between a mapping and private memory at every combination of 0, 1, 8, 15, 31 and 63 bytes \
+                 behind a page's start. Of each size, the combination that is slowest relative to memcpy.";
+    let mut out = Table::new("alignments-out", "Copy out of a mapping, at the worst alignment", "size", notes);
+    let mut into = Table::new("alignments-in", "Copy into a mapping, at the worst alignment", "size", notes);
+    let sizes = [64, 128, 256, 512, 1024, 2048, 4096, 16 << 10, 64 << 10, 1 << 20, 16 << 20];
+    for size in sizes {
+        eprintln!("{}: {}", out.title, size_label(size as u64));
+        let (shared, own) = (&mapped(size + 64), mapped(size + 64));
+        let own = own.as_mut_ptr();
+        let calls = u32::try_from((1_usize << 18) / size).unwrap().clamp(1, 1 << 11);
+        let memcpy = |from: *const u8, to: *mut u8| {
+            time(calls, || {
+                // SAFETY: The two mappings are at least that large and distinct, and only this function has them.
+                unsafe { std::ptr::copy_nonoverlapping(black_box(from), black_box(to), black_box(size)) };
+            })
+        };
+        // SAFETY: The mapping is that large, and only this function has it.
+        let private = |at| unsafe { std::slice::from_raw_parts_mut(black_box(own.wrapping_add(at)), size) };
+        let (mut worst_out, mut worst_into) = (Vec::new(), Vec::new());
+        for (here, there) in OFFSETS.into_iter().flat_map(|here| OFFSETS.map(|there| (here, there))) {
+            let label = format!("{}, mapping + {there}, private + {here}", size_label(size as u64));
+            let start = shared.as_mut_ptr().wrapping_add(there);
+            let read = vec![
+                routine("memcpy", || memcpy(start, private(here).as_mut_ptr())),
+                routine("read_at", || time(calls, || black_box(shared).read_at(there, private(here)).unwrap())),
+            ];
+            worst_out.push((label.clone(), compare_within(PER_ALIGNMENT, read)));
+            let write = vec![
+                routine("memcpy", || memcpy(private(here).as_ptr(), start)),
+                routine("write_at", || time(calls, || black_box(shared).write_at(there, private(here)).unwrap())),
+            ];
+            worst_into.push((label, compare_within(PER_ALIGNMENT, write)));
+        }
+        for (table, all) in [(&mut out, worst_out), (&mut into, worst_into)] {
+            let ratio = |results: &[(&str, Quartiles)]| results[1].1.median / results[0].1.median;
+            let worst = all.into_iter().max_by(|(_, one), (_, other)| ratio(one).total_cmp(&ratio(other))).unwrap();
+            table.add_results(size as f64, worst.0, worst.1);
+        }
+    }
+    let worst = |table: &Table, ours| {
+        (0..table.rows.len()).filter_map(|row| table.ratio(ours, "memcpy", row)).max_by(f64::total_cmp)
+    };
+    results.at_most(
+        "read_at of 64 B and more, at the worst alignment, ratio to memcpy",
+        1.15,
+        worst(&out, "read_at"),
+        "",
+    );
+    results.at_most(
+        "write_at of 64 B and more, at the worst alignment, ratio to memcpy",
+        1.15,
+        worst(&into, "write_at"),
+        "",
+    );
     results.tables.extend([out, into]);
 }
 

@@ -42,7 +42,7 @@ pub(super) unsafe fn copy(from: *const u8, to: *mut u8, len: usize) {
             8..16 => {
                 both_ends!("ldr {item:x}, [{from}]", "str {item:x}, [{to}]", 8, from, to, len);
             }
-            _ => asm!(
+            16..128 => asm!(
                 "2:",
                 "ldr {item:q}, [{from}, {at}]",
                 "str {item:q}, [{to}, {at}]",
@@ -53,6 +53,32 @@ pub(super) unsafe fn copy(from: *const u8, to: *mut u8, len: usize) {
                 "str {item:q}, [{to}, {last}]",
                 from = in(reg) from, to = in(reg) to, last = in(reg) len - 16,
                 at = inout(reg) 0_usize => _, item = out(vreg) _,
+                options(nostack),
+            ),
+            // The first 16 bytes, then 64 at a time to aligned addresses, then the last 64.
+            _ => asm!(
+                "ldr {a:q}, [{from}]",
+                "str {a:q}, [{at}]",
+                // The distance from an address to copy to, to the one to copy from.
+                "sub {from}, {from}, {at}",
+                "orr {at}, {at}, #15",
+                "add {at}, {at}, #1",
+                "2:",
+                "add {source}, {at}, {from}",
+                "ldp {a:q}, {b:q}, [{source}]",
+                "ldp {c:q}, {d:q}, [{source}, #32]",
+                "stp {a:q}, {b:q}, [{at}]",
+                "stp {c:q}, {d:q}, [{at}, #32]",
+                "add {at}, {at}, #64",
+                "cmp {at}, {last}",
+                "b.lo 2b",
+                "add {source}, {last}, {from}",
+                "ldp {a:q}, {b:q}, [{source}]",
+                "ldp {c:q}, {d:q}, [{source}, #32]",
+                "stp {a:q}, {b:q}, [{last}]",
+                "stp {c:q}, {d:q}, [{last}, #32]",
+                from = inout(reg) from => _, at = inout(reg) to => _, last = in(reg) to.add(len - 64), source = out(reg) _,
+                a = out(vreg) _, b = out(vreg) _, c = out(vreg) _, d = out(vreg) _,
                 options(nostack),
             ),
         }

@@ -34,7 +34,7 @@ use crate::{Error, ErrorKind, Result};
 #[path = "aarch64.rs"]
 mod arch;
 #[cfg(all(target_arch = "x86_64", target_pointer_width = "64", not(any(miri, heirloom_portable))))]
-#[path = "x86_64.rs"]
+#[path = "x86_64/mod.rs"]
 mod arch;
 #[cfg(any(
     miri,

@@ -4,6 +4,8 @@
 mod controls;
 mod fallback;
 mod threads;
+#[cfg(all(target_arch = "x86_64", target_pointer_width = "64", not(any(miri, heirloom_portable))))]
+mod ways;
 
 use std::thread;
 

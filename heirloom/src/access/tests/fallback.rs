@@ -6,7 +6,7 @@ use proptest::test_runner::{Config, RngSeed};
 use super::*;
 
 /// Returns bytes that differ from each other and from a fresh buffer's.
-fn pattern(len: usize) -> Vec<u8> {
+pub(super) fn pattern(len: usize) -> Vec<u8> {
     (0..len).map(|at| (at % 251 + 1) as u8).collect()
 }
 
@@ -159,7 +159,7 @@ number!(u64, atomic_u64);
 #[test]
 fn copies_equal_fallback_at_every_alignment() {
     let (lengths, alignments) = if cfg!(miri) { (0..=33, 0..3) } else { (0..=81, 0..17) };
-    for len in lengths.chain((509..=530).filter(|_| !cfg!(miri))) {
+    for len in lengths.chain((127..=131).chain(255..=258).chain(509..=530).filter(|_| !cfg!(miri))) {
         let bytes = pattern(len);
         for offset in alignments.clone() {
             // The buffer ends with the word of the last byte.
@@ -284,15 +284,15 @@ proptest! {
 
 /// Pages between two guard pages.
 #[cfg(all(unix, not(miri)))]
-struct Fenced {
-    start: *mut u8,
+pub(super) struct Fenced {
+    pub(super) start: *mut u8,
 }
 
 #[cfg(all(unix, not(miri)))]
 impl Fenced {
-    const LEN: usize = 1 << 16;
+    pub(super) const LEN: usize = 1 << 16;
 
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         use rustix::mm::{MapFlags, MprotectFlags, ProtFlags, mmap_anonymous, mprotect};
         // SAFETY: The mapping is new, and the protected parts are within it.
         unsafe {
@@ -322,7 +322,7 @@ fn copies_stay_between_guard_pages() {
     let shared = unsafe { SharedBytes::new(NonNull::new(theirs.start).unwrap(), Fenced::LEN) };
     // SAFETY: As above, and nothing else accesses them.
     let own = unsafe { slice::from_raw_parts_mut(own.start, Fenced::LEN) };
-    for len in (0..=81).chain(509..=530) {
+    for len in (0..=131).chain(255..=258).chain(509..=530) {
         for (at, skew) in
             [(0, 0), (Fenced::LEN - len, 0), (0, Fenced::LEN - len), (Fenced::LEN - len, Fenced::LEN - len)]
         {

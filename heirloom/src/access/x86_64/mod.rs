@@ -1,9 +1,8 @@
 //! x86-64: aligned loads and stores are atomic and have acquire and release ordering; a locked instruction is a full fence.
 
-use std::arch::asm;
+pub(super) mod long;
 
-/// The length in bytes from which the processor's string copy is fastest.
-const STRING: usize = 2048;
+use std::arch::asm;
 
 pub(super) use {copy as copy_in, copy as copy_out};
 
@@ -31,68 +30,56 @@ macro_rules! both_ends {
 /// `len` bytes can be read at `from` and written at `to`, and one of the two is private memory.
 #[inline]
 pub(super) unsafe fn copy(from: *const u8, to: *mut u8, len: usize) {
-    // SAFETY: Each branch accesses only the `len` bytes of each side, which the caller guarantees. SSE2 is part of x86-64,
-    // and the direction flag is clear in Rust code.
+    // SAFETY: Each branch accesses only the `len` bytes of each side, which the caller guarantees. SSE2 is part of x86-64.
     unsafe {
-        match len {
-            0 => {}
-            1 => one!(reg_byte, "mov {item}, byte ptr [{from}]", "mov byte ptr [{to}], {item}", from, to),
-            2..4 => {
-                both_ends!(reg, "mov {item:x}, word ptr [{from}]", "mov word ptr [{to}], {item:x}", 2, from, to, len);
+        if len < 16 {
+            match len {
+                0 => {}
+                1 => one!(reg_byte, "mov {item}, byte ptr [{from}]", "mov byte ptr [{to}], {item}", from, to),
+                2..4 => {
+                    both_ends!(
+                        reg,
+                        "mov {item:x}, word ptr [{from}]",
+                        "mov word ptr [{to}], {item:x}",
+                        2,
+                        from,
+                        to,
+                        len
+                    );
+                }
+                4..8 => {
+                    both_ends!(
+                        reg,
+                        "mov {item:e}, dword ptr [{from}]",
+                        "mov dword ptr [{to}], {item:e}",
+                        4,
+                        from,
+                        to,
+                        len
+                    );
+                }
+                _ => {
+                    both_ends!(reg, "mov {item}, qword ptr [{from}]", "mov qword ptr [{to}], {item}", 8, from, to, len);
+                }
             }
-            4..8 => {
-                both_ends!(reg, "mov {item:e}, dword ptr [{from}]", "mov dword ptr [{to}], {item:e}", 4, from, to, len);
-            }
-            8..16 => {
-                both_ends!(reg, "mov {item}, qword ptr [{from}]", "mov qword ptr [{to}], {item}", 8, from, to, len);
-            }
-            16..64 => {
-                asm!(
-                    "2:",
-                    "movdqu {item}, xmmword ptr [{from} + {at}]",
-                    "movdqu xmmword ptr [{to} + {at}], {item}",
-                    "add {at}, 16",
-                    "cmp {at}, {last}",
-                    "jb 2b",
-                    "movdqu {item}, xmmword ptr [{from} + {last}]",
-                    "movdqu xmmword ptr [{to} + {last}], {item}",
-                    from = in(reg) from, to = in(reg) to, last = in(reg) len - 16,
-                    at = inout(reg) 0_usize => _, item = out(xmm_reg) _,
-                    options(nostack),
-                );
-            }
-            64..STRING => {
-                asm!(
-                    "2:",
-                    "movdqu {a}, xmmword ptr [{from} + {at}]",
-                    "movdqu {b}, xmmword ptr [{from} + {at} + 16]",
-                    "movdqu {c}, xmmword ptr [{from} + {at} + 32]",
-                    "movdqu {d}, xmmword ptr [{from} + {at} + 48]",
-                    "movdqu xmmword ptr [{to} + {at}], {a}",
-                    "movdqu xmmword ptr [{to} + {at} + 16], {b}",
-                    "movdqu xmmword ptr [{to} + {at} + 32], {c}",
-                    "movdqu xmmword ptr [{to} + {at} + 48], {d}",
-                    "add {at}, 64",
-                    "cmp {at}, {last}",
-                    "jb 2b",
-                    "movdqu {a}, xmmword ptr [{from} + {last}]",
-                    "movdqu {b}, xmmword ptr [{from} + {last} + 16]",
-                    "movdqu {c}, xmmword ptr [{from} + {last} + 32]",
-                    "movdqu {d}, xmmword ptr [{from} + {last} + 48]",
-                    "movdqu xmmword ptr [{to} + {last}], {a}",
-                    "movdqu xmmword ptr [{to} + {last} + 16], {b}",
-                    "movdqu xmmword ptr [{to} + {last} + 32], {c}",
-                    "movdqu xmmword ptr [{to} + {last} + 48], {d}",
-                    from = in(reg) from, to = in(reg) to, last = in(reg) len - 64, at = inout(reg) 0_usize => _,
-                    a = out(xmm_reg) _, b = out(xmm_reg) _, c = out(xmm_reg) _, d = out(xmm_reg) _,
-                    options(nostack),
-                );
-            }
-            _ => asm!(
-                "rep movsb",
-                inout("rsi") from => _, inout("rdi") to => _, inout("rcx") len => _,
+        } else if len < 33 {
+            both_ends!(xmm_reg, "movdqu {item}, [{from}]", "movdqu [{to}], {item}", 16, from, to, len);
+        } else if len < 65 {
+            asm!(
+                "movdqu {a}, [{from}]",
+                "movdqu {b}, [{from} + 16]",
+                "movdqu {c}, [{from} + {len} - 32]",
+                "movdqu {d}, [{from} + {len} - 16]",
+                "movdqu [{to}], {a}",
+                "movdqu [{to} + 16], {b}",
+                "movdqu [{to} + {len} - 32], {c}",
+                "movdqu [{to} + {len} - 16], {d}",
+                from = in(reg) from, to = in(reg) to, len = in(reg) len,
+                a = out(xmm_reg) _, b = out(xmm_reg) _, c = out(xmm_reg) _, d = out(xmm_reg) _,
                 options(nostack, preserves_flags),
-            ),
+            );
+        } else {
+            long::copy(from, to, len);
         }
     }
 }
