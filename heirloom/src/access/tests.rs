@@ -4,7 +4,7 @@
 mod controls;
 mod fallback;
 mod threads;
-#[cfg(all(target_arch = "x86_64", target_pointer_width = "64", not(any(miri, heirloom_portable))))]
+#[cfg(all(unix, target_arch = "x86_64", target_pointer_width = "64", not(any(miri, heirloom_portable))))]
 mod ways;
 
 use std::thread;

@@ -13,7 +13,6 @@ fn lengths() -> impl Iterator<Item = usize> {
 }
 
 /// An access to a guard page kills the process.
-#[cfg(unix)]
 #[test]
 fn every_way_copies_all_bytes_and_no_others() {
     let (source, target) = (Fenced::new(), Fenced::new());
