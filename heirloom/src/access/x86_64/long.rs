@@ -67,7 +67,7 @@ impl Processor {
     }
 
     /// Returns the ways that work on this processor, whether fast or slow.
-    #[cfg(test)]
+    #[cfg(all(test, unix))]
     pub(in super::super) fn ways(self) -> Vec<Way> {
         let ways = [(true, Way::Sse2), (self.avx, Way::Avx), (self.avx, Way::AvxAndString), (self.avx512, Way::Avx512)];
         ways.into_iter().filter(|(works, _)| *works).map(|(_, way)| way).collect()
