@@ -65,6 +65,18 @@ impl Table {
         Some(self.median(column, row)? / self.median(baseline, row)?)
     }
 
+    /// Returns the ratio of the fastest of this project's columns to the fastest of the others, without the first, which is
+    /// the bare system call or memcpy, unless it is the only one.
+    pub fn ratio_to_others(&self, row: usize) -> Option<f64> {
+        let is_ours =
+            |name: &str| name.starts_with("heirloom") || ["read_at", "write_at", "atomic", "mapping"].contains(&name);
+        let (ours, others): (Vec<_>, Vec<_>) =
+            self.columns.iter().map(|(name, _)| *name).partition(|name| is_ours(name));
+        let others = if others.len() > 1 { &others[1..] } else { &others[..] };
+        let fastest = |names: &[&str]| names.iter().filter_map(|name| self.median(name, row)).min_by(f64::total_cmp);
+        Some(fastest(&ours)? / fastest(others)?)
+    }
+
     /// Whether the table has enough rows for a plot.
     pub fn has_plot(&self) -> bool {
         self.rows.len() > 3
