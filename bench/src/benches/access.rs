@@ -29,6 +29,17 @@ fn mapped(size: usize) -> Mapping {
     view
 }
 
+/// Returns the nanoseconds of one of that many calls.
+///
+/// # Safety
+/// `size` bytes can be read at `from` and written at `to`; the two ranges don't overlap, and nothing else uses them.
+unsafe fn time_memcpy(calls: u32, from: *const u8, to: *mut u8, size: usize) -> f64 {
+    time(calls, || {
+        // SAFETY: The caller keeps the contract.
+        unsafe { std::ptr::copy_nonoverlapping(black_box(from), black_box(to), black_box(size)) };
+    })
+}
+
 fn copies(results: &mut Results) {
     let notes = "Repeated copies between a mapping and private memory, both page-aligned. memcpy must not be used \
                  while another process may write.";
@@ -40,12 +51,8 @@ fn copies(results: &mut Results) {
         let calls = u32::try_from((1_usize << 22) / size.max(64)).unwrap().clamp(1, 1 << 14);
         // SAFETY: The mapping is at least that large, and only this function has it.
         let own = || unsafe { std::slice::from_raw_parts_mut(black_box(own.as_mut_ptr()), size) };
-        let memcpy = |from: *const u8, to: *mut u8| {
-            time(calls, || {
-                // SAFETY: The two mappings are at least that large and distinct, and only this function has them.
-                unsafe { std::ptr::copy_nonoverlapping(black_box(from), black_box(to), black_box(size)) };
-            })
-        };
+        // SAFETY: The two mappings are at least that large and distinct, and only this function has them.
+        let memcpy = |from: *const u8, to: *mut u8| unsafe { time_memcpy(calls, from, to, size) };
         let routines = vec![
             routine("memcpy", || memcpy(shared.as_ptr(), own().as_mut_ptr())),
             routine("read_at", || time(calls, || black_box(shared).read_at(0, own()).unwrap())),
@@ -86,12 +93,8 @@ fn alignments(results: &mut Results) {
         let (shared, own) = (&mapped(size + 64), mapped(size + 64));
         let own = own.as_mut_ptr();
         let calls = u32::try_from((1_usize << 18) / size).unwrap().clamp(1, 1 << 11);
-        let memcpy = |from: *const u8, to: *mut u8| {
-            time(calls, || {
-                // SAFETY: The two mappings are at least that large and distinct, and only this function has them.
-                unsafe { std::ptr::copy_nonoverlapping(black_box(from), black_box(to), black_box(size)) };
-            })
-        };
+        // SAFETY: The two mappings are at least that large and distinct, and only this function has them.
+        let memcpy = |from: *const u8, to: *mut u8| unsafe { time_memcpy(calls, from, to, size) };
         // SAFETY: The mapping is that large, and only this function has it.
         let private = |at| unsafe { std::slice::from_raw_parts_mut(black_box(own.wrapping_add(at)), size) };
         let (mut worst_out, mut worst_into) = (Vec::new(), Vec::new());
