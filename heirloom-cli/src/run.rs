@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::process::{ExitCode, ExitStatus};
 
-use heirloom::{AnyRegion, Child, Command, InheritedState, Stdio};
+use heirloom::{AnyRegion, Command, InheritedState, Stdio};
 
 use crate::environment::Environment;
 use crate::failure::{self, Failure};
@@ -21,25 +21,31 @@ pub fn run(options: &Run) -> Result<ExitCode, Failure> {
     let family = Family::new(&options.regions)?;
     let mut waiting = Waiting::begin()?;
     let words = sys::wrap(&options.program.words, &options.system);
-    let mut workers = Vec::new();
-    for job in 0..options.jobs {
-        let own = [("job".to_owned(), job.to_string()), ("jobs".to_owned(), options.jobs.to_string())];
-        let started = family.launch(&words, &options.environment, &own, |command| {
+    let mut interrupted = None;
+    let mut started = 0;
+    while started < options.jobs && interrupted.is_none() {
+        let own = [("job".to_owned(), started.to_string()), ("jobs".to_owned(), options.jobs.to_string())];
+        let launched = family.launch(&words, &options.environment, &own, |command| {
             if options.jobs > 1 {
                 command.stdin(Stdio::null());
             }
             waiting.start(command)
         });
-        match started {
-            Ok(worker) => workers.push(worker),
-            Err(failure) => {
-                end(workers);
-                return Err(failure);
-            }
+        if let Err(failure) = launched {
+            waiting.kill();
+            return Err(failure);
         }
+        started += 1;
+        interrupted = waiting.interrupted();
     }
-    let failed = waiting.for_all(workers, |job, status| report(job, options.jobs, status))?;
+    let failed = waiting.for_all(|job, status| report(job, options.jobs, status))?;
     waiting.end(saves.unfinished())?;
+    if let Some(signal) = interrupted.filter(|_| started < options.jobs) {
+        saves.give_up();
+        let jobs = options.jobs;
+        failure::print(format_args!("signal {signal} arrived when {started} of {jobs} workers were started"));
+        return Ok(sys::end_by(signal));
+    }
     if let Some(status) = failed {
         saves.give_up();
         return Ok(sys::end_like(status));
@@ -76,7 +82,7 @@ impl Family {
         words: &[OsString],
         environment: &Environment,
         own: &[(String, String)],
-        launch: impl Fn(&mut Command) -> Result<heirloom::Result<T>, Failure>,
+        mut launch: impl FnMut(&mut Command) -> Result<heirloom::Result<T>, Failure>,
     ) -> Result<T, Failure> {
         let handed_down = |named: &Named| {
             let region = sys::hand_down(&named.region)?;
@@ -138,14 +144,5 @@ fn report(job: usize, jobs: u32, status: ExitStatus) {
             failure::print(format_args!("worker {job} failed: exit code {code}"));
         }
         _ => {}
-    }
-}
-
-/// Kills the workers that were started before a failure.
-fn end(workers: Vec<Child>) {
-    for mut worker in workers {
-        // The caller reports the first failure, not these.
-        let _ = worker.kill();
-        let _ = worker.wait();
     }
 }

@@ -186,32 +186,35 @@ impl Drop for Destination {
     }
 }
 
-/// Waits for workers. Nothing is forwarded: a console sends its events to each worker.
-pub struct Waiting;
+/// Starts workers, and waits for them. Nothing is forwarded: a console sends its events to each worker.
+pub struct Waiting {
+    workers: Vec<Child>,
+}
 
 impl Waiting {
     #[allow(clippy::unnecessary_wraps)] // It can fail on Linux.
     pub fn begin() -> Result<Self, Failure> {
-        Ok(Self)
+        Ok(Self { workers: Vec::new() })
     }
 
     /// Starts a worker.
-    #[allow(clippy::unused_self, clippy::unnecessary_wraps)] // It has fields on Linux.
-    pub fn start(&self, command: &mut Command) -> Result<heirloom::Result<Child>, Failure> {
-        Ok(command.spawn())
+    #[allow(clippy::unnecessary_wraps)] // It can fail on Linux.
+    pub fn start(&mut self, command: &mut Command) -> Result<heirloom::Result<()>, Failure> {
+        Ok(command.spawn().map(|worker| self.workers.push(worker)))
+    }
+
+    /// Returns `None`: a console's event ends this process at once.
+    #[allow(clippy::unused_self)] // It has signals on Linux.
+    pub const fn interrupted(&mut self) -> Option<i32> {
+        None
     }
 
     /// Waits for all workers, and returns the status of the first that failed. Calls `report` with the index and status of
     /// each failed one.
-    #[allow(clippy::unused_self)] // It has fields on Linux.
-    pub fn for_all(
-        &mut self,
-        workers: Vec<Child>,
-        report: impl Fn(usize, ExitStatus),
-    ) -> Result<Option<ExitStatus>, Failure> {
+    pub fn for_all(&mut self, report: impl Fn(usize, ExitStatus)) -> Result<Option<ExitStatus>, Failure> {
         let (sender, ended) = mpsc::channel();
         thread::scope(|scope| {
-            for (job, mut worker) in workers.into_iter().enumerate() {
+            for (job, mut worker) in self.workers.drain(..).enumerate() {
                 let sender = sender.clone();
                 // Sending fails only if the receiver returned an error already.
                 scope.spawn(move || _ = sender.send((job, worker.wait())));
@@ -229,8 +232,17 @@ impl Waiting {
         })
     }
 
+    /// Kills all workers.
+    pub fn kill(self) {
+        for mut worker in self.workers {
+            // The caller reports the first failure, not these.
+            let _ = worker.kill();
+            let _ = worker.wait();
+        }
+    }
+
     /// Does nothing: a console's events end this process at any time.
-    #[allow(clippy::unused_self, clippy::unnecessary_wraps)] // It has fields on Linux.
+    #[allow(clippy::unused_self, clippy::unnecessary_wraps)] // It has signals on Linux.
     pub fn end(self, _: Vec<Unfinished>) -> Result<(), Failure> {
         Ok(())
     }
@@ -244,6 +256,11 @@ pub const fn killed_by(_: ExitStatus) -> Option<i32> {
 /// Ends as a failed worker did.
 pub fn end_like(status: ExitStatus) -> ExitCode {
     ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(u8::MAX))
+}
+
+/// Returns the exit code of a program that a signal ended, as shells have it.
+pub fn end_by(signal: i32) -> ExitCode {
+    ExitCode::from(u8::try_from(128 + signal).unwrap_or(u8::MAX))
 }
 
 /// Returns whether this process started with standard input open. Here reading a closed one fails by itself.

@@ -6,7 +6,6 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Command, Stdio};
 use std::thread;
 
@@ -85,91 +84,6 @@ fn words_from_the_program_on_are_its_own() {
         let words = ["echo", "-h", "--jobs", "3", "--", "--frozen", "a=b", "--version"];
         assert_eq!(stdout_of(&[&[task], &words[..]].concat()), "-h --jobs 3 -- --frozen a=b --version\n");
     }
-}
-
-/// Returns a field of `/proc/self/status` as a program that the command starts sees it. `prepare` runs before the command.
-fn status_field(task: &str, field: &str, prepare: fn()) -> u64 {
-    let script = format!("s/^{field}:.//p");
-    let mut command = heirloom(&[task, "--shared", "a=1", "--", "sed", "-n", &script, "/proc/self/status"]);
-    // SAFETY: Between fork and exec only system calls are made.
-    unsafe {
-        command.pre_exec(move || {
-            prepare();
-            Ok(())
-        });
-    }
-    let stdout = String::from_utf8(command.output().unwrap().stdout).unwrap();
-    u64::from_str_radix(stdout.trim(), 16).unwrap()
-}
-
-fn bit(signal: i32) -> u64 {
-    1 << (signal - 1)
-}
-
-#[test]
-fn signals_reach_the_program_as_the_caller_left_them() {
-    fn block() {
-        // SAFETY: The set is initialized by `sigemptyset`.
-        unsafe {
-            let mut set = std::mem::zeroed();
-            libc::sigemptyset(&raw mut set);
-            libc::sigaddset(&raw mut set, libc::SIGUSR1);
-            libc::sigaddset(&raw mut set, libc::SIGCHLD);
-            libc::sigprocmask(libc::SIG_SETMASK, &raw const set, std::ptr::null_mut());
-        }
-    }
-    fn ignore() {
-        // SAFETY: Ignoring a signal runs no code.
-        unsafe {
-            libc::signal(libc::SIGPIPE, libc::SIG_IGN);
-            libc::signal(libc::SIGTERM, libc::SIG_IGN);
-        }
-    }
-    fn default() {
-        // SAFETY: The default action runs no code of this process.
-        unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
-    }
-    for task in ["run", "exec"] {
-        assert_eq!(status_field(task, "SigBlk", block), bit(libc::SIGUSR1) | bit(libc::SIGCHLD), "{task}");
-        let both = bit(libc::SIGPIPE) | bit(libc::SIGTERM);
-        assert_eq!(status_field(task, "SigIgn", ignore) & both, both, "{task}");
-        assert_eq!(status_field(task, "SigIgn", default) & both, 0, "{task}");
-        assert_eq!(status_field(task, "SigBlk", default), 0, "{task}");
-    }
-}
-
-#[test]
-fn signal_to_the_group_is_delivered_once() {
-    // It takes one signal at a time, SIGHUP before SIGTERM, so two of them are seen as two.
-    let script = "import signal, sys\n\
-                  wanted = {signal.SIGHUP, signal.SIGTERM}\n\
-                  signal.pthread_sigmask(signal.SIG_BLOCK, wanted)\n\
-                  print('ready', flush=True)\n\
-                  n = 0\n\
-                  while signal.sigwait(wanted) == signal.SIGHUP:\n    n += 1; print('got', n, flush=True)\n\
-                  sys.exit(40 + n)";
-    let mut command = heirloom(&["run", "--", "python3", "-c", script]);
-    let mut child = command.process_group(0).stdout(Stdio::piped()).spawn().unwrap();
-    let id = i32::try_from(child.id()).unwrap();
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
-    assert!(lines.any(|line| line == "ready"));
-    // Twice, since the second must be recognized as well as the first.
-    for round in 1..=2 {
-        // The command is stopped until the worker took the signal, so a second one isn't merged with it.
-        // SAFETY: A child of this process that was not waited for, and its group.
-        unsafe {
-            libc::kill(id, libc::SIGSTOP);
-            libc::waitpid(id, std::ptr::null_mut(), libc::WUNTRACED);
-            libc::kill(-id, libc::SIGHUP);
-        }
-        assert_eq!(lines.next().unwrap(), format!("got {round}"));
-        // SAFETY: As above.
-        unsafe { libc::kill(id, libc::SIGCONT) };
-    }
-    // Sent to the command alone, after any signal that it forwarded.
-    // SAFETY: A child of this process that was not waited for.
-    unsafe { libc::kill(id, libc::SIGTERM) };
-    assert_eq!(child.wait().unwrap().code(), Some(42));
 }
 
 #[test]
@@ -254,16 +168,4 @@ fn script_without_interpreter_runs_by_the_shell() {
         let by_name = heirloom(&[options, &["--", "script", "x"]].concat()).env("PATH", search).output().unwrap();
         assert_eq!(String::from_utf8(by_name.stdout).unwrap(), format!("ran {shown} x\n"));
     }
-}
-
-#[test]
-fn interrupted_program_interrupts_the_command() {
-    for (signal, name) in [(libc::SIGINT, "INT"), (libc::SIGQUIT, "QUIT")] {
-        let script = format!("ulimit -c 0; kill -{name} $$");
-        let status = heirloom(&["run", "--", "sh", "-c", &script]).status().unwrap();
-        assert_eq!((status.signal(), status.core_dumped()), (Some(signal), false));
-    }
-    // Control: any other signal is an exit code.
-    let status = heirloom(&["run", "--", "sh", "-c", "kill -TERM $$"]).status().unwrap();
-    assert_eq!(status.code(), Some(128 + libc::SIGTERM));
 }

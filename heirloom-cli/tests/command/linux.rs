@@ -3,9 +3,9 @@
 #![allow(unsafe_code)]
 
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
@@ -294,17 +294,6 @@ fn closed_standard_input_fails() {
 }
 
 #[test]
-fn interrupt_reaches_worker_in_another_group() {
-    let (mut user, path) = terminal();
-    let mut child =
-        on_terminal(&["run", "--", "setsid", "sh", "-c", "echo ready; exec sleep 1000"], &path).spawn().unwrap();
-    let mut lines = BufReader::new(user.try_clone().unwrap()).lines().map(|line| line.unwrap().trim().to_owned());
-    assert!(lines.any(|line| line == "ready"));
-    user.write_all(b"\x03").unwrap();
-    assert_eq!(child.wait().unwrap().signal(), Some(libc::SIGINT));
-}
-
-#[test]
 fn failed_start_kills_other_workers() {
     // Worker 10 has a second digit in `{job}`, which makes its argument longer than the kernel accepts.
     const LONGEST: usize = (128 << 10) - 1;
@@ -320,28 +309,6 @@ fn failed_start_kills_other_workers() {
     // This reads their standard output, and so would block as long as any worker lives.
     let output = run("11", "exec sleep 1000");
     assert!(error_line(&output, 126).contains("larger than the kernel takes"), "{output:?}");
-}
-
-#[test]
-fn signals_are_forwarded_to_workers() {
-    for signal in [libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGUSR1] {
-        let script = format!("trap 'exit 40' {signal}; echo ready; while :; do sleep 0.01; done");
-        let mut child =
-            heirloom(&["run", "--jobs", "2", "--", "sh", "-c", &script]).stdout(Stdio::piped()).spawn().unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        assert_eq!([lines.next().unwrap().unwrap(), lines.next().unwrap().unwrap()], ["ready", "ready"]);
-        // SAFETY: A child of this process that was not waited for.
-        unsafe { libc::kill(i32::try_from(child.id()).unwrap(), signal) };
-        assert_eq!(child.wait().unwrap().code(), Some(40), "signal {signal}");
-    }
-    // A signal without a handler ends the worker, and the exit code reports it.
-    let mut child =
-        heirloom(&["run", "--", "sh", "-c", "echo ready; exec sleep 1000"]).stdout(Stdio::piped()).spawn().unwrap();
-    BufReader::new(child.stdout.take().unwrap()).lines().next().unwrap().unwrap();
-    // SAFETY: As above.
-    unsafe { libc::kill(i32::try_from(child.id()).unwrap(), libc::SIGTERM) };
-    let status = child.wait().unwrap();
-    assert_eq!((status.code(), status.signal()), (Some(128 + libc::SIGTERM), None));
 }
 
 /// Opens a pseudoterminal: the user's end, and the path of the other end.
@@ -368,21 +335,6 @@ pub(super) fn on_terminal(args: &[&str], path: &str) -> Command {
         });
     }
     command
-}
-
-#[test]
-fn interrupt_reaches_worker_once() {
-    let (mut user, path) = terminal();
-    let script = "n=0; trap 'n=$((n+1)); echo interrupt $n' INT; trap 'exit $((40 + n))' TERM; echo ready; while :; do sleep 0.01; done";
-    let mut child = on_terminal(&["run", "--", "sh", "-c", script], &path).spawn().unwrap();
-    let mut lines = BufReader::new(user.try_clone().unwrap()).lines().map(|line| line.unwrap().trim().to_owned());
-    assert!(lines.any(|line| line == "ready"));
-    user.write_all(b"\x03").unwrap();
-    assert!(lines.any(|line| line.ends_with("interrupt 1")));
-    // Sent to the command alone, after any signal that it forwarded.
-    // SAFETY: A child of this process that was not waited for.
-    unsafe { libc::kill(i32::try_from(child.id()).unwrap(), libc::SIGTERM) };
-    assert_eq!(child.wait().unwrap().code(), Some(41));
 }
 
 #[test]

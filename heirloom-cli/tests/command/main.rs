@@ -15,6 +15,8 @@ mod programs;
 #[cfg(target_os = "linux")]
 mod save;
 #[cfg(target_os = "linux")]
+mod signals;
+#[cfg(target_os = "linux")]
 mod tables;
 mod usage;
 #[cfg(windows)]

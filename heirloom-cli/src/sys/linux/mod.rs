@@ -28,7 +28,7 @@ pub use self::path::{hand_down, keep_open, prepare, reference};
 pub use self::ps::ps;
 pub use self::script::interpreted;
 pub use self::streams::{Patient, input, output};
-pub use self::workers::{Waiting, apply, end_like, killed_by, wrap};
+pub use self::workers::{Waiting, apply, end_by, end_like, killed_by, wrap};
 use crate::failure::{self, Failure};
 
 /// The help that `run` and `exec` share, between the differing descriptions of placeholders and exit codes.

@@ -7,6 +7,7 @@ use std::ffi::c_int;
 use std::process;
 use std::ptr;
 use std::thread;
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal, kill, signal};
@@ -23,6 +24,9 @@ use crate::failure::Failure;
 /// The signals that are forwarded to the workers.
 const FORWARDED: [Signal; 6] =
     [Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTERM, Signal::SIGUSR1, Signal::SIGUSR2];
+
+/// The longest time between two signals of one sender that count as one.
+const BETWEEN_PROCESS_AND_GROUP: Duration = Duration::from_millis(20);
 
 /// The signals of this process, received instead of ending it.
 pub struct Signals {
@@ -64,26 +68,48 @@ impl Signals {
 
     /// Waits for signals, and returns each once, however often it arrived.
     pub fn wait(&mut self, group: &mut Group) -> Vec<Event> {
-        let mut received = BTreeMap::new();
-        let mut to_group = 0;
-        let mut arrived: Vec<_> = self.received.wait().collect();
+        let arrived = self.received.wait().collect();
+        self.events(arrived, group)
+    }
+
+    /// Returns the signals that have arrived, without waiting.
+    pub fn pending(&mut self, group: &mut Group) -> Vec<Event> {
+        let arrived = self.received.pending().collect();
+        self.events(arrived, group)
+    }
+
+    fn events(&mut self, mut arrived: Vec<libc::siginfo_t>, group: &mut Group) -> Vec<Event> {
+        let mut received = BTreeMap::<_, bool>::new();
+        let mut waited = false;
         while !arrived.is_empty() {
-            if arrived.iter().any(|info| info.si_signo != libc::SIGCHLD) {
-                to_group |= group.received();
+            for info in arrived {
+                if let Ok(signal) = Signal::try_from(info.si_signo) {
+                    // A code above zero means that the kernel sent it.
+                    *received.entry(signal).or_default() |= info.si_code > 0;
+                }
             }
-            // A code above zero means that the kernel sent it, as it does for the terminal, to the whole group.
-            received.extend(arrived.iter().map(|info| (info.si_signo, info.si_code > 0)));
+            let mut sent = received.iter().filter(|(signal, _)| **signal != Signal::SIGCHLD).peekable();
+            if sent.peek().is_some() {
+                group.ask();
+                if !waited && !sent.all(|(signal, by_kernel)| group.has_received(*signal, *by_kernel)) {
+                    // `timeout` signals the process that it started, and then the group.
+                    thread::sleep(BETWEEN_PROCESS_AND_GROUP);
+                    waited = true;
+                }
+            }
             // The group's answer includes a signal that arrived since then.
             arrived = self.received.pending().collect();
         }
-        let event = |(signal, by_kernel): (c_int, bool)| {
-            Some(match Signal::try_from(signal).ok()? {
+        let event = |(signal, by_kernel)| {
+            let to_group = group.has_received(signal, by_kernel);
+            group.forget(signal);
+            match signal {
                 Signal::SIGCHLD => Event::Child,
-                signal if by_kernel || to_group >> (signal as u32 - 1) & 1 == 1 => Event::ToGroup(signal),
-                signal => Event::Sent(signal),
-            })
+                _ if to_group => Event::ToGroup(signal),
+                _ => Event::Sent(signal),
+            }
         };
-        received.into_iter().filter_map(event).collect()
+        received.into_iter().map(event).collect()
     }
 
     /// Lets a signal end this process again, when no worker is left; runs `clean_up` before that.

@@ -1,6 +1,6 @@
 //! Starts workers, and waits for them.
 
-use std::ffi::OsString;
+use std::ffi::{OsString, c_int};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{ExitCode, ExitStatus};
 
@@ -43,58 +43,111 @@ pub fn apply(options: &ExecOptions) -> Result<(), Failure> {
     Err(Failure::new(format_args!("process {parent} is not the parent of this one")))
 }
 
-/// Waits for workers, and forwards signals to them.
+/// Starts workers, waits for them, and forwards signals to them.
 pub struct Waiting {
     signals: Signals,
     group: Group,
+    /// The workers that were not waited for, each with its index.
+    running: Vec<(usize, Child)>,
+    started: usize,
 }
 
 impl Waiting {
     /// Receives signals; call it before the first worker starts.
     pub fn begin() -> Result<Self, Failure> {
-        Ok(Self { group: Group::watch(), signals: Signals::receive()? })
+        Ok(Self { group: Group::watch(), signals: Signals::receive()?, running: Vec::new(), started: 0 })
     }
 
     /// Starts a worker, with the signals as the caller of this process left them.
-    pub fn start(&self, command: &mut Command) -> Result<heirloom::Result<Child>, Failure> {
-        self.signals.as_started(|| command.keep_sigpipe(true).spawn())
+    pub fn start(&mut self, command: &mut Command) -> Result<heirloom::Result<()>, Failure> {
+        let started = self.signals.as_started(|| command.keep_sigpipe(true).spawn())?;
+        Ok(started.map(|worker| {
+            self.running.push((self.started, worker));
+            self.started += 1;
+        }))
+    }
+
+    /// Forwards the signals that arrived while workers were started. Returns the number of one that asks this process to
+    /// end: no further worker is to be started.
+    pub fn interrupted(&mut self) -> Option<c_int> {
+        let mut interrupted = None;
+        for event in self.signals.pending(&mut self.group) {
+            let signal = match event {
+                // `for_all` looks for the children that ended.
+                Event::Child => continue,
+                Event::Sent(signal) => {
+                    self.forward(signal);
+                    signal
+                }
+                Event::ToGroup(signal) => {
+                    self.forward_outside(signal);
+                    // The newest worker may have been started after the signal. To deliver it twice loses nothing.
+                    if let Some((_, newest)) = self.running.last() {
+                        forward(signal, newest.id());
+                    }
+                    signal
+                }
+            };
+            if !matches!(signal, Signal::SIGUSR1 | Signal::SIGUSR2) {
+                interrupted = Some(signal as c_int);
+            }
+        }
+        interrupted
     }
 
     /// Waits for all workers, and returns the status of the first that failed. Calls `report` with the index and status of
     /// each failed one.
-    pub fn for_all(
-        &mut self,
-        workers: Vec<Child>,
-        report: impl Fn(usize, ExitStatus),
-    ) -> Result<Option<ExitStatus>, Failure> {
-        let mut running: Vec<_> = workers.into_iter().enumerate().collect();
-        let mut failed = None;
-        while !running.is_empty() {
+    pub fn for_all(&mut self, report: impl Fn(usize, ExitStatus)) -> Result<Option<ExitStatus>, Failure> {
+        let mut failed = self.take_ended(&report)?;
+        while !self.running.is_empty() {
             for event in self.signals.wait(&mut self.group) {
                 match event {
-                    Event::Child => {
-                        while let Some(ended) = ended_child()? {
-                            let Some(index) = running.iter().position(|(_, worker)| worker.id() == ended) else {
-                                reap(ended);
-                                continue;
-                            };
-                            let (job, mut worker) = running.swap_remove(index);
-                            let status = worker.wait()?;
-                            if !status.success() {
-                                report(job, status);
-                                failed = failed.or(Some(status));
-                            }
-                        }
-                    }
-                    Event::Sent(signal) => running.iter().for_each(|(_, worker)| forward(signal, worker.id())),
-                    Event::ToGroup(signal) => {
-                        let outside = running.iter().filter(|(_, worker)| !in_own_group(worker.id()));
-                        outside.for_each(|(_, worker)| forward(signal, worker.id()));
-                    }
+                    Event::Child => failed = failed.or(self.take_ended(&report)?),
+                    Event::Sent(signal) => self.forward(signal),
+                    Event::ToGroup(signal) => self.forward_outside(signal),
                 }
             }
         }
         Ok(failed)
+    }
+
+    /// Waits for the children that have ended, and returns the status of the first worker of them that failed.
+    fn take_ended(&mut self, report: &impl Fn(usize, ExitStatus)) -> Result<Option<ExitStatus>, Failure> {
+        let mut failed = None;
+        while let Some(ended) = ended_child()? {
+            let Some(index) = self.running.iter().position(|(_, worker)| is(worker, ended)) else {
+                // As process 1 of a container, this process gets every orphan.
+                let _ = waitpid(ended, None);
+                self.group.ended(ended);
+                continue;
+            };
+            let (job, mut worker) = self.running.swap_remove(index);
+            let status = worker.wait()?;
+            if !status.success() {
+                report(job, status);
+                failed = failed.or(Some(status));
+            }
+        }
+        Ok(failed)
+    }
+
+    fn forward(&self, signal: Signal) {
+        self.running.iter().for_each(|(_, worker)| forward(signal, worker.id()));
+    }
+
+    /// Forwards a signal that the group received to the workers outside it.
+    fn forward_outside(&self, signal: Signal) {
+        let outside = self.running.iter().filter(|(_, worker)| !in_own_group(worker.id()));
+        outside.for_each(|(_, worker)| forward(signal, worker.id()));
+    }
+
+    /// Kills all workers.
+    pub fn kill(self) {
+        for (_, mut worker) in self.running {
+            // The caller reports the first failure, not these.
+            let _ = worker.kill();
+            let _ = worker.wait();
+        }
     }
 
     /// Lets a signal end this process again, when no worker is left.
@@ -103,20 +156,17 @@ impl Waiting {
     }
 }
 
-/// Returns a child that has ended, and leaves it to be waited for.
-fn ended_child() -> Result<Option<u32>, Failure> {
-    let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
-    match waitid(Id::All, flags) {
-        Ok(WaitStatus::Exited(pid, _) | WaitStatus::Signaled(pid, ..)) => Ok(u32::try_from(pid.as_raw()).ok()),
-        Ok(_) | Err(nix::errno::Errno::ECHILD) => Ok(None),
-        Err(errno) => Err(Failure::new(format_args!("cannot wait for workers: {errno}"))),
-    }
+fn is(worker: &Child, process: Pid) -> bool {
+    i32::try_from(worker.id()).is_ok_and(|id| id == process.as_raw())
 }
 
-/// Waits for a child that is no worker: as process 1 of a container, this process gets every orphan.
-fn reap(child: u32) {
-    if let Ok(child) = i32::try_from(child) {
-        let _ = waitpid(Pid::from_raw(child), None);
+/// Returns a child that has ended, and leaves it to be waited for.
+fn ended_child() -> Result<Option<Pid>, Failure> {
+    let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+    match waitid(Id::All, flags) {
+        Ok(WaitStatus::Exited(pid, _) | WaitStatus::Signaled(pid, ..)) => Ok(Some(pid)),
+        Ok(_) | Err(nix::errno::Errno::ECHILD) => Ok(None),
+        Err(errno) => Err(Failure::new(format_args!("cannot wait for workers: {errno}"))),
     }
 }
 
@@ -128,9 +178,16 @@ pub fn killed_by(status: ExitStatus) -> Option<i32> {
 /// Ends as a failed worker did: by its exit code, or by the signal if the user interrupted it, so that a shell's loop ends
 /// too.
 pub fn end_like(status: ExitStatus) -> ExitCode {
-    if let Some(signal) = status.signal().filter(|signal| [libc::SIGINT, libc::SIGQUIT].contains(signal)) {
-        return signals::die_of(signal).into();
+    match (status.signal(), status.code()) {
+        (Some(signal), _) => end_by(signal),
+        (None, code) => ExitCode::from(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(u8::MAX)),
     }
-    let code = status.code().or_else(|| Some(128 + status.signal()?));
-    ExitCode::from(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(u8::MAX))
+}
+
+/// Ends as a program that a signal ended.
+pub fn end_by(signal: c_int) -> ExitCode {
+    match signal {
+        libc::SIGINT | libc::SIGQUIT => signals::die_of(signal).into(),
+        _ => ExitCode::from(u8::try_from(128 + signal).unwrap_or(u8::MAX)),
+    }
 }
