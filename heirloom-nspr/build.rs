@@ -2,8 +2,9 @@
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
-    let elf = std::env::var("CARGO_CFG_TARGET_OS").is_ok_and(|system| system != "macos" && system != "windows");
-    if !elf {
+    let system = std::env::var("CARGO_CFG_TARGET_OS").unwrap_or_default();
+    // Their linkers take these options; the others' formats have no soname.
+    if !["linux", "android", "freebsd", "netbsd", "openbsd", "dragonfly"].contains(&&*system) {
         return;
     }
     // It is called at each fork of the program.
