@@ -1,6 +1,6 @@
 //! Every way in which long copies are made on x86-64, whichever this processor would choose.
 
-use super::arch::long::{Processor, Way, copy_by};
+use super::arch::long::{Processor, Way};
 use super::fallback::{Fenced, pattern};
 use super::*;
 
@@ -28,7 +28,7 @@ fn every_way_copies_all_bytes_and_no_others() {
                         let target = slice::from_raw_parts_mut(target.start.add(first), last - first);
                         target.fill(0xee);
                         source.start.add(from).copy_from_nonoverlapping(bytes.as_ptr(), len);
-                        copy_by(way, source.start.add(from), target.as_mut_ptr().add(to - first), len);
+                        way.copy()(target.as_mut_ptr().add(to - first), source.start.add(from), len);
                         target
                     };
                     let context = || format!("{way:?}, {len} bytes from {from} to {to}");
@@ -72,7 +72,7 @@ fn registers_copy_unaligned_bytes_in_few_instructions() {
     let (from, to) = (source.as_mut_ptr(), target.as_mut_ptr());
     for (from_offset, to_offset) in [(0, 0), (0, 1), (0, 8), (8, 0), (15, 31), (63, 15)] {
         // SAFETY: The buffers have room for the offsets.
-        let copy = |way| unsafe { copy_by(way, from.add(from_offset), to.add(to_offset), LEN) };
+        let copy = |way: Way| unsafe { way.copy()(to.add(to_offset), from.add(from_offset), LEN) };
         for way in Processor::this().ways() {
             let Some(steps) = steps(|| copy(way)) else { return };
             // 4 loads, 4 stores and 3 more for each 64 bytes or more; a debug build adds a few hundred.

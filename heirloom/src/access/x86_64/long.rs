@@ -2,14 +2,14 @@
 
 use std::arch::asm;
 use std::arch::x86_64::__cpuid_count;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::mem;
+use std::sync::atomic::{AtomicPtr, Ordering};
 
 /// The instructions that copy.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[repr(u8)]
 pub(in super::super) enum Way {
     /// Registers of 16 bytes, which every x86-64 processor has.
-    Sse2 = 1,
+    Sse2,
     /// Registers of 32 bytes.
     Avx,
     /// Registers of 32 bytes, and the string copy from [`STRING`] bytes on.
@@ -21,8 +21,11 @@ pub(in super::super) enum Way {
 /// The length in bytes from which Intel's string copy is faster than registers of 32 bytes.
 const STRING: usize = 4096;
 
-/// The way that was chosen for this processor; 0 before the first copy.
-static WAY: AtomicU8 = AtomicU8::new(0);
+/// Copies `len` bytes, with the arguments in the registers that the string copy takes.
+type Copy = unsafe extern "sysv64" fn(to: *mut u8, from: *const u8, len: usize);
+
+/// A [`Copy`]: the one that was chosen for this processor, or before the first copy, the one that chooses.
+static COPY: AtomicPtr<()> = AtomicPtr::new(choose as *mut ());
 
 /// What decides on the way.
 #[derive(Clone, Copy, Debug)]
@@ -76,49 +79,75 @@ impl Processor {
 
 /// # Safety
 /// As for [`super::copy`]; `len` is above 64.
-#[inline(never)]
+#[inline]
 pub(super) unsafe fn copy(from: *const u8, to: *mut u8, len: usize) {
-    let way = match WAY.load(Ordering::Relaxed) {
-        1 => Way::Sse2,
-        2 => Way::Avx,
-        3 => Way::AvxAndString,
-        4 => Way::Avx512,
-        _ => choose(),
-    };
-    // SAFETY: The caller keeps the contract, and `choose` found that the processor has the way's instructions.
-    unsafe { copy_by(way, from, to, len) }
+    // SAFETY: Only functions of this type are stored there. The caller keeps the contract, and `choose` found that the
+    // processor has the function's instructions.
+    unsafe {
+        let copy = mem::transmute::<*mut (), Copy>(COPY.load(Ordering::Relaxed));
+        copy(to, from, len);
+    }
 }
 
 #[cold]
-fn choose() -> Way {
-    let way = Processor::this().way();
-    WAY.store(way as u8, Ordering::Relaxed);
-    way
+unsafe extern "sysv64" fn choose(to: *mut u8, from: *const u8, len: usize) {
+    let copy = Processor::this().way().copy();
+    COPY.store(copy as *mut (), Ordering::Relaxed);
+    // SAFETY: The caller keeps the contract of [`copy`], and the processor has the way's instructions.
+    unsafe { copy(to, from, len) }
 }
 
-/// # Safety
-/// As for [`copy`]; the processor has the way's instructions.
-#[inline]
-pub(in super::super) unsafe fn copy_by(way: Way, from: *const u8, to: *mut u8, len: usize) {
-    // SAFETY: The caller keeps the contract, and the conditions here the functions' own.
+impl Way {
+    /// Returns the function that copies more than 64 bytes, on a processor that has the way's instructions.
+    pub(in super::super) fn copy(self) -> Copy {
+        match self {
+            Self::Sse2 => by_sse2,
+            Self::Avx => by_avx,
+            Self::AvxAndString => by_avx_and_string,
+            Self::Avx512 => by_avx512,
+        }
+    }
+}
+
+unsafe extern "sysv64" fn by_sse2(to: *mut u8, from: *const u8, len: usize) {
+    // SAFETY: The caller keeps the contract of [`copy`]; the conditions are the functions' own.
     unsafe {
-        match way {
-            Way::Avx512 => match len {
-                ..=128 => avx512_ends_1(from, to, len),
-                129..=256 => avx512_ends_2(from, to, len),
-                257..=512 => avx512_ends_4(from, to, len),
-                _ => avx512(from, to, len),
-            },
-            Way::Avx | Way::AvxAndString => match len {
-                ..=128 => avx_ends_2(from, to, len),
-                129..=256 => avx_ends_4(from, to, len),
-                STRING.. if way == Way::AvxAndString => string(from, to, len),
-                _ => avx(from, to, len),
-            },
-            Way::Sse2 => match len {
-                ..=128 => sse2_ends_4(from, to, len),
-                _ => sse2(from, to, len),
-            },
+        match len {
+            ..=128 => sse2_ends_4(to, from, len),
+            _ => sse2(to, from, len),
+        }
+    }
+}
+
+unsafe extern "sysv64" fn by_avx(to: *mut u8, from: *const u8, len: usize) {
+    // SAFETY: As above.
+    unsafe {
+        match len {
+            ..=128 => avx_ends_2(to, from, len),
+            129..=256 => avx_ends_4(to, from, len),
+            _ => avx(to, from, len),
+        }
+    }
+}
+
+unsafe extern "sysv64" fn by_avx_and_string(to: *mut u8, from: *const u8, len: usize) {
+    // SAFETY: As above.
+    unsafe {
+        match len {
+            ..STRING => by_avx(to, from, len),
+            _ => string(to, from, len),
+        }
+    }
+}
+
+unsafe extern "sysv64" fn by_avx512(to: *mut u8, from: *const u8, len: usize) {
+    // SAFETY: As above.
+    unsafe {
+        match len {
+            ..=128 => avx512_ends_1(to, from, len),
+            129..=256 => avx512_ends_2(to, from, len),
+            257..=512 => avx512_ends_4(to, from, len),
+            _ => avx512(to, from, len),
         }
     }
 }
@@ -138,20 +167,20 @@ macro_rules! both_ends {
     ($name:ident, $count:literal, $size:literal, $move:literal, $end:literal,
      [$($index:literal $first:literal),+], [$($also:literal $last:literal),+]) => {
         /// # Safety
-        #[doc = concat!("As for [`copy_by`]; `len` is ", $count, " to twice ", $count, " registers.")]
+        #[doc = concat!("As for [`copy`]; `len` is ", $count, " to twice ", $count, " registers.")]
         #[inline]
-        unsafe fn $name(from: *const u8, to: *mut u8, len: usize) {
+        unsafe fn $name(to: *mut u8, from: *const u8, len: usize) {
             // SAFETY: `len` is that long, so each access is within it.
             unsafe {
                 asm!(
-                    concat!("lea r8, [rsi + rcx - ", $count, " * ", $size, "]"),
-                    concat!("lea r9, [rdi + rcx - ", $count, " * ", $size, "]"),
+                    concat!("lea r8, [rsi + rdx - ", $count, " * ", $size, "]"),
+                    concat!("lea r9, [rdi + rdx - ", $count, " * ", $size, "]"),
                     moves!(load, $move, $size, "rsi", $($index $first),+),
                     moves!(load, $move, $size, "r8", $($also $last),+),
                     moves!(store, $move, $size, "rdi", $($index $first),+),
                     moves!(store, $move, $size, "r9", $($also $last),+),
                     $end,
-                    in("rsi") from, in("rdi") to, in("rcx") len, clobber_abi("sysv64"),
+                    in("rsi") from, in("rdi") to, in("rdx") len, clobber_abi("sysv64"),
                     options(nostack),
                 );
             }
@@ -165,15 +194,15 @@ macro_rules! aligned {
     ($name:ident, $size:literal, $move:literal, $aligned:literal, $end:literal,
      [$($index:literal $register:literal),+], $first:literal, [$($also:literal $last:literal),+]) => {
         /// # Safety
-        /// As for [`copy_by`]; `len` is at least 5 registers.
+        /// As for [`copy`]; `len` is at least 5 registers.
         #[inline]
-        unsafe fn $name(from: *const u8, to: *mut u8, len: usize) {
+        unsafe fn $name(to: *mut u8, from: *const u8, len: usize) {
             // SAFETY: The loop starts at most one register behind the first byte, and goes on only before the last four
             // registers, so each access is within the `len` bytes of each side.
             unsafe {
                 asm!(
-                    concat!("lea r8, [rsi + rcx - 4 * ", $size, "]"),
-                    concat!("lea r9, [rdi + rcx - 4 * ", $size, "]"),
+                    concat!("lea r8, [rsi + rdx - 4 * ", $size, "]"),
+                    concat!("lea r9, [rdi + rdx - 4 * ", $size, "]"),
                     concat!($move, " ", $first, ", [rsi]"),
                     moves!(load, $move, $size, "r8", $($also $last),+),
                     // The distance from an address to copy to, to the one to copy from.
@@ -190,7 +219,7 @@ macro_rules! aligned {
                     concat!($move, " [rdi], ", $first),
                     moves!(store, $move, $size, "r9", $($also $last),+),
                     $end,
-                    inout("rsi") from => _, in("rdi") to, in("rcx") len, clobber_abi("sysv64"),
+                    inout("rsi") from => _, in("rdi") to, in("rdx") len, clobber_abi("sysv64"),
                     options(nostack),
                 );
             }
@@ -231,23 +260,23 @@ aligned!(
 /// Copies the first 64 bytes by registers, and all from the next multiple of 64 by the string copy.
 ///
 /// # Safety
-/// As for [`copy_by`]; `len` is at least 64.
+/// As for [`copy`]; `len` is at least 64.
 #[inline]
-unsafe fn string(from: *const u8, to: *mut u8, len: usize) {
+unsafe fn string(to: *mut u8, from: *const u8, len: usize) {
     // SAFETY: The string copy starts at most 64 bytes behind the first byte, and copies what is left of `len`. The direction
     // flag is clear in Rust code.
     unsafe {
         asm!(
             moves!(load, "movdqu", 16, "rsi", 0 "xmm0", 1 "xmm1", 2 "xmm2", 3 "xmm3"),
             moves!(store, "movdqu", 16, "rdi", 0 "xmm0", 1 "xmm1", 2 "xmm2", 3 "xmm3"),
-            "add rcx, rdi",
+            "lea rcx, [rdi + rdx]",
             "sub rsi, rdi",
             "or rdi, 63",
             "inc rdi",
             "add rsi, rdi",
             "sub rcx, rdi",
             "rep movsb",
-            inout("rsi") from => _, inout("rdi") to => _, inout("rcx") len => _, clobber_abi("sysv64"),
+            inout("rsi") from => _, inout("rdi") to => _, in("rdx") len, clobber_abi("sysv64"),
             options(nostack),
         );
     }
