@@ -279,7 +279,8 @@ impl SharedBytes {
 
     /// Copies the whole of `from` to `offset`.
     ///
-    /// A concurrent reader may see each byte old or new.
+    /// A concurrent reader may see each byte old or new. Until it returns, the call may write a byte more than once, and so
+    /// over what another process wrote there in the meantime.
     ///
     /// # Errors
     /// [`ErrorKind::OutOfBounds`]: the range exceeds the mapping; nothing was written.

@@ -44,15 +44,16 @@ impl Processor {
     pub(in super::super) fn this() -> Self {
         // Not an error on later versions of Rust, where the call is safe.
         #[allow(unused_unsafe)]
-        // SAFETY: Every x86-64 processor has the instruction. One without leaf 7 answers with another, whose bits are
-        // used only if AVX was found; all processors with AVX have the leaf.
+        // SAFETY: Every x86-64 processor has the instruction.
         let (vendor, features) = unsafe { (__cpuid_count(0, 0), __cpuid_count(7, 0)) };
+        // For a leaf that it doesn't have, a processor answers with another.
+        let has_features = vendor.eax >= 7;
         Self {
             intel: [vendor.ebx, vendor.edx, vendor.ecx].map(u32::to_le_bytes).concat() == b"GenuineIntel",
             avx: is_x86_feature_detected!("avx"),
             avx512: is_x86_feature_detected!("avx512f"),
-            fast_strings: features.ebx >> 9 & 1 == 1,
-            fast_short_strings: features.edx >> 4 & 1 == 1,
+            fast_strings: has_features && features.ebx >> 9 & 1 == 1,
+            fast_short_strings: has_features && features.edx >> 4 & 1 == 1,
         }
     }
 
@@ -140,13 +141,21 @@ unsafe extern "sysv64" fn by_avx_and_string(to: *mut u8, from: *const u8, len: u
     }
 }
 
+/// Returns whether Intel's string copy is faster than registers of 64 bytes: for addresses that are aligned alike, which
+/// registers would load and store across lines and pages, or of which there are many bytes.
+fn string_is_faster(to: *const u8, from: *const u8, len: usize) -> bool {
+    let (to, from) = (to.addr() % 64, from.addr() % 64);
+    to == from && (to != 0 || len >= 8 * STRING)
+}
+
 unsafe extern "sysv64" fn by_avx512(to: *mut u8, from: *const u8, len: usize) {
     // SAFETY: As above.
     unsafe {
         match len {
-            ..=128 => avx512_ends_1(to, from, len),
+            ..=128 => avx512_halves_2(to, from, len),
             129..=256 => avx512_ends_2(to, from, len),
             257..=512 => avx512_ends_4(to, from, len),
+            STRING.. if string_is_faster(to, from, len) => string(to, from, len),
             _ => avx512(to, from, len),
         }
     }
@@ -246,7 +255,7 @@ aligned!(
     [0 "ymm0", 1 "ymm1", 2 "ymm2", 3 "ymm3"], "ymm4", [0 "ymm5", 1 "ymm6", 2 "ymm7", 3 "ymm8"]
 );
 // Older instructions don't have the registers from 16 on.
-both_ends!(avx512_ends_1, 1, 64, "vmovdqu64", "", [0 "zmm16"], [0 "zmm17"]);
+both_ends!(avx512_halves_2, 2, 32, "vmovdqu64", "", [0 "ymm16", 1 "ymm17"], [0 "ymm18", 1 "ymm19"]);
 both_ends!(avx512_ends_2, 2, 64, "vmovdqu64", "", [0 "zmm16", 1 "zmm17"], [0 "zmm18", 1 "zmm19"]);
 both_ends!(
     avx512_ends_4, 4, 64, "vmovdqu64", "",

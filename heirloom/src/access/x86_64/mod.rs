@@ -6,24 +6,18 @@ use std::arch::asm;
 
 pub(super) use {copy as copy_in, copy as copy_out};
 
-/// Moves one item of a fixed size through a register.
-macro_rules! one {
-    ($class:ident, $load:literal, $store:literal, $from:expr, $to:expr) => {
+/// Moves the first and the last item of `$size` bytes, which together cover the length.
+macro_rules! both_ends {
+    ($class:ident, $move:literal, $modifier:literal, $size:literal, $from:ident, $to:ident, $len:ident) => {
         asm!(
-            $load, $store,
-            from = in(reg) $from, to = in(reg) $to, item = out($class) _,
+            concat!($move, " {first", $modifier, "}, [{from}]"),
+            concat!($move, " {last", $modifier, "}, [{from} + {len} - ", $size, "]"),
+            concat!($move, " [{to}], {first", $modifier, "}"),
+            concat!($move, " [{to} + {len} - ", $size, "], {last", $modifier, "}"),
+            from = in(reg) $from, to = in(reg) $to, len = in(reg) $len, first = out($class) _, last = out($class) _,
             options(nostack, preserves_flags),
         )
     };
-}
-
-/// Moves the first and the last item of `$size` bytes, which together cover the length.
-macro_rules! both_ends {
-    ($class:ident, $load:literal, $store:literal, $size:literal, $from:ident, $to:ident, $len:ident) => {{
-        let last = $len - $size;
-        one!($class, $load, $store, $from, $to);
-        one!($class, $load, $store, $from.add(last), $to.add(last));
-    }};
 }
 
 /// # Safety
@@ -32,40 +26,9 @@ macro_rules! both_ends {
 pub(super) unsafe fn copy(from: *const u8, to: *mut u8, len: usize) {
     // SAFETY: Each branch accesses only the `len` bytes of each side, which the caller guarantees. SSE2 is part of x86-64.
     unsafe {
-        if len < 16 {
-            match len {
-                0 => {}
-                1 => one!(reg_byte, "mov {item}, byte ptr [{from}]", "mov byte ptr [{to}], {item}", from, to),
-                2..4 => {
-                    both_ends!(
-                        reg,
-                        "mov {item:x}, word ptr [{from}]",
-                        "mov word ptr [{to}], {item:x}",
-                        2,
-                        from,
-                        to,
-                        len
-                    );
-                }
-                4..8 => {
-                    both_ends!(
-                        reg,
-                        "mov {item:e}, dword ptr [{from}]",
-                        "mov dword ptr [{to}], {item:e}",
-                        4,
-                        from,
-                        to,
-                        len
-                    );
-                }
-                _ => {
-                    both_ends!(reg, "mov {item}, qword ptr [{from}]", "mov qword ptr [{to}], {item}", 8, from, to, len);
-                }
-            }
-        } else if len < 33 {
-            both_ends!(xmm_reg, "movdqu {item}, [{from}]", "movdqu [{to}], {item}", 16, from, to, len);
-        } else if len < 65 {
-            asm!(
+        match len {
+            65.. => long::copy(from, to, len),
+            33.. => asm!(
                 "movdqu {a}, [{from}]",
                 "movdqu {b}, [{from} + 16]",
                 "movdqu {c}, [{from} + {len} - 32]",
@@ -77,9 +40,18 @@ pub(super) unsafe fn copy(from: *const u8, to: *mut u8, len: usize) {
                 from = in(reg) from, to = in(reg) to, len = in(reg) len,
                 a = out(xmm_reg) _, b = out(xmm_reg) _, c = out(xmm_reg) _, d = out(xmm_reg) _,
                 options(nostack, preserves_flags),
-            );
-        } else {
-            long::copy(from, to, len);
+            ),
+            16.. => both_ends!(xmm_reg, "movdqu", "", 16, from, to, len),
+            8.. => both_ends!(reg, "mov", "", 8, from, to, len),
+            4.. => both_ends!(reg, "mov", ":e", 4, from, to, len),
+            2.. => both_ends!(reg, "mov", ":x", 2, from, to, len),
+            1 => asm!(
+                "mov {item}, [{from}]",
+                "mov [{to}], {item}",
+                from = in(reg) from, to = in(reg) to, item = out(reg_byte) _,
+                options(nostack, preserves_flags),
+            ),
+            0 => {}
         }
     }
 }
