@@ -50,7 +50,7 @@ pub fn measure() -> Results {
             format!("create, map, touch, unmap and close {size}, ratio to system calls"),
             1.05,
             ratio,
-            "four more system calls; see \"Create 4 KiB, by system call\"",
+            "three more system calls; see \"Create 4 KiB, by system call\"",
         );
     }
     results.tables.insert(0, table);
@@ -64,7 +64,7 @@ fn guarantees() -> Table {
         "Create 4 KiB, by system call",
         "",
         "The cost of the system calls that the guarantees add. Two calls seal the size, one before and one after \
-         setting it. One call reads the limit of `ulimit -f`, because a size above it would raise a signal.",
+         setting it. One call reads the seals back, because a sandbox may pretend to set them.",
     );
     let time_create = |create: fn(usize, &dyn Fn(*mut u8))| time(256, || create(PAGE, &|memory| touch(memory, PAGE)));
     table.add_row(
@@ -73,7 +73,7 @@ fn guarantees() -> Table {
         vec![
             routine("system calls", || time_create(|size, touch| create_by_system_calls(size, touch, false, false))),
             routine("with seals", || time_create(|size, touch| create_by_system_calls(size, touch, true, false))),
-            routine("with seals and limit", || {
+            routine("with seals, read back", || {
                 time_create(|size, touch| create_by_system_calls(size, touch, true, true))
             }),
             routine("heirloom", || time_create(by_key("name").create.expect("the candidate can create memory"))),

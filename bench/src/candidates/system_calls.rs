@@ -8,7 +8,6 @@ use std::ptr;
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, fcntl_get_seals, fstat, ftruncate, memfd_create};
 use rustix::io::fcntl_dupfd_cloexec;
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
-use rustix::process::{Resource, getrlimit};
 
 use super::{Candidate, Parent, Running, child_args, child_program};
 
@@ -37,13 +36,13 @@ fn map(fd: &OwnedFd, size: usize) -> *mut u8 {
     unsafe { mmap(ptr::null_mut(), size, ProtFlags::READ | ProtFlags::WRITE, MapFlags::SHARED, fd, 0) }.unwrap().cast()
 }
 
-/// Creates, maps, touches, unmaps and closes memory. `sealed` and `limited` add the system calls that heirloom's
+/// Creates, maps, touches, unmaps and closes memory. `sealed` and `checked` add the system calls that heirloom's
 /// guarantees need.
-pub fn create(size: usize, touch: &dyn Fn(*mut u8), sealed: bool, limited: bool) {
-    if limited {
-        assert!(getrlimit(Resource::Fsize).current.is_none_or(|limit| limit >= size as u64));
-    }
+pub fn create(size: usize, touch: &dyn Fn(*mut u8), sealed: bool, checked: bool) {
     let fd = create_memfd(size, sealed);
+    if checked {
+        assert!(fcntl_get_seals(&fd).unwrap().contains(SealFlags::SHRINK | SealFlags::GROW));
+    }
     let memory = map(&fd, size);
     touch(memory);
     // SAFETY: The mapping above has this size, and nothing uses it after `touch`.

@@ -107,7 +107,8 @@ impl RegionOptions {
     /// # Errors
     /// - [`ErrorKind::InvalidInput`]: a size of 0; with huge pages, a size that is not a multiple of 2 MiB; a bad name; huge
     ///   pages in a directory.
-    /// - [`ErrorKind::TooLarge`]: the size exceeds `isize::MAX` or this process's limit (`ulimit -f`).
+    /// - [`ErrorKind::TooLarge`]: the size exceeds `isize::MAX` or this process's limit (`ulimit -f`). On Linux, a process
+    ///   that sets a limit after it has created a region without one gets SIGXFSZ instead.
     /// - [`ErrorKind::OutOfMemory`]: there is too little memory, disk space or huge pages to reserve.
     /// - [`ErrorKind::OutOfDescriptors`].
     /// - [`ErrorKind::Unsupported`]: this system or sandbox has no anonymous memory, or no huge pages, or the directory's
