@@ -57,6 +57,11 @@ fn advice(reason: Reason) -> (ErrorKind, &'static str) {
              allow it, or use RegionOptions::unsealed_file_in if the region needs no seals",
         ),
         Reason::NoHugePages => (ErrorKind::Unsupported, "this kernel has no 2 MiB huge pages: turn off huge pages"),
+        Reason::NoCollapse => (
+            ErrorKind::Unsupported,
+            "huge pages need anonymous memory with ordinary pages, Linux 6.1 or later, and transparent huge pages in the \
+             kernel's configuration",
+        ),
         Reason::NoHugePagePrivilege => (
             ErrorKind::Unsupported,
             "large pages need the privilege to lock pages in memory: ask an administrator to grant it to this user",

@@ -6,6 +6,8 @@ use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
 use std::slice;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+use std::time::Duration;
 
 use crate::access::{ReadOnlyBytes, SharedBytes};
 use crate::sys::View;
@@ -35,6 +37,21 @@ impl MappingInner {
 
     fn start(&self) -> NonNull<u8> {
         self.bytes.start()
+    }
+
+    /// Puts the bytes into huge pages until `limit` has passed, and returns how many are. The address may change.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    pub(crate) fn use_huge_pages(&mut self, limit: Duration) -> Result<usize> {
+        let len = self.bytes.len();
+        let Some(view) = &mut self.view else { return Ok(0) };
+        // SAFETY: The byte is within the mapping. Other processes may write it meanwhile.
+        let touch = |byte| _ = unsafe { SharedBytes::new(byte, 1) }.read_at(0, &mut [0]);
+        let huge = view.use_huge_pages(len, limit, touch);
+        // SAFETY: As in `new`. The bytes were moved with the view, also where the call failed later.
+        self.bytes = unsafe { SharedBytes::new(view.start(), len) };
+        huge.map_err(|failure| {
+            Error::system(format_args!("cannot use huge pages for a mapping of {len} bytes"), failure)
+        })
     }
 
     fn no_dump(&self) -> Result<()> {

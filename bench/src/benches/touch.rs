@@ -1,8 +1,9 @@
 //! The first access to each page of memory.
 
 use std::ptr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use heirloom::os::linux::MappingExt;
 use heirloom::{Mapping, Region, RegionOptions};
 use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous, munmap};
 
@@ -38,6 +39,21 @@ fn create_and_touch(size: usize, options: &RegionOptions) -> f64 {
     })
 }
 
+/// Maps a region, and puts it into huge pages of ordinary memory.
+fn map_huge(region: &Region) -> heirloom::Result<Mapping> {
+    let mut view = region.map()?;
+    view.use_huge_pages(Duration::MAX)?;
+    Ok(view)
+}
+
+fn create_huge_and_touch(size: usize) -> f64 {
+    map_and_touch(size, || {
+        let region = Region::create(size as u64).unwrap();
+        let view = map_huge(&region).unwrap();
+        (region, view)
+    })
+}
+
 fn map_again(size: usize, region: &Region) -> f64 {
     map_and_touch(size, || (region.clone(), region.map().unwrap()))
 }
@@ -56,6 +72,7 @@ pub fn measure() -> Results {
         let (view, full) = (full.map().unwrap(), &full);
         // The handle determines whether its mappings are populated.
         let populated = Region::options().populate(true).create(size as u64).unwrap();
+        let collapsed = Region::create(size as u64).unwrap();
         let mut routines = vec![
             routine("region", || create_and_touch(size, &Region::options())),
             routine("private memory", || map_private_and_touch(size)),
@@ -68,6 +85,12 @@ pub fn measure() -> Results {
         if huge.huge_pages(true).create(size as u64).is_ok() {
             routines.insert(3, routine("region, huge pages", move || create_and_touch(size, &huge)));
         }
+        if map_huge(&collapsed).is_ok() {
+            let collapsed = &collapsed;
+            let again = move || map_and_touch(size, || (collapsed.clone(), map_huge(collapsed).unwrap()));
+            routines.push(routine("region, use_huge_pages", move || create_huge_and_touch(size)));
+            routines.push(routine("second mapping, use_huge_pages", again));
+        }
         table.add_row(size as f64, size_label(size as u64), routines);
     }
     let mut results = Results::default();
@@ -78,6 +101,20 @@ pub fn measure() -> Results {
         5.0,
         speedup,
         "the kernel zeroes each page first, and zeroing alone takes about this long; see the last column",
+    );
+    let speedup = table.ratio("region", "region, use_huge_pages", last);
+    results.at_least(
+        format!("first touch of {} with huge pages of ordinary memory, speedup over 4 KiB pages", table.rows[last].1),
+        5.0,
+        speedup,
+        "as above",
+    );
+    let readers = table.ratio("second mapping, use_huge_pages", "second mapping", last);
+    results.at_most(
+        format!("first touch of {} in a second mapping with huge pages, ratio to 4 KiB pages", table.rows[last].1),
+        0.1,
+        readers,
+        "",
     );
     results.tables.push(table);
     results

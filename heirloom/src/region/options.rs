@@ -61,6 +61,8 @@ impl RegionOptions {
     /// of mappings must be multiples of 2 MiB. On Windows the user needs the privilege to lock pages in memory, and a region
     /// takes one page more.
     ///
+    /// Linux has huge pages without a pool as well: see `MappingExt::use_huge_pages` in `os::linux`.
+    ///
     /// Two guarantees are weaker. While the region is writable, any holder can return pages to the pool and use them up; a
     /// touch of such a page then kills the process, so pass it read-only or frozen to a child that may turn hostile. And
     /// the kernel lets any holder make it executable.

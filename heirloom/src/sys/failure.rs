@@ -52,6 +52,8 @@ pub(crate) enum Reason {
     NoAnonymousMemory,
     /// The kernel has no huge pages.
     NoHugePages,
+    /// The kernel can't make huge pages of this memory's ordinary ones (Linux).
+    NoCollapse,
     /// The user lacks the privilege that huge pages need (Windows).
     NoHugePagePrivilege,
     /// The system can't allocate all memory of a region at creation.

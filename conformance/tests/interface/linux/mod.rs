@@ -5,6 +5,7 @@ mod command;
 mod environment;
 mod exporting;
 mod format;
+mod huge_pages;
 mod inheritance;
 mod limits;
 mod mappings;

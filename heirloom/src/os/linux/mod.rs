@@ -1,9 +1,11 @@
 //! Extensions for Linux and Android.
 
+mod mapping;
 mod regions;
 
 use std::os::fd::OwnedFd;
 
+pub use self::mapping::MappingExt;
 pub use self::regions::{Census, Holder, RegionInfo, regions};
 use super::unix::sealed::Sealed;
 use crate::{Child, Error, Result, sys};

@@ -3,6 +3,7 @@
 #![allow(unsafe_code)]
 
 mod available;
+mod huge;
 pub(crate) mod process;
 
 use std::fs::File;

@@ -28,6 +28,8 @@ use libc::{mmap64 as mmap, munmap};
 pub(crate) struct View {
     address: NonNull<u8>,
     len: usize,
+    /// Where the pages are in their memory, in bytes.
+    offset: u64,
 }
 
 // SAFETY: A mapping belongs to the whole process, and this type doesn't access its bytes.
@@ -66,16 +68,16 @@ impl View {
 
     fn mmap(fd: impl AsFd, offset: u64, len: usize, prot: ProtFlags, flags: MapFlags) -> rustix::io::Result<Self> {
         // An offset past the end of every file.
-        let offset = offset.try_into().map_err(|_| Errno::OVERFLOW)?;
+        let position = offset.try_into().map_err(|_| Errno::OVERFLOW)?;
         let fd = fd.as_fd().as_raw_fd();
         #[allow(clippy::cast_possible_wrap)] // Few bits are set.
         let (prot, flags) = (prot.bits() as i32, flags.bits() as i32);
         // SAFETY: The callers above don't pass MAP_FIXED, so the kernel chooses an address that nothing else uses.
-        let address = unsafe { mmap(ptr::null_mut(), len, prot, flags, fd, offset) };
+        let address = unsafe { mmap(ptr::null_mut(), len, prot, flags, fd, position) };
         if address == libc::MAP_FAILED {
             return Err(Errno::from_io_error(&io::Error::last_os_error()).unwrap_or(Errno::NOMEM));
         }
-        Ok(Self { address: NonNull::new(address.cast()).ok_or(Errno::NOMEM)?, len })
+        Ok(Self { address: NonNull::new(address.cast()).ok_or(Errno::NOMEM)?, len, offset })
     }
 
     /// Returns the address of the first page.
@@ -86,6 +88,18 @@ impl View {
     #[allow(dead_code)] // Only some systems exclude pages from core dumps.
     pub(crate) fn len(&self) -> usize {
         self.len
+    }
+
+    /// Returns where the pages are in their memory, in bytes.
+    #[allow(dead_code)] // Only Linux has huge pages outside a pool.
+    pub(crate) fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// Takes note that the pages were moved.
+    #[allow(dead_code)] // As above.
+    pub(crate) fn moved(&mut self, address: NonNull<u8>) {
+        self.address = address;
     }
 }
 

@@ -1,0 +1,77 @@
+//! Huge pages for a mapping.
+
+use std::time::Duration;
+
+use crate::{FrozenMapping, Mapping, ReadOnlyMapping, Result};
+
+/// Extends the mappings that share their memory by what Linux offers.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use heirloom::os::linux::MappingExt;
+/// use heirloom::{ErrorKind, Region};
+///
+/// let mut table = Region::create(16 << 20)?.map()?;
+/// match table.use_huge_pages(Duration::from_millis(50)) {
+///     Ok(bytes) => println!("{bytes} of {} bytes are in huge pages", table.len()),
+///     Err(error) if error.kind() == ErrorKind::Unsupported => eprintln!("{error}"),
+///     Err(error) => return Err(error),
+/// }
+/// table.write_at(0, b"filled with few page faults")?;
+/// # Ok::<(), heirloom::Error>(())
+/// ```
+pub trait MappingExt: sealed::Sealed {
+    /// Puts the bytes into huge pages of 2 MiB, as far as the kernel has them, and returns how many bytes are in huge pages.
+    ///
+    /// No pool is needed, and every seal holds. A page that has no memory yet gets it, as by a first touch. A region's pages
+    /// are huge for all its holders; each mapping that calls this has them in one step, and is faster afterwards than by
+    /// ordinary pages. Call it before the region is filled: to collapse pages that are there, the kernel copies them.
+    ///
+    /// The kernel takes one block of 2 MiB after the other. On a system whose free memory is fragmented, a block can take
+    /// many times as long as its ordinary pages, about a millisecond. So no further one is begun after `limit`. A block
+    /// that isn't whole, at the end of a region for example, stays in ordinary pages.
+    ///
+    /// The mapping moves to an address that suits huge pages: pointers into it become invalid. See `MADV_COLLAPSE` in
+    /// [madvise(2)](https://man7.org/linux/man-pages/man2/madvise.2.html).
+    ///
+    /// # Errors
+    /// - [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported): a kernel before 6.1 or without transparent huge pages; a
+    ///   file on a disk; huge pages of the pool.
+    /// - [`ErrorKind::OutOfMemory`](crate::ErrorKind::OutOfMemory): the address space is full.
+    ///
+    /// The mapping can be used after an error as before.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use heirloom::FrozenRegion;
+    /// use heirloom::os::linux::MappingExt;
+    ///
+    /// let mut text = FrozenRegion::from_bytes(b"less than 2 MiB")?.map()?;
+    /// assert_eq!(text.use_huge_pages(Duration::from_secs(1))?, 0);
+    /// assert_eq!(&*text, b"less than 2 MiB");
+    /// # Ok::<(), heirloom::Error>(())
+    /// ```
+    fn use_huge_pages(&mut self, limit: Duration) -> Result<usize>;
+}
+
+mod sealed {
+    pub trait Sealed {}
+}
+
+macro_rules! extend {
+    ($($mapping:ident),+) => {
+        $(
+            impl sealed::Sealed for $mapping {}
+
+            impl MappingExt for $mapping {
+                fn use_huge_pages(&mut self, limit: Duration) -> Result<usize> {
+                    self.0.use_huge_pages(limit)
+                }
+            }
+        )+
+    };
+}
+
+extend!(Mapping, ReadOnlyMapping, FrozenMapping);

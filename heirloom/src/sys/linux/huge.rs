@@ -1,0 +1,91 @@
+//! Huge pages made of ordinary ones, without a pool.
+
+#![allow(unsafe_code)]
+
+use std::ptr::{self, NonNull};
+use std::time::{Duration, Instant};
+
+use rustix::io::Errno;
+use rustix::mm::{self, MapFlags, MremapFlags, ProtFlags};
+
+use crate::sys::failure::{Failure, Reason, Result};
+use crate::sys::unix::view::View;
+
+/// The advice to collapse ordinary pages into huge ones, since Linux 6.1.
+const COLLAPSE: libc::c_int = 25;
+
+/// The size of a huge page in bytes.
+#[allow(clippy::cast_possible_truncation)] // It is 2 MiB.
+const HUGE_PAGE: usize = super::HUGE_PAGE as usize;
+
+impl View {
+    /// Puts whole blocks of 2 MiB of the first `len` bytes into huge pages, one after the other, until `limit` has passed.
+    /// Calls `touch` with the offset of each block before. Returns how many bytes are in huge pages.
+    pub(crate) fn use_huge_pages(&mut self, len: usize, limit: Duration, touch: impl Fn(NonNull<u8>)) -> Result<usize> {
+        let start = Instant::now();
+        let first = (HUGE_PAGE - self.block_offset()) % HUGE_PAGE;
+        let mut huge = 0;
+        for block in (first..len.saturating_sub(HUGE_PAGE - 1)).step_by(HUGE_PAGE) {
+            if block == first {
+                self.align()?;
+            }
+            // SAFETY: The block is within the pages.
+            let address = unsafe { self.start().add(block) };
+            // The kernel leaves a block without any page as it is.
+            touch(address);
+            // SAFETY: This object owns the block, and the advice changes no byte of it.
+            if unsafe { libc::madvise(address.as_ptr().cast(), HUGE_PAGE, COLLAPSE) } == 0 {
+                huge += HUGE_PAGE;
+            } else if block == first && is_unsupported() {
+                return Err(Failure::new(Reason::NoCollapse, Errno::INVAL));
+            }
+            if start.elapsed() >= limit {
+                break;
+            }
+        }
+        Ok(huge)
+    }
+
+    /// Returns how far into a block of 2 MiB the pages start.
+    #[allow(clippy::cast_possible_truncation)] // It is below 2 MiB.
+    fn block_offset(&self) -> usize {
+        (self.offset() % super::HUGE_PAGE) as usize
+    }
+
+    /// Moves the pages to an address that differs from their offset by a multiple of 2 MiB: elsewhere they can't be huge.
+    fn align(&mut self) -> Result<()> {
+        let block_offset = self.block_offset();
+        let distance = |address: usize| block_offset.wrapping_sub(address) % HUGE_PAGE;
+        if distance(self.start().addr().get()) == 0 {
+            return Ok(());
+        }
+        let full = |errno| Failure::new(Reason::OutOfAddressSpace, errno);
+        let room = self.len().checked_add(HUGE_PAGE).ok_or_else(|| full(Errno::NOMEM))?;
+        // SAFETY: The kernel chooses addresses that nothing uses. They can't be accessed.
+        let reserved = unsafe { mm::mmap_anonymous(ptr::null_mut(), room, ProtFlags::empty(), MapFlags::PRIVATE) };
+        let reserved = reserved.map_err(full)?.cast::<u8>();
+        let before = distance(reserved.addr());
+        // SAFETY: The target is within the reservation, and `&mut self` ensures that nothing borrows the pages.
+        let moved = unsafe {
+            let (from, to) = (self.start().as_ptr().cast(), reserved.add(before).cast());
+            mm::mremap_fixed(from, self.len(), self.len(), MremapFlags::MAYMOVE, to)
+        };
+        // What is left of the reservation. If the call failed, the target may be unmapped, and another thread's by now.
+        let after = before + self.len();
+        for (from, len) in [(0, before), (after, room - after)] {
+            if len > 0 {
+                // SAFETY: These addresses are still reserved, and nothing uses them.
+                let _ = unsafe { mm::munmap(reserved.add(from).cast(), len) };
+            }
+        }
+        let moved = NonNull::new(moved.map_err(full)?.cast()).ok_or_else(|| full(Errno::NOMEM))?;
+        self.moved(moved);
+        Ok(())
+    }
+}
+
+/// Returns whether the last call of madvise(2) failed because no block can be collapsed. Otherwise too little memory is free in
+/// one piece, or the block is in use, and the next one may do.
+fn is_unsupported() -> bool {
+    matches!(std::io::Error::last_os_error().raw_os_error(), Some(libc::EINVAL | libc::ENOSYS))
+}
