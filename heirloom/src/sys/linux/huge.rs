@@ -2,17 +2,23 @@
 
 #![allow(unsafe_code)]
 
+use std::io;
 use std::ptr::{self, NonNull};
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
-use rustix::mm::{self, MapFlags, MremapFlags, ProtFlags};
+use rustix::mm::{self, MapFlags, ProtFlags};
 
 use crate::sys::failure::{Failure, Reason, Result};
 use crate::sys::unix::view::View;
 
 /// The advice to collapse ordinary pages into huge ones, since Linux 6.1.
 const COLLAPSE: libc::c_int = 25;
+
+/// `MREMAP_MAYMOVE`, see [mremap(2)](https://man7.org/linux/man-pages/man2/mremap.2.html).
+const MAYMOVE: libc::c_int = 1;
+/// `MREMAP_FIXED`.
+const FIXED: libc::c_int = 2;
 
 /// The size of a huge page in bytes.
 #[allow(clippy::cast_possible_truncation)] // It is 2 MiB.
@@ -65,11 +71,13 @@ impl View {
         let reserved = unsafe { mm::mmap_anonymous(ptr::null_mut(), room, ProtFlags::empty(), MapFlags::PRIVATE) };
         let reserved = reserved.map_err(full)?.cast::<u8>();
         let before = distance(reserved.addr());
+        // Android's C library has neither the call nor its flags.
         // SAFETY: The target is within the reservation, and `&mut self` ensures that nothing borrows the pages.
-        let moved = unsafe {
-            let (from, to) = (self.start().as_ptr().cast(), reserved.add(before).cast());
-            mm::mremap_fixed(from, self.len(), self.len(), MremapFlags::MAYMOVE, to)
+        let (target, answer) = unsafe {
+            let (from, to) = (self.start().as_ptr(), reserved.add(before));
+            (to, libc::syscall(libc::SYS_mremap, from, self.len(), self.len(), MAYMOVE | FIXED, to))
         };
+        let error = io::Error::last_os_error();
         // What is left of the reservation. If the call failed, the target may be unmapped, and another thread's by now.
         let after = before + self.len();
         for (from, len) in [(0, before), (after, room - after)] {
@@ -78,14 +86,18 @@ impl View {
                 let _ = unsafe { mm::munmap(reserved.add(from).cast(), len) };
             }
         }
-        let moved = NonNull::new(moved.map_err(full)?.cast()).ok_or_else(|| full(Errno::NOMEM))?;
-        self.moved(moved);
-        Ok(())
+        match NonNull::new(target) {
+            Some(target) if answer != -1 => {
+                self.moved(target);
+                Ok(())
+            }
+            _ => Err(Failure::new(Reason::OutOfAddressSpace, error)),
+        }
     }
 }
 
 /// Returns whether the last call of madvise(2) failed because no block can be collapsed. Otherwise too little memory is free in
 /// one piece, or the block is in use, and the next one may do.
 fn is_unsupported() -> bool {
-    matches!(std::io::Error::last_os_error().raw_os_error(), Some(libc::EINVAL | libc::ENOSYS))
+    matches!(io::Error::last_os_error().raw_os_error(), Some(libc::EINVAL | libc::ENOSYS))
 }
