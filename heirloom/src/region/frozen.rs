@@ -191,7 +191,8 @@ impl FrozenOptions {
     ///
     /// # Errors
     /// - [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput): a bad name.
-    /// - [`ErrorKind::TooLarge`](crate::ErrorKind::TooLarge): the size exceeds this process's limit (`ulimit -f`).
+    /// - [`ErrorKind::TooLarge`](crate::ErrorKind::TooLarge): the size exceeds this process's limit (`ulimit -f`), see
+    ///   [`RegionOptions::create`](crate::RegionOptions::create).
     /// - [`ErrorKind::OutOfMemory`](crate::ErrorKind::OutOfMemory),
     ///   [`ErrorKind::OutOfDescriptors`](crate::ErrorKind::OutOfDescriptors).
     /// - [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported): this system or sandbox has no memory that can be sealed.
