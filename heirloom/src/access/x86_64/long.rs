@@ -80,7 +80,10 @@ impl Processor {
 
 /// # Safety
 /// As for [`super::copy`]; `len` is above 64.
-#[inline]
+// Windows' own calls preserve ten registers that this one may change. Inlined, it would make callers save them for short copies
+// too.
+#[cfg_attr(windows, inline(never))]
+#[cfg_attr(not(windows), inline)]
 pub(super) unsafe fn copy(from: *const u8, to: *mut u8, len: usize) {
     // SAFETY: Only functions of this type are stored there. The caller keeps the contract, and `choose` found that the
     // processor has the function's instructions.
