@@ -9,7 +9,7 @@ use std::os::unix::net::UnixStream;
 use std::time::Duration;
 use std::{fs, mem, ptr};
 
-use nix::sys::prctl::set_name;
+use nix::sys::prctl::{set_dumpable, set_name};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, kill};
 use nix::sys::wait::waitpid;
 use nix::unistd::{ForkResult, Pid, fork};
@@ -136,6 +136,9 @@ fn answer(socket: UnixStream) -> io::Result<()> {
             }
         }
     }
+    // Of an undumpable process, nobody without privileges can see the executable file, by which busybox' `killall` would find
+    // it beside its parent.
+    let _ = set_dumpable(false);
     // SAFETY: Descriptor 0 is open, and nothing else owns it.
     let mut socket = unsafe { UnixStream::from_raw_fd(0) };
     loop {
@@ -155,7 +158,7 @@ fn open_descriptors() -> io::Result<Vec<c_int>> {
 
 /// Names this process otherwise than its parent: `pkill heirloom` would signal both, as if the group had been signalled.
 ///
-/// Its executable file is still the parent's, by which `start-stop-daemon --exec` finds both.
+/// Its executable file is still the parent's, see `answer`.
 fn rename() -> Option<()> {
     const NAME: &[u8] = b"group-signals";
     /// The index of `arg_start` in what follows the name in `/proc/PID/stat`; `arg_end` is the next. See

@@ -81,8 +81,8 @@ impl Waiting {
                 }
                 Event::ToGroup(signal) => {
                     self.forward_outside(signal);
-                    // The newest worker may have been started after the signal. To deliver it twice loses nothing.
-                    if let Some((_, newest)) = self.running.last() {
+                    // The newest worker may have been started after the signal: rather twice than never.
+                    if let Some((_, newest)) = self.running.last().filter(|(_, newest)| in_own_group(newest.id())) {
                         forward(signal, newest.id());
                     }
                     signal

@@ -49,9 +49,10 @@ impl Processor {
         // For a leaf that it doesn't have, a processor answers with another.
         let has_features = vendor.eax >= 7;
         Self {
-            intel: [vendor.ebx, vendor.edx, vendor.ecx].map(u32::to_le_bytes).concat() == b"GenuineIntel",
+            // Without an allocation: the first copy may be a signal handler's.
+            intel: [vendor.ebx, vendor.edx, vendor.ecx] == [*b"Genu", *b"ineI", *b"ntel"].map(u32::from_le_bytes),
             avx: is_x86_feature_detected!("avx"),
-            avx512: is_x86_feature_detected!("avx512f"),
+            avx512: is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512vl"),
             fast_strings: has_features && features.ebx >> 9 & 1 == 1,
             fast_short_strings: has_features && features.edx >> 4 & 1 == 1,
         }

@@ -36,8 +36,8 @@ pub trait MappingExt: sealed::Sealed {
     /// [madvise(2)](https://man7.org/linux/man-pages/man2/madvise.2.html).
     ///
     /// # Errors
-    /// - [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported): a kernel before 6.1 or without transparent huge pages; a
-    ///   file on a disk; huge pages of the pool.
+    /// - [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported): a kernel before 6.1, without transparent huge pages or
+    ///   with ordinary pages of more than 4 KiB; a file on a disk; huge pages of the pool.
     /// - [`ErrorKind::OutOfMemory`](crate::ErrorKind::OutOfMemory): the address space is full.
     ///
     /// The mapping can be used after an error as before.

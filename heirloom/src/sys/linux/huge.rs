@@ -10,10 +10,14 @@ use rustix::io::Errno;
 use rustix::mm::{self, MapFlags, ProtFlags};
 
 use crate::sys::failure::{Failure, Reason, Result};
+use crate::sys::unix::fd::allocation_granularity;
 use crate::sys::unix::view::View;
 
 /// The advice to collapse ordinary pages into huge ones, since Linux 6.1.
 const COLLAPSE: libc::c_int = 25;
+
+/// The size in bytes of the ordinary pages beside which huge ones have 2 MiB or less.
+const ORDINARY: u64 = 4096;
 
 /// `MREMAP_MAYMOVE`, see [mremap(2)](https://man7.org/linux/man-pages/man2/mremap.2.html).
 const MAYMOVE: libc::c_int = 1;
@@ -26,8 +30,11 @@ const HUGE_PAGE: usize = super::HUGE_PAGE as usize;
 
 impl View {
     /// Puts whole blocks of 2 MiB of the first `len` bytes into huge pages, one after the other, until `limit` has passed.
-    /// Calls `touch` with the offset of each block before. Returns how many bytes are in huge pages.
+    /// Calls `touch` with the address of each block before. Returns how many bytes are in huge pages.
     pub(crate) fn use_huge_pages(&mut self, len: usize, limit: Duration, touch: impl Fn(NonNull<u8>)) -> Result<usize> {
+        if allocation_granularity() != ORDINARY {
+            return Err(Failure::new(Reason::NoCollapse, Errno::INVAL));
+        }
         let start = Instant::now();
         let first = (HUGE_PAGE - self.block_offset()) % HUGE_PAGE;
         let mut huge = 0;
@@ -42,8 +49,12 @@ impl View {
             // SAFETY: This object owns the block, and the advice changes no byte of it.
             if unsafe { libc::madvise(address.as_ptr().cast(), HUGE_PAGE, COLLAPSE) } == 0 {
                 huge += HUGE_PAGE;
-            } else if block == first && is_unsupported() {
-                return Err(Failure::new(Reason::NoCollapse, Errno::INVAL));
+            } else {
+                let error = io::Error::last_os_error();
+                // Too little memory is free in one piece, or the block is in use: the next one may do.
+                if !matches!(error.raw_os_error(), Some(libc::ENOMEM | libc::EAGAIN | libc::EBUSY)) && huge == 0 {
+                    return Err(Failure::new(Reason::NoCollapse, error));
+                }
             }
             if start.elapsed() >= limit {
                 break;
@@ -87,17 +98,12 @@ impl View {
             }
         }
         match NonNull::new(target) {
-            Some(target) if answer != -1 => {
-                self.moved(target);
+            // A sandbox may pretend to have moved them.
+            Some(address) if usize::try_from(answer) == Ok(address.addr().get()) => {
+                self.moved(address);
                 Ok(())
             }
             _ => Err(Failure::new(Reason::OutOfAddressSpace, error)),
         }
     }
-}
-
-/// Returns whether the last call of madvise(2) failed because no block can be collapsed. Otherwise too little memory is free in
-/// one piece, or the block is in use, and the next one may do.
-fn is_unsupported() -> bool {
-    matches!(io::Error::last_os_error().raw_os_error(), Some(libc::EINVAL | libc::ENOSYS))
 }
