@@ -32,14 +32,14 @@ impl View {
     /// Puts whole blocks of 2 MiB of the first `len` bytes into huge pages, one after the other, until `limit` has passed.
     /// Calls `touch` with the address of each block before. Returns how many bytes are in huge pages.
     pub(crate) fn use_huge_pages(&mut self, len: usize, limit: Duration, touch: impl Fn(NonNull<u8>)) -> Result<usize> {
-        if allocation_granularity() != ORDINARY {
-            return Err(Failure::new(Reason::NoCollapse, Errno::INVAL));
-        }
         let start = Instant::now();
         let first = (HUGE_PAGE - self.block_offset()) % HUGE_PAGE;
         let mut huge = 0;
         for block in (first..len.saturating_sub(HUGE_PAGE - 1)).step_by(HUGE_PAGE) {
             if block == first {
+                if allocation_granularity() != ORDINARY {
+                    return Err(Failure::new(Reason::NoCollapse, Errno::INVAL));
+                }
                 self.align()?;
             }
             // SAFETY: The block is within the pages.
