@@ -38,16 +38,19 @@ pub fn run(options: &Run) -> Result<ExitCode, Failure> {
         started += 1;
         interrupted = waiting.interrupted();
     }
-    let failed = waiting.for_all(|job, status| report(job, options.jobs, status))?;
-    waiting.end(saves.unfinished())?;
-    if let Some(signal) = interrupted.filter(|_| started < options.jobs) {
-        saves.give_up();
-        let jobs = options.jobs;
+    let jobs = options.jobs;
+    let interrupted = interrupted.filter(|_| started < jobs);
+    if let Some(signal) = interrupted {
         failure::print(format_args!("signal {signal} arrived when {started} of {jobs} workers were started"));
+    }
+    let failed = waiting.for_all(|job, status| report(job, jobs, status))?;
+    waiting.end(saves.unfinished())?;
+    if let Some(signal) = interrupted {
+        saves.give_up("not all workers were started");
         return Ok(sys::end_by(signal));
     }
     if let Some(status) = failed {
-        saves.give_up();
+        saves.give_up("a worker failed");
         return Ok(sys::end_like(status));
     }
     saves.write(&family.created)?;

@@ -80,10 +80,10 @@ impl<'a> Saves<'a> {
         files.collect()
     }
 
-    /// Reports that the regions are not saved, because a worker failed.
-    pub fn give_up(self) {
+    /// Reports that the regions are not saved, and why.
+    pub fn give_up(self, why: &str) {
         for save in &self.0 {
-            failure::print(format_args!("{:?} was not saved, because a worker failed", save.name));
+            failure::print(format_args!("{:?} was not saved, because {why}", save.name));
         }
     }
 

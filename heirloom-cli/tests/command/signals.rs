@@ -182,9 +182,8 @@ fn send(process: i32, signal: i32) {
 
 #[test]
 fn signal_while_workers_start_ends_those_that_were_started() {
-    let ready = tempfile::tempdir().unwrap();
-    let script = format!("echo; touch {}/$0; exec sleep 1000", ready.path().display());
-    let args = ["run", "--jobs", "5000", "--", "sh", "-c", &script, "{job}"];
+    let script = "echo; exec sleep 1000";
+    let args = ["run", "--shared", "a=1", "--save", "a=-", "--jobs", "5000", "--", "sh", "-c", script];
     for to_group in [true, false] {
         let mut command = heirloom(&args);
         let mut child = command.process_group(0).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -195,8 +194,13 @@ fn signal_while_workers_start_ends_those_that_were_started() {
         let output = child.wait_with_output().unwrap();
         assert_eq!(output.status.code(), Some(128 + libc::SIGTERM));
         let errors = String::from_utf8(output.stderr).unwrap();
+        let first = errors.lines().next().unwrap();
+        assert!(
+            first.starts_with("heirloom: signal 15 ") && first.ends_with("of 5000 workers were started"),
+            "{first}"
+        );
         let last = errors.lines().last().unwrap();
-        assert!(last.starts_with("heirloom: signal 15 ") && last.ends_with("of 5000 workers were started"), "{last}");
+        assert_eq!(last, "heirloom: \"a\" was not saved, because not all workers were started");
     }
 }
 
