@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::process::{ExitCode, ExitStatus};
 
-use heirloom::{AnyRegion, Command, InheritedState, Stdio};
+use heirloom::{AnyRegion, Child, Command, InheritedState, Stdio};
 
 use crate::environment::Environment;
 use crate::failure::{self, Failure};
@@ -21,24 +21,24 @@ pub fn run(options: &Run) -> Result<ExitCode, Failure> {
     let family = Family::new(&options.regions)?;
     let mut waiting = Waiting::begin()?;
     let words = sys::wrap(&options.program.words, &options.system);
+    let jobs = options.jobs;
     let mut interrupted = None;
     let mut started = 0;
-    while started < options.jobs && interrupted.is_none() {
-        let own = [("job".to_owned(), started.to_string()), ("jobs".to_owned(), options.jobs.to_string())];
+    while started < jobs && interrupted.is_none() {
+        let own = [("job".to_owned(), started.to_string()), ("jobs".to_owned(), jobs.to_string())];
         let launched = family.launch(&words, &options.environment, &own, |command| {
-            if options.jobs > 1 {
+            if jobs > 1 {
                 command.stdin(Stdio::null());
             }
             waiting.start(command)
         });
         if let Err(failure) = launched {
-            waiting.kill();
+            end(waiting.into_workers());
             return Err(failure);
         }
         started += 1;
         interrupted = waiting.interrupted();
     }
-    let jobs = options.jobs;
     let interrupted = interrupted.filter(|_| started < jobs);
     if let Some(signal) = interrupted {
         failure::print(format_args!("signal {signal} arrived when {started} of {jobs} workers were started"));
@@ -147,5 +147,14 @@ fn report(job: usize, jobs: u32, status: ExitStatus) {
             failure::print(format_args!("worker {job} failed: exit code {code}"));
         }
         _ => {}
+    }
+}
+
+/// Kills the workers that were started before a failure.
+fn end(workers: impl Iterator<Item = Child>) {
+    for mut worker in workers {
+        // The caller reports the first failure, not these.
+        let _ = worker.kill();
+        let _ = worker.wait();
     }
 }

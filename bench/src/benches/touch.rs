@@ -31,12 +31,18 @@ fn map_and_touch(size: usize, map: impl FnOnce() -> (Region, Mapping)) -> f64 {
     nanoseconds_since(start)
 }
 
-fn create_and_touch(size: usize, options: &RegionOptions) -> f64 {
+type Map = fn(&Region) -> heirloom::Result<Mapping>;
+
+fn create_and_touch(size: usize, options: &RegionOptions, map: Map) -> f64 {
     map_and_touch(size, || {
         let region = options.create(size as u64).unwrap();
-        let view = region.map().unwrap();
+        let view = map(&region).unwrap();
         (region, view)
     })
+}
+
+fn map_again(size: usize, region: &Region, map: Map) -> f64 {
+    map_and_touch(size, || (region.clone(), map(region).unwrap()))
 }
 
 /// Maps a region, and puts it into huge pages of ordinary memory.
@@ -44,18 +50,6 @@ fn map_huge(region: &Region) -> heirloom::Result<Mapping> {
     let mut view = region.map()?;
     view.use_huge_pages(Duration::MAX)?;
     Ok(view)
-}
-
-fn create_huge_and_touch(size: usize) -> f64 {
-    map_and_touch(size, || {
-        let region = Region::create(size as u64).unwrap();
-        let view = map_huge(&region).unwrap();
-        (region, view)
-    })
-}
-
-fn map_again(size: usize, region: &Region) -> f64 {
-    map_and_touch(size, || (region.clone(), region.map().unwrap()))
 }
 
 pub fn measure() -> Results {
@@ -74,46 +68,39 @@ pub fn measure() -> Results {
         let populated = Region::options().populate(true).create(size as u64).unwrap();
         let collapsed = Region::create(size as u64).unwrap();
         let mut routines = vec![
-            routine("region", || create_and_touch(size, &Region::options())),
+            routine("region", || create_and_touch(size, &Region::options(), Region::map)),
             routine("private memory", || map_private_and_touch(size)),
-            routine("region, populate", || create_and_touch(size, Region::options().populate(true))),
-            routine("second mapping", || map_again(size, full)),
-            routine("second mapping, populate", || map_again(size, &populated)),
+            routine("region, populate", || create_and_touch(size, Region::options().populate(true), Region::map)),
+            routine("second mapping", || map_again(size, full, Region::map)),
+            routine("second mapping, populate", || map_again(size, &populated, Region::map)),
             routine("zeroing mapped memory", || zero(&view, size)),
         ];
         let mut huge = Region::options();
         if huge.huge_pages(true).create(size as u64).is_ok() {
-            routines.insert(3, routine("region, huge pages", move || create_and_touch(size, &huge)));
+            routines.insert(3, routine("region, huge pages", move || create_and_touch(size, &huge, Region::map)));
         }
         if map_huge(&collapsed).is_ok() {
-            let collapsed = &collapsed;
-            let again = move || map_and_touch(size, || (collapsed.clone(), map_huge(collapsed).unwrap()));
-            routines.push(routine("region, use_huge_pages", move || create_huge_and_touch(size)));
-            routines.push(routine("second mapping, use_huge_pages", again));
+            let create = || create_and_touch(size, &Region::options(), map_huge);
+            routines.push(routine("region, use_huge_pages", create));
+            routines.push(routine("second mapping, use_huge_pages", || map_again(size, &collapsed, map_huge)));
         }
         table.add_row(size as f64, size_label(size as u64), routines);
     }
     let mut results = Results::default();
     let last = table.rows.len() - 1;
-    let speedup = table.ratio("region", "region, huge pages", last);
-    results.at_least(
-        format!("first touch of {} with huge pages, speedup over 4 KiB pages", table.rows[last].1),
-        5.0,
-        speedup,
-        "the kernel zeroes each page first, and zeroing alone takes about this long; see the last column",
-    );
-    let speedup = table.ratio("region", "region, use_huge_pages", last);
-    results.at_least(
-        format!("first touch of {} with huge pages of ordinary memory, speedup over 4 KiB pages", table.rows[last].1),
-        5.0,
-        speedup,
-        "as above",
-    );
-    let readers = table.ratio("second mapping, use_huge_pages", "second mapping", last);
+    let first_touch = |how: &str| format!("first touch of {} {how}", table.rows[last].1);
+    for (column, pages) in [("region, huge pages", ""), ("region, use_huge_pages", " of ordinary memory")] {
+        results.at_least(
+            first_touch(&format!("with huge pages{pages}, speedup over 4 KiB pages")),
+            5.0,
+            table.ratio("region", column, last),
+            "the kernel zeroes each page first, and zeroing alone takes about this long; see \"zeroing mapped memory\"",
+        );
+    }
     results.at_most(
-        format!("first touch of {} in a second mapping with huge pages, ratio to 4 KiB pages", table.rows[last].1),
+        first_touch("in a second mapping with huge pages, ratio to 4 KiB pages"),
         0.1,
-        readers,
+        table.ratio("second mapping, use_huge_pages", "second mapping", last),
         "",
     );
     results.tables.push(table);

@@ -232,13 +232,9 @@ impl Waiting {
         })
     }
 
-    /// Kills all workers.
-    pub fn kill(self) {
-        for mut worker in self.workers {
-            // The caller reports the first failure, not these.
-            let _ = worker.kill();
-            let _ = worker.wait();
-        }
+    /// Returns the workers, to be ended.
+    pub fn into_workers(self) -> impl Iterator<Item = Child> {
+        self.workers.into_iter()
     }
 
     /// Does nothing: a console's events end this process at any time.

@@ -2,7 +2,7 @@
 
 #![allow(unsafe_code)]
 
-use std::ffi::c_int;
+use std::ffi::{CStr, c_int};
 use std::io::{self, Read, Write};
 use std::os::fd::{FromRawFd, IntoRawFd};
 use std::os::unix::net::UnixStream;
@@ -160,12 +160,12 @@ fn open_descriptors() -> io::Result<Vec<c_int>> {
 ///
 /// Its executable file is still the parent's, see `answer`.
 fn rename() -> Option<()> {
-    const NAME: &[u8] = b"group-signals";
+    const NAME: &CStr = c"group-signals";
     /// The index of `arg_start` in what follows the name in `/proc/PID/stat`; `arg_end` is the next. See
     /// [proc_pid_stat(5)](https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html).
     const ARGUMENTS: usize = 48 - 3;
 
-    let _ = set_name(c"group-signals");
+    let _ = set_name(NAME);
     let status = fs::read_to_string("/proc/self/stat").ok()?;
     let (_, fields) = status.rsplit_once(") ")?;
     let mut addresses = fields.split(' ').skip(ARGUMENTS).map(str::parse::<usize>);
@@ -176,7 +176,7 @@ fn rename() -> Option<()> {
     // The last byte stays zero: otherwise the kernel would go on with the environment.
     unsafe {
         arguments.write_bytes(0, length);
-        arguments.copy_from_nonoverlapping(NAME.as_ptr(), NAME.len().min(length.saturating_sub(1)));
+        arguments.copy_from_nonoverlapping(NAME.as_ptr().cast(), NAME.count_bytes().min(length.saturating_sub(1)));
     }
     Some(())
 }

@@ -141,13 +141,9 @@ impl Waiting {
         outside.for_each(|(_, worker)| forward(signal, worker.id()));
     }
 
-    /// Kills all workers.
-    pub fn kill(self) {
-        for (_, mut worker) in self.running {
-            // The caller reports the first failure, not these.
-            let _ = worker.kill();
-            let _ = worker.wait();
-        }
+    /// Returns the workers, to be ended.
+    pub fn into_workers(self) -> impl Iterator<Item = Child> {
+        self.running.into_iter().map(|(_, worker)| worker)
     }
 
     /// Lets a signal end this process again, when no worker is left.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::os::unix::sealed::Sealed;
 use crate::{FrozenMapping, Mapping, ReadOnlyMapping, Result};
 
 /// Extends the mappings that share their memory by what Linux offers.
@@ -21,7 +22,7 @@ use crate::{FrozenMapping, Mapping, ReadOnlyMapping, Result};
 /// table.write_at(0, b"filled with few page faults")?;
 /// # Ok::<(), heirloom::Error>(())
 /// ```
-pub trait MappingExt: sealed::Sealed {
+pub trait MappingExt: Sealed {
     /// Puts the bytes into huge pages of 2 MiB, as far as the kernel has them, and returns how many bytes are in huge pages.
     ///
     /// No pool is needed, and every seal holds. A page that has no memory yet gets it, as by a first touch. A region's pages
@@ -56,14 +57,10 @@ pub trait MappingExt: sealed::Sealed {
     fn use_huge_pages(&mut self, limit: Duration) -> Result<usize>;
 }
 
-mod sealed {
-    pub trait Sealed {}
-}
-
 macro_rules! extend {
     ($($mapping:ident),+) => {
         $(
-            impl sealed::Sealed for $mapping {}
+            impl Sealed for $mapping {}
 
             impl MappingExt for $mapping {
                 fn use_huge_pages(&mut self, limit: Duration) -> Result<usize> {
