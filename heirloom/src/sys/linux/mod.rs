@@ -215,7 +215,7 @@ pub(crate) fn memory_name(fd: BorrowedFd<'_>) -> Option<String> {
 }
 
 /// Returns this process's limit on the size of a file. A process that had none is not asked again: most never set one, and
-/// the call takes 3 % of the time of creating a region.
+/// it would be one more call for each region.
 pub(crate) fn size_limit() -> u64 {
     static UNLIMITED: AtomicBool = AtomicBool::new(false);
 
