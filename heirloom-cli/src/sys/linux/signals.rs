@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::c_int;
+use std::fs;
 use std::process;
 use std::ptr;
 use std::thread;
@@ -174,6 +175,15 @@ fn failed(errno: Errno) -> Failure {
 pub fn in_own_group(child: u32) -> bool {
     let child = i32::try_from(child).map(Pid::from_raw).ok();
     child.is_some_and(|child| getpgid(Some(child)) == getpgid(None))
+}
+
+/// Returns whether a child catches or blocks a signal: it has run long enough to set that up. See
+/// [proc_pid_status(5)](https://man7.org/linux/man-pages/man5/proc_pid_status.5.html).
+pub fn takes(child: u32, signal: Signal) -> bool {
+    let status = fs::read_to_string(format!("/proc/{child}/status")).unwrap_or_default();
+    let masks = status.lines().filter_map(|line| line.strip_prefix("SigCgt:").or_else(|| line.strip_prefix("SigBlk:")));
+    let mut masks = masks.filter_map(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    masks.any(|mask| mask >> (signal as u32 - 1) & 1 == 1)
 }
 
 /// Forwards a signal to a child that was not waited for.

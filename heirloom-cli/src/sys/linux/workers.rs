@@ -14,7 +14,7 @@ use nix::unistd::{Pid, getppid};
 use super::destination::Unfinished;
 use super::group::Group;
 use super::options::{ExecOptions, RunOptions};
-use super::signals::{self, Event, Signals, forward, in_own_group};
+use super::signals::{self, Event, Signals, forward, in_own_group, takes};
 use crate::failure::Failure;
 
 /// This program, in a child of its own.
@@ -81,9 +81,11 @@ impl Waiting {
                 }
                 Event::ToGroup(signal) => {
                     self.forward_outside(signal);
-                    // The newest worker may have been started after the signal: rather twice than never.
-                    if let Some((_, newest)) = self.running.last().filter(|(_, newest)| in_own_group(newest.id())) {
-                        forward(signal, newest.id());
+                    // The newest worker may have been started after the signal. If it may have been before, a second one
+                    // changes nothing as long as the program has not set up how to take it.
+                    let newest = self.running.last().map(|(_, newest)| newest.id());
+                    if let Some(newest) = newest.filter(|id| in_own_group(*id) && !takes(*id, signal)) {
+                        forward(signal, newest);
                     }
                     signal
                 }
