@@ -60,7 +60,7 @@ fn advice(reason: Reason) -> (ErrorKind, &'static str) {
         Reason::NoCollapse => (
             ErrorKind::Unsupported,
             "huge pages need anonymous memory with ordinary pages, Linux 6.1 or later, and transparent huge pages in the \
-             kernel's configuration",
+             kernel's configuration, and no sandbox that forbids mremap",
         ),
         Reason::NoHugePagePrivilege => (
             ErrorKind::Unsupported,

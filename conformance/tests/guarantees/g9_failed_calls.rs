@@ -31,6 +31,10 @@ const OPERATIONS: &[(&str, &[&str])] = &[
     ("map-read-only", &["cannot map a region of 8192 bytes: "]),
     ("map-frozen", &["cannot map a region of 8192 bytes: "]),
     ("no-dump", &["cannot exclude a mapping from core dumps: "]),
+    (
+        "use-huge-pages",
+        &["cannot map a region of 2097152 bytes: ", "cannot use huge pages for a mapping of 2097152 bytes: "],
+    ),
     ("make-read-only", &["cannot make a region of 8192 bytes read-only: ", "cannot map a region of 8192 bytes: "]),
     ("freeze", &["cannot freeze a region of 8192 bytes: "]),
     ("freeze-read-only", &["cannot freeze a region of 8192 bytes: "]),
@@ -127,8 +131,10 @@ const CALLS: &[(&str, &str, &str, &str)] = &[
     ("", "fcntl", "F_SETFD", "EPERM=System"),
     // Mapping. The allocator and a spawned child's stack use anonymous mappings.
     ("", "mmap", "MAP_STACK", "ENOMEM=OutOfMemory EAGAIN=System"),
+    ("use-huge-pages", "mmap", "PROT_NONE", "ENOMEM=OutOfMemory"),
     ("", "mmap", "MAP_ANONYMOUS", "ENOMEM=fine"),
     ("", "brk", "", "ENOMEM=fine"),
+    ("use-huge-pages", "mremap", "", "ENOMEM=OutOfMemory EFAULT=Unsupported EPERM=Unsupported ENOSYS=Unsupported"),
     ("", "mremap", "", "ENOMEM=fine"),
     ("map-read-only", "mmap", "", READING),
     ("map-frozen", "mmap", "", READING),
@@ -138,6 +144,8 @@ const CALLS: &[(&str, &str, &str, &str)] = &[
         "",
         "EPERM=Sealed ENOMEM=OutOfMemory EACCES=System EAGAIN=System ENODEV=System ENFILE=OutOfDescriptors",
     ),
+    // Where a block isn't free in one piece, the mapping keeps its ordinary pages.
+    ("use-huge-pages", "madvise", "", "EINVAL=Unsupported ENOMEM=fine EAGAIN=fine EBUSY=fine"),
     ("", "madvise", "", "EAGAIN=System EINVAL=System ENOMEM=OutOfMemory"),
     // How much memory is left: where that is unknown, the memory is requested anyway.
     ("create-populated", "openat", "", "ENOENT=fine EACCES=fine EMFILE=fine ENFILE=fine ENOMEM=fine EINTR=fine"),
@@ -407,6 +415,7 @@ fn name(errno: i32) -> &'static str {
         (libc::ECHILD, "ECHILD"),
         (libc::EDQUOT, "EDQUOT"),
         (libc::EFBIG, "EFBIG"),
+        (libc::EFAULT, "EFAULT"),
         (libc::EINTR, "EINTR"),
         (libc::EINVAL, "EINVAL"),
         (libc::EIO, "EIO"),
@@ -471,6 +480,8 @@ fn g9_failed_system_call_leaves_nothing_behind() {
             "exec" => "ProgramNotFound",
             // There may be no free huge pages here.
             "create-huge" if first.kind != "ok" => "OutOfMemory",
+            // A kernel before 6.1.
+            "use-huge-pages" if first.kind != "ok" => "Unsupported",
             _ => "ok",
         };
         assert_eq!((&*first.kind, first.correct, &*first.changes), (expected, true, "[]"), "{operation}: {first:?}");

@@ -11,8 +11,9 @@ use std::io::Write;
 use std::mem;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
 use std::rc::Rc;
+use std::time::Duration;
 
-use heirloom::os::linux::ChildExt;
+use heirloom::os::linux::{ChildExt, MappingExt};
 use heirloom::os::unix::{CommandExt, InheritExt};
 use heirloom::{
     Command, ConvertError, Error, FrozenRegion, InheritedState, ReadOnlyRegion, Region, RegionOptions, Stdio,
@@ -179,6 +180,18 @@ fn operation(name: &str) -> Operation {
         "no-dump" => {
             let view = Rc::new(region().map().unwrap());
             plain(move || view.no_dump(), |()| true)
+        }
+        "use-huge-pages" => {
+            let region = Region::create(HUGE).unwrap();
+            // A mapping at an address that suits huge pages isn't moved: the next one is then below that page.
+            let suits = region.map().unwrap().as_ptr().addr() % (2 << 20) == 0;
+            let page = suits.then(|| region.map_range(..4096).unwrap());
+            let huge = move || {
+                let _ = &page;
+                let mut view = region.map()?;
+                view.use_huge_pages(Duration::from_secs(60)).map(|_| view)
+            };
+            plain(huge, |view| view.load_u64(0).unwrap() == 0 && view.load_u64(8184).unwrap() == 0)
         }
         "make-read-only" => {
             let ready = two(region);

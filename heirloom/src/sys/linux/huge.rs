@@ -10,6 +10,7 @@ use rustix::io::Errno;
 use rustix::mm::{self, MapFlags, ProtFlags};
 
 use crate::sys::failure::{Failure, Reason, Result};
+use crate::sys::unix::errno::last_errno;
 use crate::sys::unix::fd::allocation_granularity;
 use crate::sys::unix::view::View;
 
@@ -76,34 +77,48 @@ impl View {
         if distance(self.start().addr().get()) == 0 {
             return Ok(());
         }
-        let full = |errno| Failure::new(Reason::OutOfAddressSpace, errno);
-        let room = self.len().checked_add(HUGE_PAGE).ok_or_else(|| full(Errno::NOMEM))?;
+        let failure = |errno| match errno {
+            Errno::NOMEM => super::cannot_map(errno),
+            errno => Failure::new(Reason::NoCollapse, errno),
+        };
+        let room = self.len().checked_add(HUGE_PAGE).ok_or_else(|| failure(Errno::NOMEM))?;
         // SAFETY: The kernel chooses addresses that nothing uses. They can't be accessed.
         let reserved = unsafe { mm::mmap_anonymous(ptr::null_mut(), room, ProtFlags::empty(), MapFlags::PRIVATE) };
-        let reserved = reserved.map_err(full)?.cast::<u8>();
+        let reserved = reserved.map_err(failure)?.cast::<u8>();
         let before = distance(reserved.addr());
-        // Android's C library has neither the call nor its flags.
-        // SAFETY: The target is within the reservation, and `&mut self` ensures that nothing borrows the pages.
-        let (target, answer) = unsafe {
-            let (from, to) = (self.start().as_ptr(), reserved.add(before));
-            (to, libc::syscall(libc::SYS_mremap, from, self.len(), self.len(), MAYMOVE | FIXED, to))
-        };
-        let error = io::Error::last_os_error();
-        // What is left of the reservation. If the call failed, the target may be unmapped, and another thread's by now.
+        // SAFETY: The target is within the reservation.
+        let moved = self.move_to(unsafe { reserved.add(before) });
         let after = before + self.len();
-        for (from, len) in [(0, before), (after, room - after)] {
-            if len > 0 {
-                // SAFETY: These addresses are still reserved, and nothing uses them.
-                let _ = unsafe { mm::munmap(reserved.add(from).cast(), len) };
-            }
+        let rest = match moved {
+            // A sandbox refused the call.
+            Err(Errno::PERM | Errno::ACCESS | Errno::NOSYS) => [0..room, room..room],
+            // Where the kernel fails, it may have unmapped the target before, and that may be another thread's by now.
+            _ => [0..before, after..room],
+        };
+        for range in rest.into_iter().filter(|range| !range.is_empty()) {
+            // SAFETY: These addresses are still reserved, and nothing uses them.
+            let _ = unsafe { mm::munmap(reserved.add(range.start).cast(), range.len()) };
         }
+        moved.map_err(failure)
+    }
+
+    /// Moves the pages to `target`, where as many bytes are reserved for them.
+    fn move_to(&mut self, target: *mut u8) -> std::result::Result<(), Errno> {
+        // Android's C library has neither the call nor its flags.
+        // SAFETY: The target is reserved, and `&mut self` ensures that nothing borrows the pages.
+        let answer = unsafe {
+            let (from, len) = (self.start().as_ptr(), self.len());
+            libc::syscall(libc::SYS_mremap, from, len, len, MAYMOVE | FIXED, target)
+        };
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        // It is an address or an error, as wide as one.
+        let answer = answer as usize;
         match NonNull::new(target) {
-            // A sandbox may pretend to have moved them.
-            Some(address) if usize::try_from(answer) == Ok(address.addr().get()) => {
-                self.moved(address);
-                Ok(())
-            }
-            _ => Err(Failure::new(Reason::OutOfAddressSpace, error)),
+            Some(address) if answer == target.addr() => self.moved(address),
+            _ if answer == usize::MAX => return Err(last_errno()),
+            // A sandbox pretends to have moved them.
+            _ => return Err(Errno::NOSYS),
         }
+        Ok(())
     }
 }

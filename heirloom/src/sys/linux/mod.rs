@@ -142,12 +142,17 @@ pub(crate) fn map(fd: BorrowedFd<'_>, offset: u64, len: usize, protection: Prote
         }
         answer => answer,
     };
-    mapped.map_err(|errno| match errno {
+    mapped.map_err(cannot_map)
+}
+
+/// Returns why a mapping failed.
+fn cannot_map(errno: Errno) -> Failure {
+    match errno {
         Errno::PERM => Failure::new(Reason::Sealed, errno),
         Errno::NOMEM if mappings_are_exhausted() => Failure::new(Reason::TooManyMappings, errno),
         Errno::NOMEM => Failure::new(Reason::OutOfAddressSpace, errno),
         errno => errno.into(),
-    })
+    }
 }
 
 /// Returns whether this process has as many mappings as `vm.max_map_count` allows. It allocates nothing, since an allocation
