@@ -88,6 +88,10 @@ fn advice(reason: Reason) -> (ErrorKind, &'static str) {
         Reason::NoCopyOnWrite => {
             (ErrorKind::Unsupported, "this system can't map shared memory copy-on-write: copy the bytes instead")
         }
+        Reason::NoWaiting => (
+            ErrorKind::Unsupported,
+            "this system or sandbox can't wait for a number in this mapping: wait for a byte in a pipe instead",
+        ),
         Reason::NoDumpExclusion => (
             ErrorKind::Unsupported,
             "this system can't exclude pages from core dumps: turn off the dumps of this program (ulimit -c 0; on \

@@ -124,6 +124,7 @@ pub mod process;
 mod region;
 mod sys;
 mod transfer;
+mod waiting;
 
 /// The longer documents: the threat model, and the format of export strings.
 #[cfg(doc)]

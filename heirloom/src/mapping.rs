@@ -15,7 +15,7 @@ use crate::{Error, Result};
 
 /// What every mapping type wraps; unmapped on drop.
 pub(crate) struct MappingInner {
-    bytes: SharedBytes,
+    pub(crate) bytes: SharedBytes,
     /// The mapped pages, which hold `bytes` and the rest of the last page; `None` for an empty region.
     view: Option<View>,
 }

@@ -7,6 +7,8 @@ mod inheritance;
 mod linux;
 mod mappings;
 mod regions;
+#[cfg(not(windows))]
+mod waiting;
 
 use heirloom::Command;
 use heirloom_conformance::output;

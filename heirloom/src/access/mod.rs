@@ -164,6 +164,11 @@ impl ReadOnlyBytes {
         Ok(unsafe { arch::u64::load(at.cast()) })
     }
 
+    /// Returns the address of the 32-bit number at `offset`.
+    pub(crate) fn number(&self, offset: usize) -> Result<*mut u32> {
+        self.at(offset, 4, 4).map(<*mut u8>::cast)
+    }
+
     /// Returns the bytes as a slice.
     ///
     /// # Safety

@@ -70,6 +70,8 @@ pub(crate) enum Reason {
     NoReadOnlySeal,
     /// The system can't map shared memory copy-on-write.
     NoCopyOnWrite,
+    /// The system, or a sandbox, can't wait for a number that another process changes.
+    NoWaiting,
     /// The system can't exclude pages from core dumps.
     NoDumpExclusion,
 

@@ -5,12 +5,15 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
+use std::ptr;
+use std::time::Duration;
 
 use rustix::fs::{self, MemfdFlags, SealFlags, Stat};
 use rustix::io::Errno;
 
 use super::failure::{Failure, Reason, Result};
-use super::status::Commit;
+use super::status::{Commit, Wake};
+use super::unix::errno::last_errno;
 use super::unix::fd::{above_standard, allocation_granularity};
 use super::unix::view::View;
 
@@ -70,4 +73,34 @@ pub(crate) fn granularity(_: BorrowedFd<'_>, _: &Stat) -> Result<u64> {
 /// Returns `None`: the system doesn't report names.
 pub(crate) fn memory_name(_: BorrowedFd<'_>) -> Option<String> {
     None
+}
+
+/// Sleeps while the number at `address` is `value`, at most for `timeout`. It may return early. See `_umtx_op(2)`.
+#[allow(clippy::cast_possible_wrap)] // Waits are short.
+pub(crate) fn wait_while(address: *mut u32, value: u32, timeout: Duration) -> Result<()> {
+    let mut timeout =
+        libc::timespec { tv_sec: timeout.as_secs() as libc::time_t, tv_nsec: timeout.subsec_nanos() as libc::c_long };
+    // The kernel takes the size of the timeout in the place of an address.
+    let size = ptr::without_provenance_mut(size_of_val(&timeout));
+    let number = libc::c_ulong::from(value);
+    // SAFETY: The kernel reads `timeout`, which outlives the call, and the number, and returns an error for any bad address.
+    let answer =
+        unsafe { libc::_umtx_op(address.cast(), libc::UMTX_OP_WAIT_UINT, number, size, (&raw mut timeout).cast()) };
+    match last_errno() {
+        _ if answer == 0 => Ok(()),
+        Errno::TIMEDOUT | Errno::INTR => Ok(()),
+        // The kernel wants to write the page of the number.
+        errno @ Errno::FAULT => Err(Failure::new(Reason::NoWaiting, errno)),
+        errno => Err(errno.into()),
+    }
+}
+
+/// Wakes whoever sleeps at `address`.
+pub(crate) fn wake(address: *mut u32, wake: Wake) -> Result<()> {
+    let most = if wake == Wake::One { 1 } else { i32::MAX as libc::c_ulong };
+    // SAFETY: The kernel only takes note of the address, and returns an error for a bad one.
+    match unsafe { libc::_umtx_op(address.cast(), libc::UMTX_OP_WAKE, most, ptr::null_mut(), ptr::null_mut()) } {
+        -1 => Err(last_errno().into()),
+        _ => Ok(()),
+    }
 }

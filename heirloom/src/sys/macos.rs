@@ -6,19 +6,21 @@
 
 #![allow(unsafe_code)]
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString, c_int, c_void};
 use std::io;
 use std::os::fd::{AsFd, FromRawFd};
 use std::path::Path;
+use std::ptr::NonNull;
+use std::time::Duration;
 
 use rustix::fs;
 use rustix::io::Errno;
 
 use super::bsd;
 use super::failure::{Failure, Reason, Result};
-use super::status::{Access, Commit, Identity, Protection, Status};
+use super::status::{Access, Commit, Identity, Protection, Status, Wake};
 use super::trailer::{self, TrailerPage};
-use super::unix::errno::retry;
+use super::unix::errno::{last_errno, retry};
 use super::unix::fd::{above_standard, allocation_granularity, identity_of, unsealed_status};
 use super::unix::view::View;
 
@@ -154,6 +156,52 @@ pub(crate) fn status(fd: impl AsFd) -> Result<Status> {
         status.sealable = status.access == Access::ReadWrite;
     }
     Ok(status)
+}
+
+/// Sleeps while the number at `address` is `value`, at most for `timeout`. It may return early.
+#[allow(clippy::cast_possible_truncation)] // Waits are short.
+pub(crate) fn wait_while(address: *mut u32, value: u32, timeout: Duration) -> Result<()> {
+    type Wait = unsafe extern "C" fn(*mut c_void, u64, usize, u32, u32, u64) -> c_int;
+
+    let found = since_14_4(c"os_sync_wait_on_address_with_timeout")?;
+    // SAFETY: This is the function's type in `os/os_sync_wait_on_address.h`.
+    let wait = unsafe { std::mem::transmute::<NonNull<c_void>, Wait>(found) };
+    let (shared, clock) = (libc::OS_SYNC_WAIT_ON_ADDRESS_SHARED, libc::OS_CLOCK_MACH_ABSOLUTE_TIME);
+    // SAFETY: The kernel reads the number, and returns an error for any bad address.
+    match unsafe { wait(address.cast(), u64::from(value), size_of::<u32>(), shared, clock, timeout.as_nanos() as u64) }
+    {
+        -1 => match last_errno() {
+            Errno::TIMEDOUT | Errno::INTR | Errno::FAULT => Ok(()),
+            errno => Err(errno.into()),
+        },
+        _ => Ok(()),
+    }
+}
+
+/// Wakes whoever sleeps at `address`.
+pub(crate) fn wake(address: *mut u32, wake: Wake) -> Result<()> {
+    type WakeBy = unsafe extern "C" fn(*mut c_void, usize, u32) -> c_int;
+
+    let name = if wake == Wake::One { c"os_sync_wake_by_address_any" } else { c"os_sync_wake_by_address_all" };
+    let found = since_14_4(name)?;
+    // SAFETY: This is the type of both functions in `os/os_sync_wait_on_address.h`.
+    let wake = unsafe { std::mem::transmute::<NonNull<c_void>, WakeBy>(found) };
+    // SAFETY: The kernel only takes note of the address, and returns an error for a bad one.
+    match unsafe { wake(address.cast(), size_of::<u32>(), libc::OS_SYNC_WAKE_BY_ADDRESS_SHARED) } {
+        -1 => match last_errno() {
+            // Nobody waits.
+            Errno::NOENT => Ok(()),
+            errno => Err(errno.into()),
+        },
+        _ => Ok(()),
+    }
+}
+
+/// Looks up a function that macOS has since 14.4.
+fn since_14_4(name: &CStr) -> Result<NonNull<c_void>> {
+    // SAFETY: The name ends with NUL and lives during the call.
+    let found = unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) };
+    NonNull::new(found).ok_or_else(|| unsupported(Reason::NoWaiting))
 }
 
 /// Returns the failure of a call that this library refuses without asking the system.

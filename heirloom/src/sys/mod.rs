@@ -3,7 +3,7 @@
 //! The re-exports below are the interface: every system has the same. The files, from the bottom up:
 //!
 //! - `failure`, `status`: types without code for a system.
-//! - `unix`, `bsd`, `linux`, `freebsd`, `macos`, `windows`: the calls of each system.
+//! - `unix`, `bsd`, `linux`, `freebsd`, `macos`, `openbsd`, `windows`: the calls of each system. `no_waiting`: where one has none.
 //! - `sealed` (Linux, Android, FreeBSD), `tracked` (macOS, Windows) and `unlinked_file` (OpenBSD, NetBSD): `Memory`, which
 //!   is the memory of a region, with the calls of its system.
 //! - `fd_memory`: the part of `Memory` that `sealed` and `unlinked_file` share. `trailer` and `buffered`: parts of `tracked`.
@@ -25,6 +25,10 @@ mod lent;
 mod linux;
 #[cfg(target_os = "macos")]
 mod macos;
+#[cfg(any(windows, target_os = "netbsd"))]
+mod no_waiting;
+#[cfg(target_os = "openbsd")]
+mod openbsd;
 mod platform;
 #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
 mod sealed;
@@ -48,10 +52,10 @@ pub(crate) use platform::{
     Borrowed, EnvKey, Filling, HUGE_PAGE, LONGEST_VARIABLE, Memory, Owned, Process, SpawnOptions, View,
     allocation_granularity, available_memory, duplicate, gather, identity, is_close_on_exec, is_privileged,
     is_standard, kill, look_at, null, on_fork, parent_passes, pipe, remove_variable, set_close_on_exec, size_limit,
-    status, take_over, variables, wait,
+    status, take_over, variables, wait, wait_while, wake,
 };
 pub(crate) use spawn::spawn;
-pub(crate) use status::{Access, Commit, Identity, Protection, Status};
+pub(crate) use status::{Access, Commit, Identity, Protection, Status, Wake};
 
 #[cfg(unix)]
 pub(crate) use spawn::{exec, pass_with_std};

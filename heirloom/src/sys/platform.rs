@@ -20,7 +20,7 @@ pub(crate) use super::{
     linux::{
         HUGE_PAGE, LONGEST_VARIABLE, available_memory, is_privileged, parent_passes,
         process::{Process, kill, wait},
-        remove_variable, size_limit,
+        remove_variable, size_limit, wait_while, wake,
     },
     sealed::{Filling, status},
     unix::view::View,
@@ -33,6 +33,7 @@ pub(crate) use super::{
         size_limit, wait,
     },
     fd_memory::{Memory, identity},
+    freebsd::{wait_while, wake},
     sealed::{Filling, status},
     unix::view::View,
 };
@@ -55,9 +56,15 @@ pub(crate) use super::{
         size_limit, wait,
     },
     buffered::Filling,
-    macos::status,
+    macos::{status, wait_while, wake},
     tracked::{Memory, View, identity},
 };
+
+#[cfg(target_os = "openbsd")]
+pub(crate) use super::openbsd::{wait_while, wake};
+
+#[cfg(any(windows, target_os = "netbsd"))]
+pub(crate) use super::no_waiting::{wait_while, wake};
 
 #[cfg(windows)]
 pub(crate) use super::{

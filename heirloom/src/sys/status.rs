@@ -53,6 +53,13 @@ pub(crate) struct Seals {
     pub(crate) writing: bool,
 }
 
+/// How many of the threads that wait for a number are woken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wake {
+    One,
+    All,
+}
+
 /// How a mapping may be used, and whether other holders see its writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Protection {

@@ -1,9 +1,11 @@
 //! The sub-commands for Linux.
 
 use std::env;
+use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
-
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::ptr;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
 
 use heirloom::os::linux::ChildExt;
 use heirloom::os::unix::CommandExt;
@@ -105,6 +107,9 @@ pub(super) fn run(args: &[&str]) {
         ["fork-beside-threads", rounds] => fork_beside_threads(rounds.parse().unwrap()),
         #[cfg(target_pointer_width = "64")]
         ["map-like-old-kernels"] => map_like_old_kernels(),
+        ["wait-under-signals"] => wait_under_signals(),
+        ["wait-idle"] => wait_idle(),
+        ["wait-without-futex"] => wait_without_futex(),
         ["exhaust-mappings"] => exhaust_mappings(),
         ["kill-ignoring-sigchld"] => kill_ignoring_sigchld(),
         ["kill-after-reuse"] => kill_after_reuse(),
@@ -541,4 +546,58 @@ fn fork_and_import() {
     let mut seen = [0; 13];
     region.map().unwrap().read_at(0, &mut seen).unwrap();
     println!("{status} {}", String::from_utf8_lossy(&seen));
+}
+
+/// Waits while a signal arrives every 2 ms.
+fn wait_under_signals() {
+    static SIGNALS: AtomicU32 = AtomicU32::new(0);
+    extern "C" fn count(_: libc::c_int) {
+        SIGNALS.fetch_add(1, Ordering::Relaxed);
+    }
+
+    let interval = libc::timeval { tv_sec: 0, tv_usec: 2000 };
+    let timer = libc::itimerval { it_interval: interval, it_value: interval };
+    // SAFETY: The handler only counts. The structures outlive the calls, and zeroed flags and masks are valid.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction = count as *const () as usize;
+        assert_eq!(libc::sigaction(libc::SIGALRM, &raw const action, ptr::null_mut()), 0);
+        assert_eq!(libc::setitimer(libc::ITIMER_REAL, &raw const timer, ptr::null_mut()), 0);
+    }
+    let view = Region::create(4096).unwrap().map().unwrap();
+    while SIGNALS.load(Ordering::Relaxed) < 50 {
+        assert_eq!(view.wait_timeout(0, 0, Duration::from_millis(200)).unwrap(), None);
+    }
+    println!("None after 50 signals or more");
+}
+
+/// Waits two and a half seconds, and so looks at the number several times.
+fn wait_idle() {
+    let used = || {
+        let mut usage = MaybeUninit::<libc::rusage>::zeroed();
+        // SAFETY: The call fills in `usage`, for which zeros are valid too.
+        let usage = unsafe {
+            assert_eq!(libc::getrusage(libc::RUSAGE_SELF, usage.as_mut_ptr()), 0);
+            usage.assume_init()
+        };
+        let duration = |time: libc::timeval| {
+            Duration::from_secs(time.tv_sec.try_into().unwrap())
+                + Duration::from_micros(time.tv_usec.try_into().unwrap())
+        };
+        duration(usage.ru_utime) + duration(usage.ru_stime)
+    };
+    let view = Region::create(4096).unwrap().map().unwrap();
+    let before = used();
+    let answer = view.wait_timeout(0, 0, Duration::from_millis(2500)).unwrap();
+    let used = used().saturating_sub(before);
+    let few = used <= Duration::from_millis(20);
+    println!("{answer:?} in {} ms", if few { "at most 20".to_owned() } else { used.as_millis().to_string() });
+}
+
+fn wait_without_futex() {
+    let view = Region::create(4096).unwrap().map().unwrap();
+    old_kernels::refuse(&[Refusal { call: libc::SYS_futex, arguments: &[], errno: libc::EPERM }]);
+    for error in [view.wait(4, 0).unwrap_err(), view.wake_one(4).unwrap_err()] {
+        println!("{:?} {error}", error.kind());
+    }
 }

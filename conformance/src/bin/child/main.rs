@@ -76,6 +76,8 @@ fn run(args: &[&str]) -> ExitCode {
             let view = FrozenRegion::inherited(name).unwrap().map().unwrap();
             print!("{}", String::from_utf8_lossy(&view));
         }
+        // Waits for each question, and answers it.
+        ["answer", questions, rounds] => answer(questions, rounds.parse().unwrap()),
         ["watch-read-only", name] => watch_read_only(name),
         ["freeze", name] => {
             println!(
@@ -228,6 +230,26 @@ fn import(wanted: &str) {
 
 fn write(region: &Region, text: &str) {
     region.map().unwrap().write_at(0, text.as_bytes()).unwrap();
+}
+
+/// Waits for the numbers of a region of either kind, and stores each in the region `answers`.
+fn answer(questions: &str, rounds: u32) {
+    let answers = Region::inherited("answers").unwrap().map().unwrap();
+    let wait: Box<dyn Fn(u32) -> u32> = match questions.split_once(':').unwrap() {
+        ("region", name) => {
+            let view = Region::inherited(name).unwrap().map().unwrap();
+            Box::new(move |last| view.wait(0, last).unwrap())
+        }
+        (_, name) => {
+            let view = ReadOnlyRegion::inherited(name).unwrap().map().unwrap();
+            Box::new(move |last| view.wait(0, last).unwrap())
+        }
+    };
+    for last in 0..rounds {
+        let number = wait(last);
+        answers.atomic_u32(0).unwrap().store(number);
+        answers.wake_all(0).unwrap();
+    }
 }
 
 /// Prints the number in the region once for each line of standard input.

@@ -10,6 +10,7 @@ mod inheritance;
 mod limits;
 mod mappings;
 mod regions;
+mod waiting;
 
 use heirloom::{Command, ErrorKind};
 use heirloom_conformance::skip;

@@ -3,6 +3,7 @@
 #![allow(unsafe_code)]
 
 mod available;
+mod futex;
 mod huge;
 pub(crate) mod process;
 
@@ -24,6 +25,7 @@ use super::unix::fd::{above_standard, allocation_granularity, identity_of};
 use super::unix::view::View;
 
 pub(crate) use available::available_memory;
+pub(crate) use futex::{wait_while, wake};
 
 /// The size of a huge page in bytes.
 pub(crate) const HUGE_PAGE: u64 = 2 << 20;
