@@ -3,6 +3,7 @@
 #![cfg(target_os = "linux")]
 
 mod g10_no_silent_downgrade;
+mod g11_bounded_waits;
 mod g1_no_name;
 mod g2_only_named_children;
 mod g3_irreversible_read_only;

@@ -108,6 +108,7 @@ pub(super) fn run(args: &[&str]) {
         #[cfg(target_pointer_width = "64")]
         ["map-like-old-kernels"] => map_like_old_kernels(),
         ["wait-under-signals"] => wait_under_signals(),
+        ["take-wakes", name] => take_wakes(name),
         ["wait-idle"] => wait_idle(),
         ["wait-without-futex"] => wait_without_futex(),
         ["exhaust-mappings"] => exhaust_mappings(),
@@ -599,5 +600,21 @@ fn wait_without_futex() {
     old_kernels::refuse(&[Refusal { call: libc::SYS_futex, arguments: &[], errno: libc::EPERM }]);
     for error in [view.wait(4, 0).unwrap_err(), view.wake_one(4).unwrap_err()] {
         println!("{:?} {error}", error.kind());
+    }
+}
+
+/// Moves whoever waits for the number at the start of a region, which this process can only read, to another number, until
+/// standard input ends.
+fn take_wakes(name: &str) {
+    let view = ReadOnlyRegion::inherited(name).unwrap().map().unwrap();
+    let ended = std::thread::spawn(|| std::io::read_to_string(std::io::stdin()).unwrap());
+    while !ended.is_finished() {
+        // FUTEX_REQUEUE, which wakes none and moves all.
+        let (from, to) = (view.as_ptr(), view.as_ptr().wrapping_add(64));
+        // SAFETY: The kernel only takes note of the addresses.
+        match unsafe { libc::syscall(libc::SYS_futex, from, libc::FUTEX_REQUEUE, 0, i32::MAX, to) } {
+            0 => std::thread::yield_now(),
+            moved => println!("{moved} taken"),
+        }
     }
 }
