@@ -1,5 +1,5 @@
 //! Shares a price and its volume with many readers by a sequence lock. The pair that a reader gets is always
-//! consistent.
+//! consistent, and a reader sleeps until there is a new one.
 //!
 //!     cargo run --example sequence_lock
 //!
@@ -9,8 +9,9 @@
 use std::env;
 use std::error::Error;
 use std::sync::atomic::{Ordering, fence};
+use std::thread;
 
-use heirloom::{Command, Mapping, ReadOnlyMapping, ReadOnlyRegion, Region};
+use heirloom::{Command, ErrorKind, Mapping, ReadOnlyMapping, ReadOnlyRegion, Region};
 
 /// Offsets in the region, in bytes.
 const SEQUENCE: usize = 0;
@@ -48,7 +49,7 @@ fn writer() -> Result<(), Box<dyn Error>> {
 }
 
 fn write(view: &Mapping, [price, volume]: [u64; 2]) -> heirloom::Result<()> {
-    let sequence = view.atomic_u64(SEQUENCE)?;
+    let sequence = view.atomic_u32(SEQUENCE)?;
     let before = sequence.load();
     sequence.store(before + 1);
     // Orders the odd number before the pair.
@@ -59,20 +60,35 @@ fn write(view: &Mapping, [price, volume]: [u64; 2]) -> heirloom::Result<()> {
     view.write_at(PAIR, &pair)?;
     // A store has release ordering, so the even number comes after the pair.
     sequence.store(before + 2);
+    view.wake_all(SEQUENCE).or_else(unsupported)
+}
+
+/// Waits until there is another pair than the one of the number `last`.
+fn wait(view: &ReadOnlyMapping, last: u32) -> heirloom::Result<()> {
+    view.wait(SEQUENCE, last).map(drop).or_else(unsupported)
+}
+
+/// Gives way to other processes where the system has no waits for a number, Windows for example.
+fn unsupported(error: heirloom::Error) -> heirloom::Result<()> {
+    if error.kind() != ErrorKind::Unsupported {
+        return Err(error);
+    }
+    thread::yield_now();
     Ok(())
 }
 
-fn read(view: &ReadOnlyMapping) -> heirloom::Result<[u64; 2]> {
+/// Returns a pair and its number.
+fn read(view: &ReadOnlyMapping) -> heirloom::Result<([u64; 2], u32)> {
     loop {
         // A load has acquire ordering, so the copy comes after it.
-        let before = view.load_u64(SEQUENCE)?;
+        let before = view.load_u32(SEQUENCE)?;
         let (mut price, mut volume) = ([0; 8], [0; 8]);
         view.read_at(PAIR, &mut price)?;
         view.read_at(PAIR + 8, &mut volume)?;
         // Orders the copy before the second load.
         fence(Ordering::Acquire);
-        if before % 2 == 0 && view.load_u64(SEQUENCE)? == before {
-            return Ok([u64::from_ne_bytes(price), u64::from_ne_bytes(volume)]);
+        if before % 2 == 0 && view.load_u32(SEQUENCE)? == before {
+            return Ok(([u64::from_ne_bytes(price), u64::from_ne_bytes(volume)], before));
         }
     }
 }
@@ -80,12 +96,13 @@ fn read(view: &ReadOnlyMapping) -> heirloom::Result<[u64; 2]> {
 fn reader() -> Result<(), Box<dyn Error>> {
     let view = ReadOnlyRegion::inherited("prices")?.map()?;
     loop {
-        let [price, volume] = read(&view)?;
+        let ([price, volume], number) = read(&view)?;
         if volume != price * 10 {
             return Err(format!("{price} and {volume} are inconsistent").into());
         }
         if price == ROUNDS {
             return Ok(());
         }
+        wait(&view, number)?;
     }
 }

@@ -62,8 +62,9 @@
 //!   prevents this. So does running the other process under another user ID, or in a PID namespace without the holder.
 //! - It does not defend against root or the kernel.
 //! - The bytes can be swapped to disk. Core dumps contain them unless the mapping calls `no_dump`.
-//! - Synchronization: there are no locks and no wake-ups, only atomics. A reader that waits for a new value polls, or uses
-//!   a pipe.
+//! - Synchronization: there are atomics, and [`wait`](ReadOnlyMapping::wait) and [`wake_all`](Mapping::wake_all) for a 32-bit
+//!   number, but no locks. A wait doesn't notice that the process that should change the number has died. Windows and NetBSD have
+//!   no such waits: use a pipe there.
 //! - On systems without seals, read-only and frozen regions rely on the creating process: see [Systems](#systems).
 //!
 //! [The security document](documentation::security) has the threat model, and the test behind each guarantee.

@@ -208,6 +208,13 @@ impl AsRef<[u8]> for FrozenMapping {
 /// assert_eq!(seen, [0; 4]);
 /// # Ok::<(), heirloom::Error>(())
 /// ```
+///
+/// No other process can wake who waits for a private page, so it has no `wait`:
+/// ```compile_fail,E0599
+/// let private = heirloom::Region::create(4096)?.map_copy()?;
+/// private.wait(0, 0)?;
+/// # Ok::<(), heirloom::Error>(())
+/// ```
 #[must_use = "dropping a mapping unmaps it"]
 pub struct CopyMapping(pub(crate) MappingInner);
 

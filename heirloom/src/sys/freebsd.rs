@@ -76,7 +76,7 @@ pub(crate) fn memory_name(_: BorrowedFd<'_>) -> Option<String> {
 }
 
 /// Sleeps while the number at `address` is `value`, at most for `timeout`. It may return early. See `_umtx_op(2)`.
-#[allow(clippy::cast_possible_wrap)] // Waits are short.
+#[allow(clippy::cast_possible_wrap, clippy::cast_lossless)] // Waits are short.
 pub(crate) fn wait_while(address: *mut u32, value: u32, timeout: Duration) -> Result<()> {
     let mut timeout =
         libc::timespec { tv_sec: timeout.as_secs() as libc::time_t, tv_nsec: timeout.subsec_nanos() as libc::c_long };

@@ -12,7 +12,7 @@ use super::status::Wake;
 use super::unix::errno::last_errno;
 
 /// Sleeps while the number at `address` is `value`, at most for `timeout`. It may return early.
-#[allow(clippy::cast_possible_wrap)] // Waits are short, and the kernel takes the number's bits.
+#[allow(clippy::cast_possible_wrap, clippy::cast_lossless)] // Waits are short, and the kernel takes the number's bits.
 pub(crate) fn wait_while(address: *mut u32, value: u32, timeout: Duration) -> Result<()> {
     let timeout =
         libc::timespec { tv_sec: timeout.as_secs() as libc::time_t, tv_nsec: timeout.subsec_nanos() as libc::c_long };
