@@ -1,7 +1,7 @@
 //! Failures of the command: a message of one line, and the exit code that `env` would use.
 
 use std::fmt::{self, Display};
-use std::io::Write;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::builder::Styles;
@@ -45,8 +45,10 @@ pub fn print(message: impl Display) {
     // Only a terminal gets the colour, and none if `NO_COLOR` is set.
     let styles = Styles::styled();
     let style = styles.get_error();
-    // If standard error cannot be written, the exit code still reports the failure.
-    let _ = writeln!(anstream::stderr(), "{style}heirloom:{style:#} {line}");
+    // One write, so that lines of several processes stay whole. If it fails, the exit code still reports the failure.
+    let mut buffer = anstream::AutoStream::new(Vec::new(), anstream::AutoStream::choice(&io::stderr()));
+    let _ = writeln!(buffer, "{style}heirloom:{style:#} {line}");
+    let _ = io::stderr().write_all(&buffer.into_inner());
 }
 
 /// Removes the system's code, which Rust appends to the system's text.

@@ -5,7 +5,7 @@ use std::fs::{File, Metadata};
 use std::io::{self, IsTerminal};
 use std::path::Path;
 
-use heirloom::{AnyRegion, FrozenRegion, Region};
+use heirloom::{AnyRegion, FrozenOptions, FrozenRegion, Region};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::failure::{Failure, printable};
@@ -47,9 +47,11 @@ pub fn create(wanted: &Regions) -> Result<Vec<Named>, Failure> {
         created.push(Named { name: shared.name.clone(), region: region.into() });
     }
     for frozen in &wanted.frozen {
+        let mut options = sys::frozen_options(&wanted.system);
+        options.name(&frozen.name);
         let region = match &frozen.value {
-            Place::Standard => fill_from_input(&frozen.name)?,
-            Place::File(path) => fill_from(&frozen.name, path)?,
+            Place::Standard => fill_from_input(&frozen.name, &options)?,
+            Place::File(path) => fill_from(&frozen.name, &options, path)?,
         };
         created.push(Named { name: frozen.name.clone(), region: region.into() });
     }
@@ -59,13 +61,13 @@ pub fn create(wanted: &Regions) -> Result<Vec<Named>, Failure> {
     Ok(created)
 }
 
-fn fill_from_input(name: &str) -> Result<FrozenRegion, Failure> {
+fn fill_from_input(name: &str, options: &FrozenOptions) -> Result<FrozenRegion, Failure> {
     let input = standard::input()?;
     let len = input.metadata().ok().filter(Metadata::is_file).map(|status| status.len());
-    fill(name, &input, len)
+    fill(name, options, &input, len)
 }
 
-fn fill_from(name: &str, path: &Path) -> Result<FrozenRegion, Failure> {
+fn fill_from(name: &str, options: &FrozenOptions, path: &Path) -> Result<FrozenRegion, Failure> {
     let shown = path.display();
     let unreadable = |error| Failure::new(format_args!("cannot read {shown}: {error}"));
     let file = File::open(path).map_err(unreadable)?;
@@ -73,7 +75,7 @@ fn fill_from(name: &str, path: &Path) -> Result<FrozenRegion, Failure> {
     if before.is_dir() {
         return Err(Failure::new(format_args!("cannot read {shown}: it is a directory")));
     }
-    let region = fill(name, &file, before.is_file().then_some(before.len()))?;
+    let region = fill(name, options, &file, before.is_file().then_some(before.len()))?;
     let after = file.metadata().map_err(unreadable)?;
     if before.is_file() && sys::stamp(&before) != sys::stamp(&after) {
         return Err(Failure::new(format_args!("{shown} changed while it was read")));
@@ -81,9 +83,7 @@ fn fill_from(name: &str, path: &Path) -> Result<FrozenRegion, Failure> {
     Ok(region)
 }
 
-fn fill(name: &str, file: &File, len: Option<u64>) -> Result<FrozenRegion, Failure> {
-    let mut options = FrozenRegion::options();
-    options.name(name);
+fn fill(name: &str, options: &FrozenOptions, file: &File, len: Option<u64>) -> Result<FrozenRegion, Failure> {
     let long = len.is_none_or(|len| len >= LONG);
     if !(long && io::stderr().is_terminal()) {
         // The kernel copies from a file; from a pipe or a terminal it can't if another process made it non-blocking.

@@ -130,6 +130,9 @@ pub const ATTEMPTS: &[Attempt] = &[
 /// The size of the regions in bytes.
 pub const SIZE: usize = 64 << 10;
 
+/// `f_type` of a file system of huge pages, see statfs(2).
+const HUGETLBFS_MAGIC: u64 = 0x9584_58f6;
+
 /// The size in huge pages: one page.
 pub const HUGE_SIZE: usize = 2 << 20;
 
@@ -167,14 +170,20 @@ impl Drop for View {
     }
 }
 
-fn is_huge(fd: RawFd) -> io::Result<bool> {
-    // SAFETY: All zeros is a valid `stat`, which outlives the call.
+/// Returns whether memory is in huge pages of the pool.
+///
+/// # Errors
+/// If the kernel reports no status.
+#[allow(clippy::useless_conversion, clippy::unnecessary_fallible_conversions)] // The types differ between processors.
+pub fn is_huge(fd: RawFd) -> io::Result<bool> {
+    // Not by the block size, which is that of a huge page also where the kernel makes huge pages of ordinary ones.
+    // SAFETY: All zeros is a valid `statfs`, which outlives the call.
     let status = unsafe {
-        let mut status: libc::stat = std::mem::zeroed();
-        check(libc::fstat(fd, &raw mut status))?;
+        let mut status: libc::statfs = std::mem::zeroed();
+        check(libc::fstatfs(fd, &raw mut status))?;
         status
     };
-    Ok(usize::try_from(status.st_blksize).is_ok_and(|block| block == HUGE_SIZE))
+    Ok(u64::try_from(status.f_type) == Ok(HUGETLBFS_MAGIC))
 }
 
 fn map_writable(fd: RawFd) -> io::Result<()> {

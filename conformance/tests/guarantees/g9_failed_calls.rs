@@ -39,6 +39,7 @@ const OPERATIONS: &[(&str, &[&str])] = &[
     ("freeze", &["cannot freeze a region of 8192 bytes: "]),
     ("freeze-read-only", &["cannot freeze a region of 8192 bytes: "]),
     ("fill-bytes", FILL),
+    ("fill-huge", FILL),
     ("fill-reader", FILL),
     ("fill-file", FILL),
     ("fill-pipe", FILL),
@@ -126,12 +127,18 @@ const CALLS: &[(&str, &str, &str, &str)] = &[
     ("", "fcntl", "F_GETFD", ""),
     ("", "fcntl", "F_GETFL", "EBADF=System"),
     ("", "fstat", "", "ENOMEM=OutOfMemory EOVERFLOW=System"),
+    // Only where every region gets huge pages (shmem_enabled).
+    ("", "fstatfs", "", ""),
     // After a failed exec there is no fallback where this fails.
     ("exec", "fcntl", "F_SETFD, FD_CLOEXEC", ""),
     ("", "fcntl", "F_SETFD", "EPERM=System"),
     // Mapping. The allocator and a spawned child's stack use anonymous mappings.
     ("", "mmap", "MAP_STACK", "ENOMEM=OutOfMemory EAGAIN=System"),
     ("use-huge-pages", "mmap", "PROT_NONE", "ENOMEM=OutOfMemory"),
+    // A region that can't be filled by huge pages gets ordinary ones.
+    ("fill-huge", "mmap", "", "ENOMEM=fine EACCES=fine EAGAIN=fine ENODEV=fine ENFILE=fine EPERM=fine"),
+    ("fill-huge", "madvise", "", "EINVAL=fine ENOMEM=fine EAGAIN=fine EBUSY=fine EPERM=fine"),
+    ("fill-huge", "pwrite64", r#""\0", 1"#, "EINTR=fine EIO=fine EFBIG=fine ENOSPC=fine ENOMEM=fine EPERM=fine"),
     ("", "mmap", "MAP_ANONYMOUS", "ENOMEM=fine"),
     ("", "brk", "", "ENOMEM=fine"),
     ("use-huge-pages", "mremap", "", "ENOMEM=OutOfMemory EFAULT=Unsupported EPERM=Unsupported ENOSYS=Unsupported"),

@@ -12,7 +12,7 @@ use std::sync::mpsc;
 use std::thread;
 
 use clap::Args;
-use heirloom::{AnyRegion, Child, Command};
+use heirloom::{AnyRegion, Child, Command, FrozenOptions, FrozenRegion};
 
 use crate::failure::Failure;
 use crate::options::Format;
@@ -64,6 +64,11 @@ pub struct RunOptions {}
 /// See [`RegionOptions`].
 #[derive(Args)]
 pub struct ExecOptions {}
+
+/// Returns how frozen regions are filled.
+pub fn frozen_options(_: &RegionOptions) -> FrozenOptions {
+    FrozenRegion::options()
+}
 
 /// Does nothing: a handle has no permissions of its own.
 #[allow(clippy::unnecessary_wraps)] // It can fail on Linux.

@@ -169,6 +169,8 @@ impl FrozenRegion {
 #[must_use]
 pub struct FrozenOptions {
     name: Option<String>,
+    /// Only `os::linux` sets it.
+    pub(crate) huge_pages: bool,
 }
 
 #[allow(clippy::wrong_self_convention)] // `from_bytes` and its kin make a region, not options.
@@ -261,7 +263,7 @@ impl FrozenOptions {
         }
         claim_quietly();
         let failed = |failure| Error::system("cannot create a frozen region", failure);
-        let mut filler = Filler::new(Filling::new(self.name.as_deref()).map_err(failed)?);
+        let mut filler = Filler::new(Filling::new(self.name.as_deref(), self.huge_pages).map_err(failed)?);
         fill(&mut filler)?;
         let (memory, size) = filler.freeze().map_err(failed)?;
         Ok(FrozenRegion(Arc::new(RegionInner::created(memory, size, sys::allocation_granularity()))))

@@ -58,6 +58,23 @@ pub(crate) fn transfer(_: &File, _: &File, _: u64) -> io::Result<u64> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
+/// Huge pages for memory that is being filled: no call can ask for them.
+pub(crate) enum Blocks {}
+
+impl Blocks {
+    pub(crate) fn new() -> Option<Self> {
+        None
+    }
+
+    pub(crate) fn prepare(&mut self, _: &File, _: u64) -> u64 {
+        match *self {}
+    }
+
+    pub(crate) fn finish(self, _: &File, _: u64) -> io::Result<()> {
+        match self {}
+    }
+}
+
 /// Returns the seals; memory that can't have any counts as closed to further seals.
 #[allow(clippy::unnecessary_wraps)] // Linux may fail.
 pub(crate) fn seals(fd: BorrowedFd<'_>) -> Result<SealFlags> {

@@ -16,11 +16,11 @@ use super::failure::{Failure, Reason, Result};
 use super::fd_memory::Memory;
 #[cfg(target_os = "freebsd")]
 use super::freebsd::{
-    READ_ONLY_SEAL, SEALED_IS_UNNAMED, commit_memory, granularity, memfd, memory_name, seals, transfer,
+    Blocks, READ_ONLY_SEAL, SEALED_IS_UNNAMED, commit_memory, granularity, memfd, memory_name, seals, transfer,
 };
 #[cfg(any(target_os = "linux", target_os = "android"))]
 use super::linux::{
-    READ_ONLY_SEAL, SEALED_IS_UNNAMED, commit_memory, granularity, map, memfd, memory_name, seals, transfer,
+    Blocks, READ_ONLY_SEAL, SEALED_IS_UNNAMED, commit_memory, granularity, map, memfd, memory_name, seals, transfer,
     unnamed_file,
 };
 use super::status::{Commit, Protection, Seals, Status};
@@ -86,22 +86,37 @@ pub(crate) struct Filling {
     size: u64,
     /// The file offset. All holders share it, and a program that reads the descriptor starts there: it ends at 0.
     offset: u64,
+    /// Huge pages, where they are wanted and the system has them.
+    blocks: Option<Blocks>,
 }
 
 impl Filling {
-    pub(crate) fn new(name: Option<&str>) -> Result<Self> {
-        Ok(Self { file: memfd(&full_name(name), Commit::OnTouch)?.into(), size: 0, offset: 0 })
+    pub(crate) fn new(name: Option<&str>, huge_pages: bool) -> Result<Self> {
+        let file = memfd(&full_name(name), Commit::OnTouch)?.into();
+        Ok(Self { file, size: 0, offset: 0, blocks: huge_pages.then(Blocks::new).flatten() })
     }
 
     pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.file.write_all_at(bytes, self.size)?;
-        self.size += bytes.len() as u64;
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let most = usize::try_from(self.before_next_block()).map_or(rest.len(), |most| most.min(rest.len()));
+            let (now, later) = rest.split_at(most);
+            self.file.write_all_at(now, self.size)?;
+            self.size += now.len() as u64;
+            rest = later;
+        }
         Ok(())
+    }
+
+    /// Returns how many bytes can be written now.
+    fn before_next_block(&mut self) -> u64 {
+        self.blocks.as_mut().map_or(u64::MAX, |blocks| blocks.prepare(&self.file, self.size))
     }
 
     /// Moves up to `most` bytes out of a file inside the kernel, if it can. Returns 0 at the end of the file.
     pub(crate) fn transfer(&mut self, from: &File, most: u64) -> io::Result<u64> {
         // The kernel writes at the file offset.
+        let most = most.min(self.before_next_block());
         self.seek(self.size)?;
         let moved = transfer(&self.file, from, most)?;
         self.size += moved;
@@ -113,6 +128,9 @@ impl Filling {
     /// before.
     pub(crate) fn freeze(mut self, size: u64) -> Result<Memory> {
         self.seek(0)?;
+        if let Some(blocks) = self.blocks.take() {
+            blocks.finish(&self.file, size)?;
+        }
         freeze(self.file.as_fd())?;
         if u64::try_from(fs::fstat(&self.file)?.st_size) == Ok(size) {
             return Ok(Memory::new(self.file.into()));

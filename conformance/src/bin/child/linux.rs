@@ -197,7 +197,7 @@ fn try_all(name: &str) {
     let fd = by_kind.iter().find_map(|open| open().ok()).unwrap();
     // All holders share the position, which earlier attempts moved.
     rustix::fs::seek(&fd, rustix::fs::SeekFrom::Start(0)).unwrap();
-    let huge = rustix::fs::fstat(&fd).unwrap().st_blksize > 4096 && hostile::huge_control().is_ok();
+    let huge = hostile::is_huge(fd.as_raw_fd()).unwrap() && hostile::huge_control().is_ok();
     let code = |answer: std::io::Result<()>| match answer {
         Ok(()) => hostile::DONE,
         Err(error) => error.raw_os_error().unwrap_or(-1),

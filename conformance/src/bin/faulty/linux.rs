@@ -13,7 +13,7 @@ use std::os::fd::{AsFd, AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
 use std::rc::Rc;
 use std::time::Duration;
 
-use heirloom::os::linux::{ChildExt, MappingExt};
+use heirloom::os::linux::{ChildExt, FrozenOptionsExt, MappingExt};
 use heirloom::os::unix::{CommandExt, InheritExt};
 use heirloom::{
     Command, ConvertError, Error, FrozenRegion, InheritedState, ReadOnlyRegion, Region, RegionOptions, Stdio,
@@ -206,6 +206,7 @@ fn operation(name: &str) -> Operation {
             consuming(ready.clone(), ready, ReadOnlyRegion::freeze, |frozen| *frozen.map().unwrap() == [0; 8192])
         }
         "fill-bytes" => plain(|| FrozenRegion::from_bytes(TEXT), is_text),
+        "fill-huge" => plain(|| FrozenRegion::options().use_huge_pages(true).from_bytes(TEXT), is_text),
         "fill-reader" => plain(|| FrozenRegion::from_reader(&TEXT[..]), is_text),
         "fill-file" => fill_from(two(|| {
             let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;

@@ -1,10 +1,11 @@
 //! Huge pages without a pool, checked with the kernel's data.
 
 use std::fs;
+use std::io::{Seek, Write};
 use std::time::Duration;
 
-use heirloom::os::linux::MappingExt;
-use heirloom::{ErrorKind, FrozenRegion, Mapping, Region};
+use heirloom::os::linux::{FrozenOptionsExt, MappingExt};
+use heirloom::{ErrorKind, FrozenOptions, FrozenRegion, Mapping, Region};
 use heirloom_conformance::{emulated, skip};
 use rustix::fs::{SealFlags, fcntl_get_seals};
 
@@ -165,4 +166,64 @@ fn pages_of_the_pool_are_refused_and_stay_usable() {
     let mut mapping = region.map().unwrap();
     assert_eq!(mapping.use_huge_pages(LONG).unwrap_err().kind(), ErrorKind::Unsupported);
     mapping.write_at(0, b"usable").unwrap();
+}
+
+/// Options for a region that is filled by huge pages.
+fn filled_by_huge() -> FrozenOptions {
+    let mut options = FrozenRegion::options();
+    options.use_huge_pages(true);
+    options
+}
+
+#[test]
+fn every_fill_by_huge_pages_has_its_bytes_and_seals() {
+    for size in [0, 1, HUGE - 1, HUGE, HUGE + 1, 2 * HUGE, 3 * HUGE + 5000] {
+        let bytes = numbered(size);
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&bytes).unwrap();
+        file.rewind().unwrap();
+        let copied = FrozenRegion::from_bytes(&bytes).unwrap();
+        for (way, filled) in [
+            ("bytes", filled_by_huge().from_bytes(&bytes)),
+            ("reader", filled_by_huge().from_reader(&bytes[..])),
+            ("file", filled_by_huge().from_file(&file)),
+            ("region", filled_by_huge().copy_of(&copied)),
+        ] {
+            let filled = filled.unwrap();
+            assert_eq!(filled.size(), size as u64, "{way}");
+            assert!(*filled.map().unwrap() == bytes, "{size} bytes from {way}");
+            assert_eq!(fcntl_get_seals(&filled).unwrap(), fcntl_get_seals(&copied).unwrap(), "{way}");
+        }
+    }
+}
+
+#[test]
+fn region_filled_by_huge_pages_takes_no_more_memory() {
+    for size in [0, 1, 5000, HUGE, HUGE + 1, 3 * HUGE + 5000] {
+        let filled = filled_by_huge().from_bytes(numbered(size)).unwrap();
+        let blocks = rustix::fs::fstat(&filled).unwrap().st_blocks;
+        assert_eq!(u64::try_from(blocks).unwrap() * 512, size.next_multiple_of(4096) as u64, "{size}");
+    }
+}
+
+#[test]
+fn pages_are_huge_without_a_call_of_the_reader() {
+    let bytes = numbered(16 * HUGE);
+    if try_huge(&mut Region::create(HUGE as u64).unwrap().map().unwrap()).is_none() {
+        return;
+    }
+    let huge = |region: &FrozenRegion| {
+        let mapping = region.map().unwrap();
+        assert!(*mapping == bytes);
+        (mapping.as_ptr() as usize % HUGE == 0).then(|| smaps(mapping.as_ptr(), "ShmemPmdMapped:") * 1024)
+    };
+    let Some(huge_bytes) = huge(&filled_by_huge().from_bytes(&bytes).unwrap()) else {
+        return skip("this kernel maps large files at any address");
+    };
+    assert!(huge_bytes > 0 && huge_bytes <= bytes.len() as u64, "{huge_bytes}");
+    // Control: a region that is filled by ordinary pages has none, at the same kind of address.
+    let setting = fs::read_to_string("/sys/kernel/mm/transparent_hugepage/shmem_enabled").unwrap();
+    if !["[always]", "[within_size]", "[force]"].iter().any(|all| setting.contains(all)) {
+        assert_eq!(huge(&FrozenRegion::from_bytes(&bytes).unwrap()), Some(0));
+    }
 }

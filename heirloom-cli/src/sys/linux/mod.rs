@@ -23,7 +23,7 @@ use heirloom::{AnyRegion, Command, ErrorKind};
 
 pub use self::at_start::{has_input, has_output};
 pub use self::destination::{Destination, Unfinished};
-pub use self::options::{ExecOptions, RegionOptions, RunOptions};
+pub use self::options::{ExecOptions, RegionOptions, RunOptions, frozen_options};
 pub use self::path::{hand_down, keep_open, prepare, reference};
 pub use self::ps::ps;
 pub use self::script::interpreted;

@@ -1,10 +1,12 @@
 //! Extensions for Linux and Android.
 
+mod frozen;
 mod mapping;
 mod regions;
 
 use std::os::fd::OwnedFd;
 
+pub use self::frozen::FrozenOptionsExt;
 pub use self::mapping::MappingExt;
 pub use self::regions::{Census, Holder, RegionInfo, regions};
 use super::unix::sealed::Sealed;

@@ -2,7 +2,9 @@
 
 #![allow(unsafe_code)]
 
+use std::fs::File;
 use std::io;
+use std::os::unix::fs::FileExt;
 use std::ptr::{self, NonNull};
 use std::time::{Duration, Instant};
 
@@ -10,7 +12,7 @@ use rustix::io::Errno;
 use rustix::mm::{self, MapFlags, ProtFlags};
 
 use crate::sys::failure::{Failure, Reason, Result};
-use crate::sys::unix::errno::last_errno;
+use crate::sys::unix::errno::{errno_of, last_errno};
 use crate::sys::unix::fd::allocation_granularity;
 use crate::sys::unix::view::View;
 
@@ -28,6 +30,9 @@ const FIXED: libc::c_int = 2;
 /// The size of a huge page in bytes.
 #[allow(clippy::cast_possible_truncation)] // It is 2 MiB.
 const HUGE_PAGE: usize = super::HUGE_PAGE as usize;
+
+/// How long making huge pages may take beyond its share of a fill.
+const GRACE: Duration = Duration::from_millis(4);
 
 impl View {
     /// Puts whole blocks of 2 MiB of the first `len` bytes into huge pages, one after the other, until `limit` has passed.
@@ -47,15 +52,11 @@ impl View {
             let address = unsafe { self.start().add(block) };
             // The kernel leaves a block without any page as it is.
             touch(address);
-            // SAFETY: This object owns the block, and the advice changes no byte of it.
-            if unsafe { libc::madvise(address.as_ptr().cast(), HUGE_PAGE, COLLAPSE) } == 0 {
-                huge += HUGE_PAGE;
-            } else {
-                let error = io::Error::last_os_error();
-                // Too little memory is free in one piece, or the block is in use: the next one may do.
-                if !matches!(error.raw_os_error(), Some(libc::ENOMEM | libc::EAGAIN | libc::EBUSY)) && huge == 0 {
-                    return Err(Failure::new(Reason::NoCollapse, error));
-                }
+            // SAFETY: This object owns the block.
+            match unsafe { collapse(address.as_ptr()) } {
+                Ok(()) => huge += HUGE_PAGE,
+                Err(errno) if !may_pass(errno) && huge == 0 => return Err(Failure::new(Reason::NoCollapse, errno)),
+                Err(_) => {}
             }
             if start.elapsed() >= limit {
                 break;
@@ -120,5 +121,97 @@ impl View {
             _ => return Err(Errno::NOSYS),
         }
         Ok(())
+    }
+}
+
+/// Puts the block of memory at `address` into a huge page.
+///
+/// # Safety
+/// Only pages that this process mapped are in the block.
+unsafe fn collapse(address: *mut u8) -> std::result::Result<(), Errno> {
+    // SAFETY: The advice changes no byte, and the caller answers for the pages.
+    match unsafe { libc::madvise(address.cast(), HUGE_PAGE, COLLAPSE) } {
+        0 => Ok(()),
+        _ => Err(last_errno()),
+    }
+}
+
+/// Returns whether another block may do: too little memory is free in one piece, or the block is in use.
+fn may_pass(errno: Errno) -> bool {
+    matches!(errno, Errno::NOMEM | Errno::AGAIN | Errno::BUSY)
+}
+
+/// Huge pages for memory that is being filled: each block gets its own before its bytes are written.
+///
+/// A block for which the kernel must first make room can take many times as long as ordinary pages. So no block is prepared
+/// while preparing has taken much more time than everything else did, and the memory gets ordinary pages there.
+pub(crate) struct Blocks {
+    /// Where the blocks are mapped, one after the other, with as many addresses again, since a block must be aligned.
+    window: *mut u8,
+    /// The end of the last block that was reached, in bytes from the memory's start.
+    end: u64,
+    /// The size that preparing gave to the memory, in bytes.
+    size: u64,
+    since: Instant,
+    preparing: Duration,
+    /// The kernel can't do it.
+    given_up: bool,
+}
+
+impl Blocks {
+    /// Returns `None` where the kernel has no such pages, or no addresses are left.
+    pub(crate) fn new() -> Option<Self> {
+        if allocation_granularity() != ORDINARY {
+            return None;
+        }
+        // SAFETY: The kernel chooses addresses that nothing uses. They can't be accessed.
+        let window =
+            unsafe { mm::mmap_anonymous(ptr::null_mut(), 2 * HUGE_PAGE, ProtFlags::empty(), MapFlags::PRIVATE) };
+        let (since, preparing) = (Instant::now(), Duration::ZERO);
+        Some(Self { window: window.ok()?.cast(), end: 0, size: 0, since, preparing, given_up: false })
+    }
+
+    /// Returns how many bytes can be written at `offset` before the next block, after preparing the one there.
+    pub(crate) fn prepare(&mut self, file: &File, offset: u64) -> u64 {
+        if offset >= self.end {
+            let block = offset - offset % super::HUGE_PAGE;
+            self.end = block + super::HUGE_PAGE;
+            let start = Instant::now();
+            let writing = start.duration_since(self.since).saturating_sub(self.preparing);
+            if offset == block && !self.given_up && self.preparing <= GRACE + writing * 5 / 4 {
+                self.given_up = self.prepare_block(file, block).is_err_and(|errno| !may_pass(errno));
+                self.preparing += start.elapsed();
+            }
+        }
+        self.end - offset
+    }
+
+    fn prepare_block(&mut self, file: &File, block: u64) -> std::result::Result<(), Errno> {
+        let end = block + super::HUGE_PAGE;
+        if end > super::size_limit() {
+            return Err(Errno::FBIG);
+        }
+        // The block needs its size and a page. A write takes no page from another process that truncates the memory meanwhile,
+        // where a touch would be a SIGBUS.
+        file.write_all_at(&[0], end - 1).map_err(|error| errno_of(&error))?;
+        self.size = end;
+        let aligned = self.window.map_addr(|address| address.next_multiple_of(HUGE_PAGE));
+        // SAFETY: The block is within the window, whose addresses nothing else uses.
+        unsafe {
+            mm::mmap(aligned.cast(), HUGE_PAGE, ProtFlags::READ, MapFlags::SHARED | MapFlags::FIXED, file, block)?;
+            collapse(aligned)
+        }
+    }
+
+    /// Unmaps the last block, and takes away what was prepared beyond the memory's `size`.
+    pub(crate) fn finish(self, file: &File, size: u64) -> io::Result<()> {
+        if self.size > size { file.set_len(size) } else { Ok(()) }
+    }
+}
+
+impl Drop for Blocks {
+    fn drop(&mut self) {
+        // SAFETY: Nothing else uses these addresses, and `drop` has no way to return an error.
+        let _ = unsafe { mm::munmap(self.window.cast(), 2 * HUGE_PAGE) };
     }
 }

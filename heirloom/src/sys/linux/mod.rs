@@ -26,6 +26,7 @@ use super::unix::view::View;
 
 pub(crate) use available::available_memory;
 pub(crate) use futex::{wait_while, wake};
+pub(crate) use huge::Blocks;
 
 /// The size of a huge page in bytes.
 pub(crate) const HUGE_PAGE: u64 = 2 << 20;
