@@ -33,6 +33,7 @@ pub struct Quartiles {
     pub lower: f64,
     pub median: f64,
     pub upper: f64,
+    pub slowest: f64,
 }
 
 /// Most comparisons end after this time, once it has run `MIN_ROUNDS`.
@@ -71,7 +72,7 @@ pub fn compare_within(budget: Duration, mut routines: Vec<Routine>) -> Vec<(&'st
     let quartiles = |mut times: Vec<f64>| {
         times.sort_by(f64::total_cmp);
         let at = |quarter: usize| times[(times.len() - 1) * quarter / 4];
-        Quartiles { lower: at(1), median: at(2), upper: at(3) }
+        Quartiles { lower: at(1), median: at(2), upper: at(3), slowest: at(4) }
     };
     routines.iter().map(|routine| routine.name).zip(times.into_iter().map(quartiles)).collect()
 }

@@ -60,6 +60,15 @@ impl Table {
         Some(cells.get(row)?.as_ref()?.median)
     }
 
+    /// Returns the ratio of the slowest rounds of two columns in a row.
+    pub fn ratio_of_slowest(&self, column: &str, baseline: &str, row: usize) -> Option<f64> {
+        let slowest = |column: &str| {
+            let (_, cells) = self.columns.iter().find(|(name, _)| *name == column)?;
+            Some(cells.get(row)?.as_ref()?.slowest)
+        };
+        Some(slowest(column)? / slowest(baseline)?)
+    }
+
     /// Returns the ratio of two medians in a row.
     pub fn ratio(&self, column: &str, baseline: &str, row: usize) -> Option<f64> {
         Some(self.median(column, row)? / self.median(baseline, row)?)
@@ -105,7 +114,7 @@ impl Table {
     }
 }
 
-fn format_quartiles(Quartiles { lower, median, upper }: Quartiles) -> String {
+fn format_quartiles(Quartiles { lower, median, upper, .. }: Quartiles) -> String {
     let (unit, factor) = unit(median);
     let digits = if median / factor < 10.0 { 2 } else { usize::from(median / factor < 100.0) };
     format!("{:.digits$} {unit} ({:.digits$}–{:.digits$})", median / factor, lower / factor, upper / factor)

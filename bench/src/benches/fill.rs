@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 
 use heirloom::FrozenRegion;
+use heirloom::os::linux::FrozenOptionsExt;
 use memmap2::{Mmap, MmapMut, MmapOptions};
 use rustix::fs::{MemfdFlags, memfd_create, sendfile};
 use rustix::pipe::{SpliceFlags, fcntl_setpipe_size, pipe, splice};
@@ -76,6 +77,12 @@ fn from_file(results: &mut Results, path: &Path) {
             drop(FrozenRegion::from_file(file).unwrap());
         };
         let mut routines = vec![routine("heirloom, from_file", move || time(calls, ours))];
+        routines.push(routine("heirloom, huge pages", move || {
+            time(calls, || {
+                std::io::Seek::rewind(&mut &*file).unwrap();
+                drop(FrozenRegion::options().use_huge_pages(true).from_file(file).unwrap());
+            })
+        }));
         let methods = METHODS.iter().chain(&METHODS_OF_TWO_THREADS);
         for (name, fill) in methods.filter(|(name, _)| size <= 1 << 30 || METHODS_FOR_LARGEST.contains(name)) {
             routines.push(routine(name, move || time(calls, || drop(fill(file, size)))));

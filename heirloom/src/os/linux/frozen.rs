@@ -21,9 +21,9 @@ pub trait FrozenOptionsExt: Sealed {
     /// `/sys/kernel/mm/transparent_hugepage/shmem_enabled` is `never` (the default); a mapping of this library moves there by
     /// [`MappingExt::use_huge_pages`](super::MappingExt::use_huge_pages), which also tells how many bytes are in huge pages.
     ///
-    /// Where the kernel has to make room first, because free memory is fragmented, it is left alone: those 2 MiB get ordinary
-    /// pages, as do the rest of the last block, every region on a kernel before 6.1, without transparent huge pages or with
-    /// ordinary pages of more than 4 KiB. This is not an error. See `MADV_COLLAPSE` in
+    /// Where a block of 2 MiB takes too long, because free memory is fragmented or the host of a virtual machine has taken it
+    /// back, the next blocks get ordinary pages. So do the rest of the last block, and every region on a kernel before 6.1,
+    /// without transparent huge pages or with ordinary pages of more than 4 KiB. This is not an error. See `MADV_COLLAPSE` in
     /// [madvise(2)](https://man7.org/linux/man-pages/man2/madvise.2.html).
     ///
     /// ```

@@ -143,8 +143,9 @@ fn may_pass(errno: Errno) -> bool {
 
 /// Huge pages for memory that is being filled: each block gets its own before its bytes are written.
 ///
-/// A block for which the kernel must first make room can take many times as long as ordinary pages. So no block is prepared
-/// while preparing has taken much more time than everything else did, and the memory gets ordinary pages there.
+/// A block can take many times as long as ordinary pages: where the kernel must first make room, or the host of a virtual
+/// machine must give memory back. So no block is prepared while preparing has taken much more time than everything else did,
+/// and the memory gets ordinary pages there.
 pub(crate) struct Blocks {
     /// Where the blocks are mapped, one after the other, with as many addresses again, since a block must be aligned.
     window: *mut u8,
