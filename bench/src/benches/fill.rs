@@ -103,7 +103,10 @@ fn from_file(results: &mut Results, path: &Path) {
     for (row, (_, size)) in table.rows.iter().enumerate() {
         let fastest = METHODS.iter().filter_map(|(name, _)| table.median(name, row)).min_by(f64::total_cmp);
         let ratio = table.median("heirloom, from_file", row).zip(fastest).map(|(ours, fastest)| ours / fastest);
-        results.at_most(format!("fill from a file of {size}, ratio to the fastest kernel method"), 1.05, ratio, "");
+        let metric = format!("fill from a file of {size}, ratio to the fastest kernel method");
+        let reason = "the host of a virtual machine takes free memory back, and whoever gets it next pays for that: bare \
+                      sendfile varies as much";
+        results.at_most(metric, 1.05, ratio, reason);
     }
     results.tables.push(table);
 }

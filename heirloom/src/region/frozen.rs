@@ -1,5 +1,5 @@
 use std::fs::File;
-use std::io::Read;
+use std::io::{Read, Seek};
 use std::sync::Arc;
 
 use super::common::handle;
@@ -205,7 +205,8 @@ impl FrozenOptions {
     /// # Ok::<(), heirloom::Error>(())
     /// ```
     pub fn from_bytes(&self, bytes: impl AsRef<[u8]>) -> Result<FrozenRegion> {
-        self.fill(|filler| filler.write(bytes.as_ref()))
+        let bytes = bytes.as_ref();
+        self.fill(|| bytes.len() as u64, |filler| filler.write(bytes))
     }
 
     /// Freezes everything that `reader` returns until its end.
@@ -220,7 +221,7 @@ impl FrozenOptions {
     /// # Ok::<(), heirloom::Error>(())
     /// ```
     pub fn from_reader(&self, mut reader: impl Read) -> Result<FrozenRegion> {
-        self.fill(|filler| filler.read_from(&mut reader))
+        self.fill(|| u64::MAX, |filler| filler.read_from(&mut reader))
     }
 
     /// Freezes the contents of `file` from its current position to its end, and leaves the position there.
@@ -239,7 +240,7 @@ impl FrozenOptions {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn from_file(&self, file: &File) -> Result<FrozenRegion> {
-        self.fill(|filler| filler.copy_file(file))
+        self.fill(|| rest_of(file).unwrap_or(u64::MAX), |filler| filler.copy_file(file))
     }
 
     /// Freezes a copy of the current contents of a region.
@@ -254,18 +255,31 @@ impl FrozenOptions {
     /// # Ok::<(), heirloom::Error>(())
     /// ```
     pub fn copy_of(&self, region: &(impl AsRegion + ?Sized)) -> Result<FrozenRegion> {
-        self.fill(|filler| filler.copy_from(region.inner()))
+        self.fill(|| region.inner().size(), |filler| filler.copy_from(region.inner()))
     }
 
-    fn fill(&self, fill: impl FnOnce(&mut Filler) -> Result<()>) -> Result<FrozenRegion> {
+    /// Freezes what `fill` writes, of which `expected` tells the size, `u64::MAX` if it is unknown.
+    fn fill(
+        &self,
+        expected: impl FnOnce() -> u64,
+        fill: impl FnOnce(&mut Filler) -> Result<()>,
+    ) -> Result<FrozenRegion> {
         if let Some(name) = &self.name {
             check_name(name)?;
         }
         claim_quietly();
         let failed = |failure| Error::system("cannot create a frozen region", failure);
-        let mut filler = Filler::new(Filling::new(self.name.as_deref(), self.huge_pages).map_err(failed)?);
+        let mut filler =
+            Filler::new(Filling::new(self.name.as_deref(), self.huge_pages.then(expected)).map_err(failed)?);
         fill(&mut filler)?;
         let (memory, size) = filler.freeze().map_err(failed)?;
         Ok(FrozenRegion(Arc::new(RegionInner::created(memory, size, sys::allocation_granularity()))))
     }
+}
+
+/// Returns how many bytes are behind the position of a file; `None` for a pipe and the like.
+fn rest_of(mut file: &File) -> Option<u64> {
+    // Some files in /proc have a size of 0 whatever they contain.
+    let size = file.metadata().ok().filter(|status| status.is_file() && status.len() > 0)?.len();
+    Some(size.saturating_sub(file.stream_position().ok()?))
 }

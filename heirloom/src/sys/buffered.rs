@@ -21,7 +21,7 @@ pub(crate) struct Filling {
 
 impl Filling {
     #[allow(clippy::unnecessary_wraps)] // Other systems may fail.
-    pub(crate) fn new(name: Option<&str>, _: bool) -> Result<Self> {
+    pub(crate) fn new(name: Option<&str>, _: Option<u64>) -> Result<Self> {
         Ok(Self { name: name.map(ToOwned::to_owned), buffers: Vec::new() })
     }
 

@@ -91,9 +91,10 @@ pub(crate) struct Filling {
 }
 
 impl Filling {
-    pub(crate) fn new(name: Option<&str>, huge_pages: bool) -> Result<Self> {
+    /// Creates memory that will have the size `huge`, if that is given, and then gets huge pages where the system has them.
+    pub(crate) fn new(name: Option<&str>, huge: Option<u64>) -> Result<Self> {
         let file = memfd(&full_name(name), Commit::OnTouch)?.into();
-        Ok(Self { file, size: 0, offset: 0, blocks: huge_pages.then(Blocks::new).flatten() })
+        Ok(Self { file, size: 0, offset: 0, blocks: huge.and_then(Blocks::new) })
     }
 
     pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {

@@ -61,7 +61,7 @@ impl View {
 pub(crate) enum Filling {}
 
 impl Filling {
-    pub(crate) fn new(_: Option<&str>, _: bool) -> Result<Self> {
+    pub(crate) fn new(_: Option<&str>, _: Option<u64>) -> Result<Self> {
         Err(unsupported(Reason::NoAnonymousMemory))
     }
 

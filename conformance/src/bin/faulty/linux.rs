@@ -206,7 +206,16 @@ fn operation(name: &str) -> Operation {
             consuming(ready.clone(), ready, ReadOnlyRegion::freeze, |frozen| *frozen.map().unwrap() == [0; 8192])
         }
         "fill-bytes" => plain(|| FrozenRegion::from_bytes(TEXT), is_text),
-        "fill-huge" => plain(|| FrozenRegion::options().use_huge_pages(true).from_bytes(TEXT), is_text),
+        "fill-huge" => {
+            let bytes = vec![7; usize::try_from(HUGE).unwrap()];
+            let compared = bytes.clone();
+            let mut options = FrozenRegion::options();
+            options.use_huge_pages(true);
+            Box::new(move || {
+                let (filled, compared) = (options.from_bytes(&bytes)?, compared.clone());
+                Ok(Box::new(move || *filled.map().unwrap() == compared))
+            })
+        }
         "fill-reader" => plain(|| FrozenRegion::from_reader(&TEXT[..]), is_text),
         "fill-file" => fill_from(two(|| {
             let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;

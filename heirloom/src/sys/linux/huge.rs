@@ -149,6 +149,8 @@ fn may_pass(errno: Errno) -> bool {
 pub(crate) struct Blocks {
     /// Where the blocks are mapped, one after the other, with as many addresses again, since a block must be aligned.
     window: *mut u8,
+    /// The size that the memory will have, in bytes: what is left behind its last whole block needs no block.
+    expected: u64,
     /// The end of the last block that was reached, in bytes from the memory's start.
     end: u64,
     /// The size that preparing gave to the memory, in bytes.
@@ -160,16 +162,17 @@ pub(crate) struct Blocks {
 }
 
 impl Blocks {
-    /// Returns `None` where the kernel has no such pages, or no addresses are left.
-    pub(crate) fn new() -> Option<Self> {
-        if allocation_granularity() != ORDINARY {
+    /// Prepares for memory of the `expected` size, `u64::MAX` if it is unknown. Returns `None` where the memory has no whole
+    /// block, the kernel has no such pages, or no addresses are left.
+    pub(crate) fn new(expected: u64) -> Option<Self> {
+        if allocation_granularity() != ORDINARY || expected < super::HUGE_PAGE {
             return None;
         }
         // SAFETY: The kernel chooses addresses that nothing uses. They can't be accessed.
         let window =
             unsafe { mm::mmap_anonymous(ptr::null_mut(), 2 * HUGE_PAGE, ProtFlags::empty(), MapFlags::PRIVATE) };
         let (since, preparing) = (Instant::now(), Duration::ZERO);
-        Some(Self { window: window.ok()?.cast(), end: 0, size: 0, since, preparing, given_up: false })
+        Some(Self { window: window.ok()?.cast(), expected, end: 0, size: 0, since, preparing, given_up: false })
     }
 
     /// Returns how many bytes can be written at `offset` before the next block, after preparing the one there.
@@ -177,9 +180,12 @@ impl Blocks {
         if offset >= self.end {
             let block = offset - offset % super::HUGE_PAGE;
             self.end = block + super::HUGE_PAGE;
+            if offset != block || self.end > self.expected || self.given_up {
+                return self.end - offset;
+            }
             let start = Instant::now();
             let writing = start.duration_since(self.since).saturating_sub(self.preparing);
-            if offset == block && !self.given_up && self.preparing <= GRACE + writing * 5 / 4 {
+            if self.preparing <= GRACE + writing * 5 / 4 {
                 self.given_up = self.prepare_block(file, block).is_err_and(|errno| !may_pass(errno));
                 self.preparing += start.elapsed();
             }
