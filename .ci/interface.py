@@ -95,7 +95,7 @@ class Interface:
 # System-specific traits and types, for conversion to and from descriptors or handles: `heirloom::os` documents them.
 SYSTEM_SPECIFIC = (
     *("AsFd", "AsHandle", "AsRawFd", "AsRawHandle", "OwnedFd", "OwnedHandle", "TcpStream", "UnixStream"),
-    *("Sealed", "CommandExt", "InheritExt", "ChildExt", "MappingExt"),
+    *("Sealed", "CommandExt", "InheritExt", "ChildExt", "MappingExt", "FrozenOptionsExt", "DiscardExt"),
 )
 
 

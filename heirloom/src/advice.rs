@@ -92,6 +92,11 @@ fn advice(reason: Reason) -> (ErrorKind, &'static str) {
             ErrorKind::Unsupported,
             "this system or sandbox can't wait for a number in this mapping: wait for a byte in a pipe instead",
         ),
+        Reason::NoHoles => (
+            ErrorKind::Unsupported,
+            "the kernel takes pages back from regions that were not made read-only, pages that aren't locked, and file \
+             systems with holes: write zeros instead",
+        ),
         Reason::NoDumpExclusion => (
             ErrorKind::Unsupported,
             "this system can't exclude pages from core dumps: turn off the dumps of this program (ulimit -c 0; on \

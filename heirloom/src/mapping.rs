@@ -54,6 +54,15 @@ impl MappingInner {
         })
     }
 
+    /// Gives whole pages back to the system, which are zero afterwards.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    pub(crate) fn discard_pages(&self, offset: usize, len: usize) -> Result<()> {
+        let discarded = self.view.as_ref().map_or(Ok(()), |view| view.discard(offset, len));
+        discarded.map_err(|failure| {
+            Error::system(format_args!("cannot give {len} bytes at offset {offset} back to the system"), failure)
+        })
+    }
+
     fn no_dump(&self) -> Result<()> {
         let excluded = self.view.as_ref().map_or(Ok(()), View::no_dump);
         excluded.map_err(|failure| Error::system("cannot exclude a mapping from core dumps", failure))

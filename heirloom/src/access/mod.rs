@@ -164,6 +164,12 @@ impl ReadOnlyBytes {
         Ok(unsafe { arch::u64::load(at.cast()) })
     }
 
+    /// Returns the end of `len` bytes at `offset`, after checking that the mapping has them.
+    #[allow(dead_code)] // Only Linux makes holes.
+    pub(crate) fn end_of(&self, offset: usize, len: usize) -> Result<usize> {
+        self.at(offset, len, 1).map(|_| offset + len)
+    }
+
     /// Returns the address of the 32-bit number at `offset`.
     pub(crate) fn number(&self, offset: usize) -> Result<*mut u32> {
         self.at(offset, 4, 4).map(<*mut u8>::cast)

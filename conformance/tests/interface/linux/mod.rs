@@ -2,6 +2,7 @@
 
 mod async_runtimes;
 mod command;
+mod discard;
 mod environment;
 mod exporting;
 mod format;

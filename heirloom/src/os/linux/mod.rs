@@ -1,11 +1,13 @@
 //! Extensions for Linux and Android.
 
+mod discard;
 mod frozen;
 mod mapping;
 mod regions;
 
 use std::os::fd::OwnedFd;
 
+pub use self::discard::DiscardExt;
 pub use self::frozen::FrozenOptionsExt;
 pub use self::mapping::MappingExt;
 pub use self::regions::{Census, Holder, RegionInfo, regions};

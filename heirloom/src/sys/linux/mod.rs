@@ -186,6 +186,16 @@ impl View {
         unsafe { mm::madvise(self.start().as_ptr().cast(), self.len(), Advice::LinuxDontDump) }?;
         Ok(())
     }
+
+    /// Gives whole pages back to the system, for all holders: they are zero afterwards.
+    pub(crate) fn discard(&self, offset: usize, len: usize) -> Result<()> {
+        // SAFETY: The caller checked the range. Its bytes are shared: every access to them is sound, whoever changes them.
+        let removed = unsafe { mm::madvise(self.start().as_ptr().add(offset).cast(), len, Advice::LinuxRemove) };
+        removed.map_err(|errno| match errno {
+            Errno::PERM | Errno::INVAL | Errno::OPNOTSUPP => Failure::new(Reason::NoHoles, errno),
+            errno => errno.into(),
+        })
+    }
 }
 
 /// Moves up to `most` bytes out of a file inside the kernel, which copies them once, from page to page. Returns 0 at the
