@@ -38,6 +38,13 @@ pub fn emulated() -> bool {
     std::env::var_os("HEIRLOOM_EMULATED").is_some()
 }
 
+/// Returns whether the kernel is set to put every region into large pages, so that sizes in memory are rounded up.
+#[must_use]
+pub fn large_pages_are_used() -> bool {
+    let setting = std::fs::read_to_string("/sys/kernel/mm/transparent_hugepage/shmem_enabled").unwrap_or_default();
+    ["[always]", "[within_size]", "[force]"].iter().any(|all| setting.contains(all))
+}
+
 /// Builds the C library and returns its path. `target` is cargo's target directory for this build.
 ///
 /// # Panics

@@ -4,6 +4,7 @@ use std::fmt::{self, Display};
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+use anstream::{AutoStream, ColorChoice};
 use clap::builder::Styles;
 use heirloom::ErrorKind;
 
@@ -46,7 +47,12 @@ pub fn print(message: impl Display) {
     let styles = Styles::styled();
     let style = styles.get_error();
     // One write, so that lines of several processes stay whole. If it fails, the exit code still reports the failure.
-    let mut buffer = anstream::AutoStream::new(Vec::new(), anstream::AutoStream::choice(&io::stderr()));
+    let choice = match anstream::stderr().current_choice() {
+        // An old console of Windows, which takes colours by calls.
+        ColorChoice::Always => ColorChoice::Never,
+        choice => choice,
+    };
+    let mut buffer = AutoStream::new(Vec::new(), choice);
     let _ = writeln!(buffer, "{style}heirloom:{style:#} {line}");
     let _ = io::stderr().write_all(&buffer.into_inner());
 }

@@ -18,21 +18,24 @@ pub(crate) struct MappingInner {
     pub(crate) bytes: SharedBytes,
     /// The mapped pages, which hold `bytes` and the rest of the last page; `None` for an empty region.
     view: Option<View>,
+    /// The alignment of mapping offsets, in bytes: the size of the pages.
+    #[allow(dead_code)] // Only Linux makes holes.
+    pub(crate) granularity: usize,
 }
 
 impl MappingInner {
     /// Shows the first `len` bytes of a view.
-    pub(crate) fn new(view: View, len: usize) -> Self {
+    pub(crate) fn new(view: View, len: usize, granularity: usize) -> Self {
         // SAFETY: A view starts and ends on a page boundary, holds at least `len` bytes, and lives as long as this object.
         let bytes = unsafe { SharedBytes::new(view.start(), len) };
-        Self { bytes, view: Some(view) }
+        Self { bytes, view: Some(view), granularity }
     }
 
     /// Returns the mapping of an empty region, which no kernel maps.
     pub(crate) fn empty() -> Self {
         // SAFETY: The pointer is aligned, and there are no bytes to access.
         let bytes = unsafe { SharedBytes::new(NonNull::<u64>::dangling().cast(), 0) };
-        Self { bytes, view: None }
+        Self { bytes, view: None, granularity: 1 }
     }
 
     fn start(&self) -> NonNull<u8> {

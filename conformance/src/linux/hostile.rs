@@ -131,7 +131,7 @@ pub const ATTEMPTS: &[Attempt] = &[
 pub const SIZE: usize = 64 << 10;
 
 /// `f_type` of a file system of huge pages, see statfs(2).
-const HUGETLBFS_MAGIC: u64 = 0x9584_58f6;
+const HUGETLBFS_MAGIC: u32 = 0x9584_58f6;
 
 /// The size in huge pages: one page.
 pub const HUGE_SIZE: usize = 2 << 20;
@@ -174,7 +174,7 @@ impl Drop for View {
 ///
 /// # Errors
 /// If the kernel reports no status.
-#[allow(clippy::useless_conversion, clippy::unnecessary_fallible_conversions)] // The types differ between processors.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // The types differ between processors.
 pub fn is_huge(fd: RawFd) -> io::Result<bool> {
     // Not by the block size, which is that of a huge page also where the kernel makes huge pages of ordinary ones.
     // SAFETY: All zeros is a valid `statfs`, which outlives the call.
@@ -183,7 +183,8 @@ pub fn is_huge(fd: RawFd) -> io::Result<bool> {
         check(libc::fstatfs(fd, &raw mut status))?;
         status
     };
-    Ok(u64::try_from(status.f_type) == Ok(HUGETLBFS_MAGIC))
+    // A negative number on some processors.
+    Ok(status.f_type as u32 == HUGETLBFS_MAGIC)
 }
 
 fn map_writable(fd: RawFd) -> io::Result<()> {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::process::Command;
 
-use heirloom_conformance::skip;
+use heirloom_conformance::{large_pages_are_used, skip};
 
 use crate::program;
 
@@ -39,7 +39,11 @@ fn trace(args: &[&str]) -> Option<Vec<(String, String)>> {
 /// The calls between each pair of marks.
 fn marked(calls: &[(String, String)]) -> Vec<Vec<&str>> {
     // Where every region gets huge pages (shmem_enabled), this call tells them from those of the pool.
-    let names: Vec<_> = calls.iter().map(|(_, name)| name.as_str()).filter(|name| *name != "fstatfs").collect();
+    let names: Vec<_> = calls
+        .iter()
+        .map(|(_, name)| name.as_str())
+        .filter(|name| *name != "fstatfs" || !large_pages_are_used())
+        .collect();
     names.split(|name| *name == MARK).skip(1).step_by(2).map(<[_]>::to_vec).collect()
 }
 

@@ -121,10 +121,10 @@ impl RegionInner {
 
     fn map_checked(&self, offset: u64, len: usize, protection: Protection) -> Result<MappingInner> {
         // The kernel maps and unmaps whole pages; munmap(2) of huge pages takes no other length.
-        let granularity = usize::try_from(self.granularity).ok();
-        let whole = granularity.and_then(|granularity| len.checked_next_multiple_of(granularity)).unwrap_or(len);
+        let granularity = usize::try_from(self.granularity).unwrap_or(usize::MAX);
+        let whole = len.checked_next_multiple_of(granularity).unwrap_or(len);
         let view = self.memory.map(offset, whole, protection, self.populate);
-        Ok(MappingInner::new(view.map_err(|failure| self.failed("map", failure))?, len))
+        Ok(MappingInner::new(view.map_err(|failure| self.failed("map", failure))?, len, granularity))
     }
 
     /// Returns the same region over a duplicate descriptor, close-on-exec.

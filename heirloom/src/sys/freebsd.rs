@@ -93,10 +93,12 @@ pub(crate) fn memory_name(_: BorrowedFd<'_>) -> Option<String> {
 }
 
 /// Sleeps while the number at `address` is `value`, at most for `timeout`. It may return early. See `_umtx_op(2)`.
-#[allow(clippy::cast_possible_wrap, clippy::cast_lossless)] // Waits are short.
+#[allow(clippy::cast_possible_wrap, clippy::cast_lossless, clippy::cast_sign_loss)] // Waits are short.
 pub(crate) fn wait_while(address: *mut u32, value: u32, timeout: Duration) -> Result<()> {
-    let mut timeout =
+    let after =
         libc::timespec { tv_sec: timeout.as_secs() as libc::time_t, tv_nsec: timeout.subsec_nanos() as libc::c_long };
+    // By a clock that nobody sets.
+    let mut timeout = libc::_umtx_time { _timeout: after, _flags: 0, _clockid: libc::CLOCK_MONOTONIC as u32 };
     // The kernel takes the size of the timeout in the place of an address.
     let size = ptr::without_provenance_mut(size_of_val(&timeout));
     let number = libc::c_ulong::from(value);

@@ -1,13 +1,18 @@
 //! Huge pages without a pool, checked with the kernel's data.
 
+#![allow(unsafe_code)]
+
 use std::fs;
-use std::io::{Seek, Write};
+use std::io::{self, Read, Seek, Write};
+use std::os::fd::OwnedFd;
+use std::ptr;
 use std::time::Duration;
 
 use heirloom::os::linux::{FrozenOptionsExt, MappingExt};
 use heirloom::{ErrorKind, FrozenOptions, FrozenRegion, Mapping, Region};
-use heirloom_conformance::{emulated, skip};
+use heirloom_conformance::{emulated, large_pages_are_used, skip};
 use rustix::fs::{SealFlags, fcntl_get_seals};
+use rustix::mm::{MapFlags, ProtFlags, mmap, mmap_anonymous, munmap};
 
 const HUGE: usize = 2 << 20;
 const LONG: Duration = Duration::from_secs(60);
@@ -199,6 +204,9 @@ fn every_fill_by_huge_pages_has_its_bytes_and_seals() {
 
 #[test]
 fn region_filled_by_huge_pages_takes_no_more_memory() {
+    if large_pages_are_used() {
+        return skip("every region is in large pages");
+    }
     for size in [0, 1, 5000, HUGE, HUGE + 1, 3 * HUGE + 5000] {
         let filled = filled_by_huge().from_bytes(numbered(size)).unwrap();
         let blocks = rustix::fs::fstat(&filled).unwrap().st_blocks;
@@ -206,24 +214,69 @@ fn region_filled_by_huge_pages_takes_no_more_memory() {
     }
 }
 
+/// Maps a frozen region at a multiple of 2 MiB, reads each page, and returns how many bytes are in huge pages.
+fn huge_when_read(region: &FrozenRegion) -> u64 {
+    let len = usize::try_from(region.size()).unwrap();
+    // SAFETY: The kernel chooses addresses, and the second mapping is among them. They are unmapped at the end.
+    unsafe {
+        let all = mmap_anonymous(ptr::null_mut(), len + HUGE, ProtFlags::empty(), MapFlags::PRIVATE).unwrap();
+        let at = all.map_addr(|address| address.next_multiple_of(HUGE));
+        let flags = MapFlags::SHARED | MapFlags::FIXED;
+        assert_eq!(mmap(at, len, ProtFlags::READ, flags, region, 0).unwrap(), at);
+        (0..len).step_by(4096).for_each(|offset| _ = at.cast::<u8>().add(offset).read_volatile());
+        let huge = smaps(at.cast(), "ShmemPmdMapped:") * 1024;
+        munmap(all, len + HUGE).unwrap();
+        huge
+    }
+}
+
 #[test]
-fn pages_are_huge_without_a_call_of_the_reader() {
-    let bytes = numbered(16 * HUGE);
+fn filled_pages_are_huge_without_a_call_of_the_reader() {
     if try_huge(&mut Region::create(HUGE as u64).unwrap().map().unwrap()).is_none() {
         return;
     }
-    let huge = |region: &FrozenRegion| {
-        let mapping = region.map().unwrap();
-        assert!(*mapping == bytes);
-        (mapping.as_ptr() as usize % HUGE == 0).then(|| smaps(mapping.as_ptr(), "ShmemPmdMapped:") * 1024)
-    };
-    let Some(huge_bytes) = huge(&filled_by_huge().from_bytes(&bytes).unwrap()) else {
-        return skip("this kernel maps large files at any address");
-    };
-    assert!(huge_bytes > 0 && huge_bytes <= bytes.len() as u64, "{huge_bytes}");
-    // Control: a region that is filled by ordinary pages has none, at the same kind of address.
-    let setting = fs::read_to_string("/sys/kernel/mm/transparent_hugepage/shmem_enabled").unwrap();
-    if !["[always]", "[within_size]", "[force]"].iter().any(|all| setting.contains(all)) {
-        assert_eq!(huge(&FrozenRegion::from_bytes(&bytes).unwrap()), Some(0));
+    let bytes = numbered(16 * HUGE);
+    let huge = huge_when_read(&filled_by_huge().from_bytes(&bytes).unwrap());
+    assert!(huge > 0 && huge <= bytes.len() as u64, "{huge}");
+    // Control: a region that is filled by ordinary pages has none.
+    if !large_pages_are_used() {
+        assert_eq!(huge_when_read(&FrozenRegion::from_bytes(&bytes).unwrap()), 0);
     }
+}
+
+#[test]
+fn fork_during_a_fill_by_huge_pages_does_not_prevent_the_freeze() {
+    /// Returns bytes, and forks in the middle of them.
+    struct Forking {
+        left: usize,
+        child: Option<OwnedFd>,
+    }
+
+    impl Read for Forking {
+        fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+            let read = into.len().min(self.left);
+            into[..read].fill(7);
+            self.left -= read;
+            if self.child.is_none() && self.left < 3 * HUGE {
+                let (theirs, ours) = rustix::pipe::pipe().unwrap();
+                // SAFETY: The child only waits for the end of the pipe, by calls that are allowed after a fork, and ends.
+                if unsafe { libc::fork() } == 0 {
+                    drop(ours);
+                    let _ = rustix::io::read(&theirs, &mut [0; 1]);
+                    // SAFETY: It ends this process without running anything of its parent.
+                    unsafe { libc::_exit(0) };
+                }
+                self.child = Some(ours);
+            }
+            Ok(read)
+        }
+    }
+
+    let mut reader = Forking { left: 6 * HUGE, child: None };
+    let filled = filled_by_huge().from_reader(&mut reader).unwrap();
+    assert!(reader.child.is_some());
+    assert!(*filled.map().unwrap() == vec![7; 6 * HUGE]);
+    drop(reader);
+    // SAFETY: A null status is allowed.
+    unsafe { libc::wait(ptr::null_mut()) };
 }

@@ -1,7 +1,7 @@
 //! Giving memory back to the system.
 
 use crate::os::unix::sealed::Sealed;
-use crate::{Mapping, Result, sys};
+use crate::{Mapping, Result};
 
 /// Extends [`Mapping`] by giving memory back while the region lives.
 ///
@@ -16,11 +16,12 @@ use crate::{Mapping, Result, sys};
 /// # Ok::<(), heirloom::Error>(())
 /// ```
 pub trait DiscardExt: Sealed {
-    /// Fills `len` bytes at `offset` with zeros, for every holder, and gives the whole pages among them back to the system.
+    /// Fills `len` bytes at `offset` with zeros, for every holder, and gives the whole pages among them back to the system, as
+    /// far as it can split huge ones.
     ///
     /// The size stays, and a page gets memory again at its next access. A concurrent reader may see each byte old or zero, and
-    /// what a concurrent writer writes may be lost. In huge pages of the pool, a later access ends the process if the pool is
-    /// empty by then. See `MADV_REMOVE` in [madvise(2)](https://man7.org/linux/man-pages/man2/madvise.2.html).
+    /// what a concurrent writer writes may be lost. What was reserved is given up too: of huge pages of the pool, of a file in
+    /// a directory, and of `populate`. If there is nothing left by the next access, that ends the process. See `MADV_REMOVE` in [madvise(2)](https://man7.org/linux/man-pages/man2/madvise.2.html).
     ///
     /// # Errors
     /// - [`ErrorKind::OutOfBounds`](crate::ErrorKind::OutOfBounds): the range exceeds the mapping; nothing was changed.
@@ -41,7 +42,7 @@ pub trait DiscardExt: Sealed {
 impl DiscardExt for Mapping {
     fn discard(&self, offset: usize, len: usize) -> Result<()> {
         let end = self.end_of(offset, len)?;
-        let page = usize::try_from(sys::allocation_granularity()).unwrap_or(usize::MAX);
+        let page = self.0.granularity;
         let (first, last) = (offset.checked_next_multiple_of(page).unwrap_or(usize::MAX), end - end % page);
         if first >= last {
             return self.write_at(offset, &vec![0; len]);

@@ -147,7 +147,7 @@ fn may_pass(errno: Errno) -> bool {
 /// machine must give memory back. So no block is prepared while preparing has taken much more time than everything else did,
 /// and the memory gets ordinary pages there.
 pub(crate) struct Blocks {
-    /// Where the blocks are mapped, one after the other, with as many addresses again, since a block must be aligned.
+    /// The addresses of two blocks, among which is an aligned one: there the blocks are mapped, one after the other.
     window: *mut u8,
     /// The size that the memory will have, in bytes: what is left behind its last whole block needs no block.
     expected: u64,
@@ -159,6 +159,8 @@ pub(crate) struct Blocks {
     preparing: Duration,
     /// The kernel can't do it.
     given_up: bool,
+    /// A failed call may have unmapped the addresses of a block, which may be another thread's by now.
+    gap: bool,
 }
 
 impl Blocks {
@@ -172,7 +174,16 @@ impl Blocks {
         let window =
             unsafe { mm::mmap_anonymous(ptr::null_mut(), 2 * HUGE_PAGE, ProtFlags::empty(), MapFlags::PRIVATE) };
         let (since, preparing) = (Instant::now(), Duration::ZERO);
-        Some(Self { window: window.ok()?.cast(), expected, end: 0, size: 0, since, preparing, given_up: false })
+        Some(Self {
+            window: window.ok()?.cast(),
+            expected,
+            end: 0,
+            size: 0,
+            since,
+            preparing,
+            given_up: false,
+            gap: false,
+        })
     }
 
     /// Returns how many bytes can be written at `offset` before the next block, after preparing the one there.
@@ -180,13 +191,16 @@ impl Blocks {
         if offset >= self.end {
             let block = offset - offset % super::HUGE_PAGE;
             self.end = block + super::HUGE_PAGE;
-            if offset != block || self.end > self.expected || self.given_up {
+            // Of an unknown size, the first block may be all.
+            let may_be_part = self.end > self.expected || (self.expected == u64::MAX && block == 0);
+            if offset != block || may_be_part || self.given_up {
                 return self.end - offset;
             }
             let start = Instant::now();
             let writing = start.duration_since(self.since).saturating_sub(self.preparing);
             if self.preparing <= GRACE + writing * 5 / 4 {
-                self.given_up = self.prepare_block(file, block).is_err_and(|errno| !may_pass(errno));
+                let prepared = self.prepare_block(file, block);
+                self.given_up = self.gap || prepared.is_err_and(|errno| !may_pass(errno));
                 self.preparing += start.elapsed();
             }
         }
@@ -202,23 +216,36 @@ impl Blocks {
         // where a touch would be a SIGBUS.
         file.write_all_at(&[0], end - 1).map_err(|error| errno_of(&error))?;
         self.size = end;
-        let aligned = self.window.map_addr(|address| address.next_multiple_of(HUGE_PAGE));
+        // Not a shared mapping, which a process that another thread forks would inherit: no memory can be frozen as long as
+        // one exists that could be made writable.
+        let (aligned, flags) = (self.aligned(), MapFlags::PRIVATE | MapFlags::FIXED);
         // SAFETY: The block is within the window, whose addresses nothing else uses.
-        unsafe {
-            mm::mmap(aligned.cast(), HUGE_PAGE, ProtFlags::READ, MapFlags::SHARED | MapFlags::FIXED, file, block)?;
-            collapse(aligned)
-        }
+        let mapped = unsafe { mm::mmap(aligned.cast(), HUGE_PAGE, ProtFlags::READ, flags, file, block) };
+        self.gap = mapped.is_err();
+        mapped?;
+        // SAFETY: The block was mapped just now.
+        unsafe { collapse(aligned) }
     }
 
-    /// Unmaps the last block, and takes away what was prepared beyond the memory's `size`.
+    /// Returns where the blocks are mapped.
+    fn aligned(&self) -> *mut u8 {
+        self.window.map_addr(|address| address.next_multiple_of(HUGE_PAGE))
+    }
+
+    /// Unmaps the last block, and takes away what was prepared beyond the memory's `size`, unless another process changed it.
     pub(crate) fn finish(self, file: &File, size: u64) -> io::Result<()> {
-        if self.size > size { file.set_len(size) } else { Ok(()) }
+        if self.size > size && file.metadata()?.len() == self.size { file.set_len(size) } else { Ok(()) }
     }
 }
 
 impl Drop for Blocks {
     fn drop(&mut self) {
-        // SAFETY: Nothing else uses these addresses, and `drop` has no way to return an error.
-        let _ = unsafe { mm::munmap(self.window.cast(), 2 * HUGE_PAGE) };
+        let before = self.aligned().addr() - self.window.addr();
+        let behind = before + HUGE_PAGE;
+        let rest = if self.gap { [0..before, behind..2 * HUGE_PAGE] } else { [0..2 * HUGE_PAGE, 0..0] };
+        for range in rest.into_iter().filter(|range| !range.is_empty()) {
+            // SAFETY: Nothing else uses these addresses, and `drop` has no way to return an error.
+            let _ = unsafe { mm::munmap(self.window.add(range.start).cast(), range.len()) };
+        }
     }
 }
