@@ -56,17 +56,17 @@ impl Table {
 
     /// Returns the median of a cell, in nanoseconds.
     pub fn median(&self, column: &str, row: usize) -> Option<f64> {
-        let (_, cells) = self.columns.iter().find(|(name, _)| *name == column)?;
-        Some(cells.get(row)?.as_ref()?.median)
+        Some(self.cell(column, row)?.median)
     }
 
     /// Returns the ratio of the slowest rounds of two columns in a row.
     pub fn ratio_of_slowest(&self, column: &str, baseline: &str, row: usize) -> Option<f64> {
-        let slowest = |column: &str| {
-            let (_, cells) = self.columns.iter().find(|(name, _)| *name == column)?;
-            Some(cells.get(row)?.as_ref()?.slowest)
-        };
-        Some(slowest(column)? / slowest(baseline)?)
+        Some(self.cell(column, row)?.slowest / self.cell(baseline, row)?.slowest)
+    }
+
+    fn cell(&self, column: &str, row: usize) -> Option<&Quartiles> {
+        let (_, cells) = self.columns.iter().find(|(name, _)| *name == column)?;
+        cells.get(row)?.as_ref()
     }
 
     /// Returns the ratio of two medians in a row.

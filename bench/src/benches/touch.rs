@@ -45,16 +45,15 @@ fn map_again(size: usize, region: &Region, map: Map) -> f64 {
     map_and_touch(size, || (region.clone(), map(region).unwrap()))
 }
 
-/// The longest that huge pages for a region of `size` bytes may take: less than half of its ordinary pages' time.
-fn limit(size: usize) -> Duration {
-    Duration::from_micros(200 * (size as u64 >> 20))
+/// Puts a mapping of `size` bytes into huge pages of ordinary memory, in less than half of its ordinary pages' time.
+fn in_huge_pages<M: MappingExt>(mut view: M, size: u64) -> heirloom::Result<M> {
+    view.use_huge_pages(Duration::from_micros(200 * (size >> 20)))?;
+    Ok(view)
 }
 
-/// Maps a region, and puts it into huge pages of ordinary memory.
+/// Maps a region, and puts it into huge pages.
 fn map_huge(region: &Region) -> heirloom::Result<Mapping> {
-    let mut view = region.map()?;
-    view.use_huge_pages(limit(view.len()))?;
-    Ok(view)
+    in_huge_pages(region.map()?, region.size())
 }
 
 /// Takes and frees as much memory in huge pages: the host of a virtual machine may have taken it back, and gives it again by
@@ -75,9 +74,7 @@ fn map_and_read(region: &FrozenRegion, map: fn(&FrozenRegion) -> heirloom::Resul
 
 /// Maps a frozen region at an address that suits huge pages.
 fn map_frozen_huge(region: &FrozenRegion) -> heirloom::Result<FrozenMapping> {
-    let mut view = region.map()?;
-    view.use_huge_pages(limit(view.len()))?;
-    Ok(view)
+    in_huge_pages(region.map()?, region.size())
 }
 
 pub fn measure() -> Results {

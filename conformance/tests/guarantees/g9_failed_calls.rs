@@ -33,7 +33,7 @@ const OPERATIONS: &[(&str, &[&str])] = &[
     ("no-dump", &["cannot exclude a mapping from core dumps: "]),
     (
         "use-huge-pages",
-        &["cannot map a region of 2097152 bytes: ", "cannot use huge pages for a mapping of 2097152 bytes: "],
+        &["cannot map a region of 4194304 bytes: ", "cannot use huge pages for a mapping of 4190208 bytes: "],
     ),
     ("make-read-only", &["cannot make a region of 8192 bytes read-only: ", "cannot map a region of 8192 bytes: "]),
     ("freeze", &["cannot freeze a region of 8192 bytes: "]),

@@ -3,7 +3,8 @@
 //! The re-exports below are the interface: every system has the same. The files, from the bottom up:
 //!
 //! - `failure`, `status`: types without code for a system.
-//! - `unix`, `bsd`, `linux`, `freebsd`, `macos`, `openbsd`, `windows`: the calls of each system. `no_waiting`: where one has none.
+//! - `unix`, `bsd`, `linux`, `freebsd`, `macos`, `openbsd`, `windows`: the calls of each system. `no_waiting`: the systems that
+//!   can't wait for a number.
 //! - `sealed` (Linux, Android, FreeBSD), `tracked` (macOS, Windows) and `unlinked_file` (OpenBSD, NetBSD): `Memory`, which
 //!   is the memory of a region, with the calls of its system.
 //! - `fd_memory`: the part of `Memory` that `sealed` and `unlinked_file` share. `trailer` and `buffered`: parts of `tracked`.

@@ -182,13 +182,14 @@ fn operation(name: &str) -> Operation {
             plain(move || view.no_dump(), |()| true)
         }
         "use-huge-pages" => {
-            let region = Region::create(HUGE).unwrap();
-            // A mapping at an address that suits huge pages isn't moved: the next one is then below that page.
-            let suits = region.map().unwrap().as_ptr().addr() % (2 << 20) == 0;
-            let page = suits.then(|| region.map_range(..4096).unwrap());
+            let region = Region::create(2 * HUGE).unwrap();
+            // A mapping at an address that suits huge pages isn't moved. The next one of that length gets the same address, so
+            // this starts where it doesn't suit, by as many calls in every process.
+            let len = 2 * HUGE - 4096;
+            let suits = region.map_range(..len).unwrap().as_ptr().addr() % (2 << 20) == 0;
+            let start = if suits { 4096 } else { 0 };
             let huge = move || {
-                let _ = &page;
-                let mut view = region.map()?;
+                let mut view = region.map_range(start..start + len)?;
                 view.use_huge_pages(Duration::from_secs(60)).map(|_| view)
             };
             plain(huge, |view| view.load_u64(0).unwrap() == 0 && view.load_u64(8184).unwrap() == 0)

@@ -21,7 +21,8 @@ pub trait DiscardExt: Sealed {
     ///
     /// The size stays, and a page gets memory again at its next access. A concurrent reader may see each byte old or zero, and
     /// what a concurrent writer writes may be lost. What was reserved is given up too: of huge pages of the pool, of a file in
-    /// a directory, and of `populate`. If there is nothing left by the next access, that ends the process. See `MADV_REMOVE` in [madvise(2)](https://man7.org/linux/man-pages/man2/madvise.2.html).
+    /// a directory, and of `populate`. If there is nothing left by the next access, that ends the process. See
+    /// `MADV_REMOVE` in [madvise(2)](https://man7.org/linux/man-pages/man2/madvise.2.html).
     ///
     /// # Errors
     /// - [`ErrorKind::OutOfBounds`](crate::ErrorKind::OutOfBounds): the range exceeds the mapping; nothing was changed.

@@ -18,8 +18,9 @@ pub trait FrozenOptionsExt: Sealed {
     ///
     /// No pool is needed, and every seal holds. Filling takes about as long, and the first touch of all pages a tenth of the
     /// time. For that a mapping must be at a suitable address. The kernel finds one by itself unless
-    /// `/sys/kernel/mm/transparent_hugepage/shmem_enabled` is `never`, the default, or `deny`; a mapping of this library moves there by
-    /// [`MappingExt::use_huge_pages`](super::MappingExt::use_huge_pages), which also tells how many bytes are in huge pages.
+    /// `/sys/kernel/mm/transparent_hugepage/shmem_enabled` is `never`, the default, or `deny`; a mapping of this library moves
+    /// there by [`MappingExt::use_huge_pages`](super::MappingExt::use_huge_pages), which also tells how many bytes are in huge
+    /// pages.
     ///
     /// Where a block of 2 MiB takes too long, because free memory is fragmented or the host of a virtual machine has taken it
     /// back, the next blocks get ordinary pages. So do the rest of the last block, and every region on a kernel before 6.1,

@@ -4,6 +4,7 @@
 
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::ptr::{self, NonNull};
 use std::time::{Duration, Instant};
@@ -83,9 +84,7 @@ impl View {
             errno => Failure::new(Reason::NoCollapse, errno),
         };
         let room = self.len().checked_add(HUGE_PAGE).ok_or_else(|| failure(Errno::NOMEM))?;
-        // SAFETY: The kernel chooses addresses that nothing uses. They can't be accessed.
-        let reserved = unsafe { mm::mmap_anonymous(ptr::null_mut(), room, ProtFlags::empty(), MapFlags::PRIVATE) };
-        let reserved = reserved.map_err(failure)?.cast::<u8>();
+        let reserved = reserve(room).map_err(failure)?;
         let before = distance(reserved.addr());
         // SAFETY: The target is within the reservation.
         let moved = self.move_to(unsafe { reserved.add(before) });
@@ -96,10 +95,8 @@ impl View {
             // Where the kernel fails, it may have unmapped the target before, and that may be another thread's by now.
             _ => [0..before, after..room],
         };
-        for range in rest.into_iter().filter(|range| !range.is_empty()) {
-            // SAFETY: These addresses are still reserved, and nothing uses them.
-            let _ = unsafe { mm::munmap(reserved.add(range.start).cast(), range.len()) };
-        }
+        // SAFETY: These addresses are still reserved, and nothing uses them.
+        unsafe { release(reserved, rest) };
         moved.map_err(failure)
     }
 
@@ -121,6 +118,24 @@ impl View {
             _ => return Err(Errno::NOSYS),
         }
         Ok(())
+    }
+}
+
+/// Reserves addresses that nothing can access.
+fn reserve(len: usize) -> rustix::io::Result<*mut u8> {
+    // SAFETY: The kernel chooses addresses that nothing uses.
+    let reserved = unsafe { mm::mmap_anonymous(ptr::null_mut(), len, ProtFlags::empty(), MapFlags::PRIVATE) };
+    reserved.map(<*mut _>::cast)
+}
+
+/// Releases parts of what is reserved from `start` on. Where the kernel has no memory for that, they stay reserved.
+///
+/// # Safety
+/// Nothing uses the addresses.
+unsafe fn release(start: *mut u8, parts: [Range<usize>; 2]) {
+    for part in parts.into_iter().filter(|part| !part.is_empty()) {
+        // SAFETY: The caller answers for the addresses.
+        let _ = unsafe { mm::munmap(start.add(part.start).cast(), part.len()) };
     }
 }
 
@@ -170,20 +185,9 @@ impl Blocks {
         if allocation_granularity() != ORDINARY || expected < super::HUGE_PAGE {
             return None;
         }
-        // SAFETY: The kernel chooses addresses that nothing uses. They can't be accessed.
-        let window =
-            unsafe { mm::mmap_anonymous(ptr::null_mut(), 2 * HUGE_PAGE, ProtFlags::empty(), MapFlags::PRIVATE) };
+        let window = reserve(2 * HUGE_PAGE).ok()?;
         let (since, preparing) = (Instant::now(), Duration::ZERO);
-        Some(Self {
-            window: window.ok()?.cast(),
-            expected,
-            end: 0,
-            size: 0,
-            since,
-            preparing,
-            given_up: false,
-            gap: false,
-        })
+        Some(Self { window, expected, end: 0, size: 0, since, preparing, given_up: false, gap: false })
     }
 
     /// Returns how many bytes can be written at `offset` before the next block, after preparing the one there.
@@ -193,18 +197,22 @@ impl Blocks {
             self.end = block + super::HUGE_PAGE;
             // Of an unknown size, the first block may be all.
             let may_be_part = self.end > self.expected || (self.expected == u64::MAX && block == 0);
-            if offset != block || may_be_part || self.given_up {
-                return self.end - offset;
-            }
-            let start = Instant::now();
-            let writing = start.duration_since(self.since).saturating_sub(self.preparing);
-            if self.preparing <= GRACE + writing * 5 / 4 {
-                let prepared = self.prepare_block(file, block);
-                self.given_up = self.gap || prepared.is_err_and(|errno| !may_pass(errno));
-                self.preparing += start.elapsed();
+            if offset == block && !may_be_part && !self.given_up {
+                self.prepare_in_time(file, block);
             }
         }
         self.end - offset
+    }
+
+    /// Prepares the block unless that has taken too long before.
+    fn prepare_in_time(&mut self, file: &File, block: u64) {
+        let start = Instant::now();
+        let writing = start.duration_since(self.since).saturating_sub(self.preparing);
+        if self.preparing <= GRACE + writing * 5 / 4 {
+            let prepared = self.prepare_block(file, block);
+            self.given_up = self.gap || prepared.is_err_and(|errno| !may_pass(errno));
+            self.preparing += start.elapsed();
+        }
     }
 
     fn prepare_block(&mut self, file: &File, block: u64) -> std::result::Result<(), Errno> {
@@ -243,9 +251,7 @@ impl Drop for Blocks {
         let before = self.aligned().addr() - self.window.addr();
         let behind = before + HUGE_PAGE;
         let rest = if self.gap { [0..before, behind..2 * HUGE_PAGE] } else { [0..2 * HUGE_PAGE, 0..0] };
-        for range in rest.into_iter().filter(|range| !range.is_empty()) {
-            // SAFETY: Nothing else uses these addresses, and `drop` has no way to return an error.
-            let _ = unsafe { mm::munmap(self.window.add(range.start).cast(), range.len()) };
-        }
+        // SAFETY: Nothing else uses these addresses.
+        unsafe { release(self.window, rest) };
     }
 }
