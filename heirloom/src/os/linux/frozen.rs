@@ -17,7 +17,7 @@ pub trait FrozenOptionsExt: Sealed {
     /// Sets whether the bytes are put into huge pages of 2 MiB while they are filled, as far as the kernel has them.
     ///
     /// No pool is needed, and every seal holds. Filling takes about as long, and the first touch of all pages a tenth of the
-    /// time. For that a mapping must be at a suitable address. The kernel finds one by itself unless
+    /// time (`bench/run fill touch`). For that a mapping must be at a suitable address. The kernel finds one by itself unless
     /// `/sys/kernel/mm/transparent_hugepage/shmem_enabled` is `never`, the default, or `deny`; a mapping of this library moves
     /// there by [`MappingExt::use_huge_pages`](super::MappingExt::use_huge_pages), which also tells how many bytes are in huge
     /// pages.

@@ -31,8 +31,9 @@ pub trait MappingExt: Sealed {
     ///
     /// The kernel takes one block of 2 MiB after the other. Where free memory is fragmented, or the host of a virtual machine
     /// has taken it back, a block can take many times as long as its ordinary pages, which take about a millisecond. So no
-    /// further one is begun after `limit`: 0.2 ms for each MiB bound the loss to less than half of the ordinary time. A block
-    /// that isn't whole, at the end of a region for example, stays in ordinary pages.
+    /// further one is begun after `limit`: 0.2 ms for each MiB bound the loss to less than half of the ordinary time
+    /// (`bench/run touch` compares them). A block that isn't whole, at the end of a region for example, stays in ordinary
+    /// pages.
     ///
     /// The mapping moves to an address that suits huge pages: pointers into it become invalid. Don't lock, protect or advise
     /// a part of it before, or the kernel may refuse to move it, or move a part. See `MADV_COLLAPSE` in
