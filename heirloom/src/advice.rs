@@ -92,6 +92,10 @@ fn advice(reason: Reason) -> (ErrorKind, &'static str) {
             ErrorKind::Unsupported,
             "this system or sandbox can't wait for a number in this mapping: wait for a byte in a pipe instead",
         ),
+        Reason::NoDoorbell => (
+            ErrorKind::Unsupported,
+            "channels need Linux or Android, and /proc to open a pipe anew: use a pipe or a socket",
+        ),
         Reason::NoHoles => (
             ErrorKind::Unsupported,
             "the kernel takes pages back from regions that were not made read-only, pages that aren't locked, and file \

@@ -70,6 +70,10 @@ pub enum ErrorKind {
     ProgramNotFound,
     /// The program exists but can't be executed.
     ProgramNotRunnable,
+    /// The process at the other end of a channel closed it or has ended.
+    PeerGone,
+    /// The process at the other end of a channel broke its protocol.
+    PeerBroken,
     /// Any other error of the system; [`Error::raw_os_error`] has its code.
     System,
 }
@@ -100,6 +104,8 @@ impl Display for ErrorKind {
             Self::OutOfDescriptors => "out of descriptors",
             Self::ProgramNotFound => "program not found",
             Self::ProgramNotRunnable => "program not runnable",
+            Self::PeerGone => "peer gone",
+            Self::PeerBroken => "peer broke the protocol",
             Self::System => "system error",
         })
     }
@@ -218,7 +224,8 @@ impl From<Error> for io::Error {
             ErrorKind::TooMany => io::ErrorKind::ArgumentListTooLong,
             ErrorKind::NameInUse => io::ErrorKind::AlreadyExists,
             ErrorKind::NotInherited | ErrorKind::AlreadyTaken | ErrorKind::ProgramNotFound => io::ErrorKind::NotFound,
-            ErrorKind::Malformed | ErrorKind::Mismatch => io::ErrorKind::InvalidData,
+            ErrorKind::Malformed | ErrorKind::Mismatch | ErrorKind::PeerBroken => io::ErrorKind::InvalidData,
+            ErrorKind::PeerGone => io::ErrorKind::BrokenPipe,
             ErrorKind::StillWritable => io::ErrorKind::ResourceBusy,
             ErrorKind::Sealed | ErrorKind::ProgramNotRunnable => io::ErrorKind::PermissionDenied,
             ErrorKind::Unsupported => io::ErrorKind::Unsupported,

@@ -118,6 +118,7 @@
 
 mod access;
 mod advice;
+mod channel;
 mod error;
 mod mapping;
 pub mod os;
@@ -138,6 +139,7 @@ pub mod documentation {
 }
 
 pub use access::{ReadOnlyBytes, SharedBytes, SharedU32, SharedU64};
+pub use channel::{ChannelEnd, Message, Receiver, Sender, Slot, channel};
 pub use error::{ConvertError, Error, ErrorKind, Result};
 pub use mapping::{CopyMapping, FrozenCopyMapping, FrozenMapping, Mapping, ReadOnlyMapping};
 pub use process::{Child, Command, Stdio};

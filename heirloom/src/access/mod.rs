@@ -126,6 +126,27 @@ impl ReadOnlyBytes {
         Ok(())
     }
 
+    /// Copies all bytes into a new vector.
+    ///
+    /// As for [`read_at`](Self::read_at), each byte that another process writes at the same time may be old or new.
+    ///
+    /// ```
+    /// let view = heirloom::Region::create(4096)?.map()?;
+    /// view.write_at(0, b"hello")?;
+    /// assert_eq!(&view.to_vec()[..5], b"hello");
+    /// # Ok::<(), heirloom::Error>(())
+    /// ```
+    #[must_use]
+    pub fn to_vec(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(self.len);
+        // SAFETY: All of this object's bytes can be read, and the vector has space for them, which the copy fills.
+        unsafe {
+            arch::copy_out(self.start.as_ptr(), bytes.as_mut_ptr(), self.len);
+            bytes.set_len(self.len);
+        }
+        bytes
+    }
+
     /// Loads the 32-bit number at `offset` atomically, with acquire ordering, in native byte order.
     ///
     /// # Errors

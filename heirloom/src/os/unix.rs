@@ -7,12 +7,10 @@ use std::os::unix::net::UnixStream;
 use self::sealed::Sealed;
 use crate::region::RegionInner;
 use crate::region::Sealed as _;
-use crate::transfer::claim_quietly;
-use crate::transfer::hand_down;
-use crate::transfer::{VARIABLE, Variable};
+use crate::transfer::{VARIABLE, Variable, claim_quietly, hand_down, hand_down_end};
 use crate::{
-    AnyRegion, AsRegion, Command, Error, ErrorKind, ExportedRegion, FrozenRegion, ReadOnlyRegion, Region, Result,
-    Stdio, sys,
+    AnyRegion, AsRegion, ChannelEnd, Command, Error, ErrorKind, ExportedRegion, FrozenRegion, ReadOnlyRegion, Region,
+    Result, Stdio, sys,
 };
 
 /// Keeps other crates from implementing the traits.
@@ -144,18 +142,55 @@ pub trait InheritExt: Sealed {
     /// # Ok::<(), heirloom::Error>(())
     /// ```
     fn inherit(&mut self, name: &str, region: &(impl AsRegion + ?Sized)) -> Result<&mut Self>;
+
+    /// Moves an end of a channel to the child, under `name`.
+    ///
+    /// This process has a copy of the end as long as the command lives, and that hides the child's death from the process at the
+    /// other end: drop the command once the child has started. A second child of the command would use the same end.
+    ///
+    /// # Errors
+    /// As for [`Command::inherit_end`](crate::Command::inherit_end).
+    ///
+    /// ```
+    /// # if cfg!(not(any(target_os = "linux", target_os = "android"))) { return Ok(()) }
+    /// use heirloom::os::unix::InheritExt;
+    ///
+    /// let (sender, mut receiver) = heirloom::channel(64 << 10)?;
+    /// let mut command = std::process::Command::new("true");
+    /// let mut child = command.inherit_end("answers", sender)?.spawn()?;
+    /// drop(command);
+    /// assert_eq!(receiver.recv().unwrap_err().kind(), heirloom::ErrorKind::PeerGone);
+    /// # child.wait()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    fn inherit_end(&mut self, name: &str, end: impl ChannelEnd) -> Result<&mut Self>;
 }
 
 impl InheritExt for std::process::Command {
     fn inherit(&mut self, name: &str, region: &(impl AsRegion + ?Sized)) -> Result<&mut Self> {
-        let listed = self.get_envs().find(|(key, _)| *key == VARIABLE);
-        let listed = listed.and_then(|(_, value)| value?.to_str());
-        let mut variable = listed.map_or_else(Variable::default, Variable::resume);
+        let mut variable = listed(self);
         let region = hand_down(&mut variable, name, region)?;
         self.env(VARIABLE, variable.as_str());
-        sys::pass_with_std(self, region);
+        sys::pass_with_std(self, [region.memory.number()], region);
         Ok(self)
     }
+
+    fn inherit_end(&mut self, name: &str, end: impl ChannelEnd) -> Result<&mut Self> {
+        let mut variable = listed(self);
+        let mut end = end.into_end();
+        hand_down_end(&mut variable, name, end.parts())?;
+        self.env(VARIABLE, variable.as_str());
+        end.leave();
+        sys::pass_with_std(self, end.parts().descriptors().map(|descriptor| descriptor.as_raw_fd()), end);
+        Ok(self)
+    }
+}
+
+/// Returns what a command lists so far.
+fn listed(command: &std::process::Command) -> Variable {
+    let listed = command.get_envs().find(|(key, _)| *key == VARIABLE);
+    let listed = listed.and_then(|(_, value)| value?.to_str());
+    listed.map_or_else(Variable::default, Variable::resume)
 }
 
 impl AsFd for RegionInner {

@@ -6,12 +6,12 @@ use std::process::{ExitStatus, Output};
 use std::sync::Arc;
 
 use super::stdio::{Direction, Ends};
+use crate::channel::{ChannelEnd, End};
 use crate::region::RegionInner;
 use crate::sys::{self, EnvKey, Launch, SpawnOptions};
-use crate::transfer::claim_quietly;
-use crate::transfer::hand_down;
 use crate::transfer::{VARIABLE, Variable};
-use crate::{AsRegion, Child, Error, Result, Stdio};
+use crate::transfer::{claim_quietly, hand_down, hand_down_end};
+use crate::{AsRegion, Child, Error, ErrorKind, Result, Stdio};
 
 /// Builds and starts a process that inherits regions.
 ///
@@ -71,6 +71,14 @@ pub struct Command {
     standard: [Option<Stdio>; 3],
     variable: Variable,
     regions: Vec<Arc<RegionInner>>,
+    channel_ends: ChannelEnds,
+}
+
+/// The ends of channels that the first child gets.
+enum ChannelEnds {
+    Here(Vec<End>),
+    /// A child has them.
+    Given,
 }
 
 impl Command {
@@ -95,6 +103,7 @@ impl Command {
             standard: [None, None, None],
             variable: Variable::default(),
             regions: Vec::new(),
+            channel_ends: ChannelEnds::Here(Vec::new()),
         }
     }
 
@@ -123,6 +132,41 @@ impl Command {
         let region = hand_down(&mut self.variable, name, region)?;
         self.regions.push(region);
         Ok(self)
+    }
+
+    /// Moves an end of a channel to the child, under `name`.
+    ///
+    /// This process closes its copy once the child has started, because a copy that it kept would hide the child's death from the
+    /// process at the other end. So this command can start one child only. A command that is dropped before that closes the end.
+    ///
+    /// # Errors
+    /// As for [`inherit`](Self::inherit). The end is closed then.
+    ///
+    /// ```
+    /// # if cfg!(not(any(target_os = "linux", target_os = "android"))) { return Ok(()) }
+    /// use heirloom::{Command, ErrorKind};
+    ///
+    /// let (sender, mut receiver) = heirloom::channel(64 << 10)?;
+    /// let mut child = Command::new("true").inherit_end("answers", sender)?.spawn()?;
+    /// // The child ends without an answer.
+    /// assert_eq!(receiver.recv().unwrap_err().kind(), ErrorKind::PeerGone);
+    /// # child.wait()?;
+    /// # Ok::<(), heirloom::Error>(())
+    /// ```
+    pub fn inherit_end(&mut self, name: &str, end: impl ChannelEnd) -> Result<&mut Self> {
+        let ChannelEnds::Here(ends) = &mut self.channel_ends else {
+            return Err(self.ends_given("pass an end of a channel to"));
+        };
+        let end = end.into_end();
+        hand_down_end(&mut self.variable, name, end.parts())?;
+        ends.push(end);
+        Ok(self)
+    }
+
+    fn ends_given(&self, tried: &str) -> Error {
+        let message =
+            format!("cannot {tried} {:?}: an earlier child of this command has its ends of channels", self.program);
+        Error::advised(ErrorKind::AlreadyTaken, message, "make a command and a channel for each child")
     }
 
     /// Adds an argument.
@@ -320,11 +364,20 @@ impl Command {
 
     fn spawn_with(&mut self, defaults: &[Stdio; 3]) -> Result<Child> {
         claim_quietly();
-        let ends = self.open(defaults)?;
+        let streams = self.open(defaults)?;
+        if matches!(self.channel_ends, ChannelEnds::Given) {
+            return Err(self.ends_given("start"));
+        }
         let process = self
-            .launch(&ends, sys::spawn)
+            .launch(&streams, sys::spawn)
             .map_err(|failure| Error::system(format_args!("cannot start {:?}", self.program), failure))?;
-        Ok(Child::new(process, ends.map(|ends| ends.ours)))
+        if let ChannelEnds::Here(ends) = &mut self.channel_ends {
+            if !ends.is_empty() {
+                ends.iter_mut().for_each(End::leave);
+                self.channel_ends = ChannelEnds::Given;
+            }
+        }
+        Ok(Child::new(process, streams.map(|streams| streams.ours)))
     }
 
     pub(crate) fn open(&self, defaults: &[Stdio; 3]) -> Result<[Ends; 3]> {
@@ -339,16 +392,19 @@ impl Command {
         Ok(opened)
     }
 
-    pub(crate) fn launch<T>(&self, ends: &[Ends; 3], start: impl FnOnce(&Launch<'_>) -> T) -> T {
+    pub(crate) fn launch<T>(&self, streams: &[Ends; 3], start: impl FnOnce(&Launch<'_>) -> T) -> T {
         let environment = self.environment();
-        let pass: Vec<_> = self.regions.iter().map(|region| &region.memory).collect();
+        let mut pass: Vec<_> = self.regions.iter().map(|region| region.memory.lend()).collect();
+        if let ChannelEnds::Here(ends) = &self.channel_ends {
+            pass.extend(ends.iter().flat_map(|end| end.parts().descriptors()));
+        }
         start(&Launch {
             program: &self.program,
             args: &self.args,
             environment: &environment,
             directory: self.directory.as_deref(),
             options: self.options,
-            standard: ends.each_ref().map(|ends| ends.theirs.as_ref()),
+            standard: streams.each_ref().map(|streams| streams.theirs.as_ref()),
             pass: &pass,
         })
     }

@@ -72,6 +72,8 @@ pub(crate) enum Reason {
     NoCopyOnWrite,
     /// The system, or a sandbox, can't wait for a number that another process changes.
     NoWaiting,
+    /// The system has no channels, or a sandbox forbids to open a pipe anew.
+    NoDoorbell,
     /// The memory can't have holes (Linux).
     NoHoles,
     /// The system can't exclude pages from core dumps.

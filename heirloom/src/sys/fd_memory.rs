@@ -31,6 +31,11 @@ impl Memory {
         self.0.as_raw_fd()
     }
 
+    /// Returns the descriptor, for a child.
+    pub(crate) fn lend(&self) -> BorrowedFd<'_> {
+        self.as_fd()
+    }
+
     /// Returns the same memory over a duplicate descriptor, close-on-exec.
     pub(crate) fn duplicate(&self) -> io::Result<Self> {
         duplicate(self).map(Self)

@@ -3,7 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
-use super::platform::{EnvKey, Memory, Owned, SpawnOptions};
+use super::platform::{Borrowed, EnvKey, Owned, SpawnOptions};
 
 /// Everything that is needed to start a program.
 pub(crate) struct Launch<'a> {
@@ -17,6 +17,6 @@ pub(crate) struct Launch<'a> {
     pub(crate) options: SpawnOptions,
     /// Standard input, output and error of the program; `None` inherits this process's own.
     pub(crate) standard: [Option<&'a Owned>; 3],
-    /// The memory that the program inherits, with unchanged numbers.
-    pub(crate) pass: &'a [&'a Memory],
+    /// The descriptors that the program inherits, with unchanged numbers.
+    pub(crate) pass: &'a [Borrowed<'a>],
 }

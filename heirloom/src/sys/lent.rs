@@ -4,7 +4,7 @@ use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::failure::Result;
-use super::platform::{Borrowed, Memory, set_close_on_exec};
+use super::platform::{Borrowed, number_of, set_close_on_exec};
 
 /// The numbers of the descriptors that a spawn has made inheritable.
 static LENT: Mutex<Vec<i32>> = Mutex::new(Vec::new());
@@ -22,15 +22,15 @@ pub(crate) fn set_close_on_exec_unless_lent(descriptor: Borrowed<'_>, number: i3
     if lent.contains(&number) { Ok(()) } else { set_close_on_exec(descriptor, true) }
 }
 
-/// Makes memory inheritable to every child until it is dropped.
-pub(crate) struct Inheritable<'a>(&'a [&'a Memory]);
+/// Makes descriptors inheritable to every child until it is dropped.
+pub(crate) struct Inheritable<'a>(&'a [Borrowed<'a>]);
 
 impl<'a> Inheritable<'a> {
-    pub(crate) fn new(pass: &'a [&'a Memory]) -> Result<Self> {
-        lent().extend(pass.iter().map(|memory| memory.number()));
+    pub(crate) fn new(pass: &'a [Borrowed<'a>]) -> Result<Self> {
+        lent().extend(pass.iter().map(number_of));
         let this = Self(pass);
-        for memory in pass {
-            set_close_on_exec(memory, false)?;
+        for descriptor in pass {
+            set_close_on_exec(descriptor, false)?;
         }
         Ok(this)
     }
@@ -38,10 +38,10 @@ impl<'a> Inheritable<'a> {
 
 impl Drop for Inheritable<'_> {
     fn drop(&mut self) {
-        for memory in self.0 {
+        for descriptor in self.0 {
             // It can't fail on an open descriptor.
-            let _ = set_close_on_exec(memory, true);
+            let _ = set_close_on_exec(descriptor, true);
         }
-        lent().retain(|number| !self.0.iter().any(|memory| memory.number() == *number));
+        lent().retain(|number| !self.0.iter().any(|descriptor| number_of(descriptor) == *number));
     }
 }

@@ -3,8 +3,8 @@
 #[cfg(unix)]
 pub(crate) use super::unix::{
     fd::{
-        allocation_granularity, duplicate, is_close_on_exec, is_standard, look_at, null, pipe, set_close_on_exec,
-        take_over,
+        allocation_granularity, borrowed, duplicate, is_close_on_exec, is_standard, look_at, null, number_of, pipe,
+        set_close_on_exec, take_over,
     },
     process::{EnvKey, SpawnOptions, gather, on_fork},
 };
@@ -18,7 +18,9 @@ pub(crate) use std::{
 pub(crate) use super::{
     fd_memory::{Memory, identity},
     linux::{
-        HUGE_PAGE, LONGEST_VARIABLE, available_memory, is_privileged, parent_passes,
+        HUGE_PAGE, LONGEST_VARIABLE, available_memory,
+        doorbell::{Doorbell, pipe_status},
+        is_privileged, parent_passes,
         process::{Process, kill, wait},
         remove_variable, size_limit, wait_while, wake,
     },
@@ -66,6 +68,9 @@ pub(crate) use super::openbsd::{wait_while, wake};
 #[cfg(any(windows, target_os = "netbsd"))]
 pub(crate) use super::no_waiting::{wait_while, wake};
 
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(crate) use super::no_doorbell::{Doorbell, pipe_status};
+
 #[cfg(windows)]
 pub(crate) use super::{
     buffered::Filling,
@@ -73,8 +78,8 @@ pub(crate) use super::{
     windows::{
         environment::{EnvKey, remove_variable, variables},
         handle::{
-            Borrowed, Owned, duplicate, is_close_on_exec, is_standard, look_at, null, pipe, set_close_on_exec,
-            take_over,
+            Borrowed, Owned, borrowed, duplicate, is_close_on_exec, is_standard, look_at, null, number_of, pipe,
+            set_close_on_exec, take_over,
         },
         host::{LONGEST_VARIABLE, available_memory, is_privileged, parent_passes, size_limit},
         layout::{HUGE_PAGE, allocation_granularity},

@@ -60,6 +60,15 @@ pub(crate) enum Wake {
     All,
 }
 
+/// What an end of a channel hears of its peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(dead_code)] // Only Linux has channels.
+pub(crate) enum Heard {
+    Nothing,
+    Rung,
+    PeerGone,
+}
+
 /// How a mapping may be used, and whether other holders see its writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Protection {

@@ -29,7 +29,7 @@ use super::status::{Commit, Identity, Protection, Status};
 use super::trailer::{Stage, Trailer, TrailerPage};
 #[cfg(unix)]
 use super::unix::{
-    fd::{duplicate, duplicate_inheritable},
+    fd::{duplicate, duplicate_inheritable, number_of},
     view::View as Pages,
 };
 #[cfg(windows)]
@@ -102,6 +102,14 @@ impl Memory {
     /// Returns the number of the descriptor.
     pub(crate) fn number(&self) -> i32 {
         number_of(&self.state().descriptor)
+    }
+
+    /// Returns the descriptor, for a child.
+    pub(crate) fn lend(&self) -> Borrowed<'_> {
+        #[cfg(unix)]
+        return self.as_fd();
+        #[cfg(windows)]
+        return self.as_handle();
     }
 
     pub(crate) fn status(&self) -> Result<Status> {
@@ -231,11 +239,6 @@ impl State {
 /// Returns the identity of the object behind a descriptor.
 pub(crate) fn identity(descriptor: Borrowed<'_>) -> Result<Identity> {
     Ok(status(descriptor)?.identity)
-}
-
-#[cfg(unix)]
-fn number_of(descriptor: &Owned) -> i32 {
-    descriptor.as_raw_fd()
 }
 
 /// Lends the descriptor to code that may duplicate it, so another process may have it from then on.

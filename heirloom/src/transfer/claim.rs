@@ -6,15 +6,19 @@ use std::collections::BTreeMap;
 use std::env;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use super::end_string::EndString;
 use super::export_string::ExportString;
 use super::exported::is_exported;
 use super::fork::prepare_for_fork;
-use super::validate::Mismatch;
+use super::listed::Listed;
+use super::validate::{Mismatch, Named};
 use super::variable::{self, VARIABLE};
+use crate::channel::EndParts;
 use crate::region::RegionInner;
-use crate::{Error, ErrorKind, Result, sys};
+use crate::sys::{self, Doorbell, Owned};
+use crate::{Error, ErrorKind, Result};
 
-/// The claimed regions by name.
+/// What was claimed, by name.
 pub(super) type Entries = BTreeMap<String, Entry>;
 
 /// Everything that this process inherited.
@@ -24,16 +28,22 @@ struct Inheritance {
     malformed: Option<Error>,
 }
 
-/// One region of the variable.
-pub(super) struct Entry {
-    pub(super) string: ExportString,
-    pub(super) state: State,
+/// One pair of the variable.
+pub(super) enum Entry {
+    Region(ExportString, State<Arc<RegionInner>>),
+    End(EndString, State<EndParts>),
 }
 
-pub(super) enum State {
-    Available(Arc<RegionInner>),
+pub(super) enum State<T> {
+    Available(T),
     Taken,
     Missing(Error),
+}
+
+impl<T> From<Result<T>> for State<T> {
+    fn from(claimed: Result<T>) -> Self {
+        claimed.map_or_else(Self::Missing, Self::Available)
+    }
 }
 
 static INHERITANCE: OnceLock<Inheritance> = OnceLock::new();
@@ -98,26 +108,44 @@ impl Inheritance {
             }
         };
         let mut listed: BTreeMap<_, u32> = BTreeMap::new();
-        for (_, string) in &pairs {
-            *listed.entry(string.number).or_default() += 1;
+        for number in pairs.iter().flat_map(|(_, string)| string.numbers()) {
+            *listed.entry(number).or_default() += 1;
         }
         let entries = pairs.into_iter().map(|(name, string)| {
-            let state = match claim_one(&name, string, listed[&string.number] == 1) {
-                Ok(region) => State::Available(Arc::new(region)),
-                Err(error) => State::Missing(error),
+            let listed_once = string.numbers().all(|number| listed[&number] == 1);
+            let entry = match string {
+                Listed::Region(string) => Entry::Region(string, claim_region(&name, string, listed_once).into()),
+                Listed::End(string) => Entry::End(string, claim_end(&name, string, listed_once).into()),
             };
-            (name, Entry { string, state })
+            (name, entry)
         });
         Self { entries: Mutex::new(entries.collect()), malformed }
     }
 }
 
 /// Claims one region of the variable.
-pub(super) fn claim_one(name: &str, string: ExportString, listed_once: bool) -> Result<RegionInner> {
-    let number = string.number;
-    let tried = || format!("cannot inherit the region {name:?}");
+pub(super) fn claim_region(name: &str, string: ExportString, listed_once: bool) -> Result<Arc<RegionInner>> {
+    let tried = format!("cannot inherit the region {name:?}");
+    Ok(string.region(claim_one(&tried, string, listed_once)?).into())
+}
+
+/// Claims one end of a channel.
+fn claim_end(name: &str, string: EndString, listed_once: bool) -> Result<EndParts> {
+    let tried = format!("cannot inherit the {} {name:?}", string.role);
+    // All of them, also where one fails: none may be left for this process's children.
+    let memory = claim_one(&tried, string.memory, listed_once);
+    let hears = claim_one(&tried, string.hears, listed_once);
+    let rings = claim_one(&tried, string.rings, listed_once);
+    let memory = string.memory.region(memory?).into();
+    let doorbell = Doorbell::received([hears?.0, rings?.0]).map_err(|failure| Error::system(tried, failure))?;
+    Ok(EndParts { memory, doorbell, role: string.role })
+}
+
+/// Claims one descriptor that the variable lists.
+fn claim_one<N: Named>(tried: &str, string: N, listed_once: bool) -> Result<(Owned, N::Status)> {
+    let number = string.number();
     let refused = |why: &str| {
-        let message = format!("{}: {VARIABLE} lists descriptor {number}, {why}", tried());
+        let message = format!("{tried}: {VARIABLE} lists descriptor {number}, {why}");
         Err(Error::new(ErrorKind::Mismatch, message))
     };
     if sys::is_standard(number) {
@@ -130,32 +158,32 @@ pub(super) fn claim_one(name: &str, string: ExportString, listed_once: bool) -> 
     let reserved = if is_exported(number) { Ok(None) } else { string.reserve().map(Some) };
     let claimed = reserved.and_then(|reserved| match reserved {
         Some(reserved) if !reserved.was_close_on_exec => {
-            // SAFETY: `reserved` is from `reserve`. The descriptor was inherited under the number that the variable names
-            // and is exactly that region. An owner would have set close-on-exec. Every call of this library that brings a
-            // region in claims first, so no handle of its own has the number; on a second attempt neither, since the
+            // SAFETY: The status is from `reserve`. The descriptor was inherited under the number that the variable names
+            // and is exactly what that describes. An owner would have set close-on-exec. Every call of this library that brings a
+            // descriptor in claims first, so no handle of its own has the number; on a second attempt neither, since the
             // descriptor stayed open in between.
-            Ok(unsafe { string.take_over(&reserved) })
+            Ok(unsafe { string.take_over(reserved.status) })
         }
         // A close-on-exec descriptor was not inherited by exec: another copy of this library, say, claimed it.
         _ => string.duplicate(),
     });
     claimed.map_err(|mismatch| match mismatch {
-        Mismatch::Closed if sys::parent_passes(number, string.identity) => Error::advised(
+        Mismatch::Closed if sys::parent_passes(number, string.identity()) => Error::advised(
             ErrorKind::Mismatch,
-            format!("{}: its descriptor {number} is closed, but open in the parent process", tried()),
+            format!("{tried}: its descriptor {number} is closed, but open in the parent process"),
             "a launcher in between probably closed it: configure the launcher to pass it (pass_fds in Python's subprocess)",
         ),
         Mismatch::Closed | Mismatch::OtherFile => {
             let state = if matches!(mismatch, Mismatch::Closed) { "is closed" } else { "is a different file" };
             Error::advised(
                 ErrorKind::Mismatch,
-                format!("{}: its descriptor {number} {state}", tried()),
+                format!("{tried}: its descriptor {number} {state}"),
                 format!(
-                    "{VARIABLE} is probably left over from an ancestor: the parent must name the region on the command \
-                     that starts this program"
+                    "{VARIABLE} is probably left over from an ancestor: the parent must name it on the command that starts \
+                     this program"
                 ),
             )
         }
-        other => string.refused(&tried(), other),
+        other => string.refused(tried, other),
     })
 }

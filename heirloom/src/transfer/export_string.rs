@@ -36,10 +36,17 @@ impl ExportString {
     }
 }
 
+impl ExportString {
+    /// Writes the string with this word for the kind.
+    pub(super) fn write(self, f: &mut fmt::Formatter<'_>, kind: &str) -> fmt::Result {
+        let Identity { device, inode } = self.identity;
+        write!(f, "{}:{}:{VERSION}:{kind}:{}:{device}:{inode}", self.number, self.protection(), self.size)
+    }
+}
+
 impl fmt::Display for ExportString {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Identity { device, inode } = self.identity;
-        write!(f, "{}:{}:{VERSION}:{}:{}:{device}:{inode}", self.number, self.protection(), self.kind, self.size)
+        self.write(f, self.kind.as_str())
     }
 }
 
@@ -73,7 +80,7 @@ fn parse(string: &str) -> Option<ExportString> {
 }
 
 /// Parses a number in its canonical spelling: no sign and no leading zero.
-fn natural<T: FromStr>(field: &str) -> Option<T> {
+pub(super) fn natural<T: FromStr>(field: &str) -> Option<T> {
     let canonical = field == "0" || !field.starts_with(['0', '+', '-']);
     canonical.then(|| field.parse().ok())?
 }

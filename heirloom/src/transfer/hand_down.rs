@@ -1,10 +1,13 @@
-//! Names a region on a command, the parent's side of inheritance.
+//! Names a region or the end of a channel on a command, the parent's side of inheritance.
 
 use std::sync::Arc;
 
 use super::claim::claim_quietly;
+use super::end_string::EndString;
 use super::export_string::ExportString;
+use super::listed::Listed;
 use super::variable::Variable;
+use crate::channel::EndParts;
 use crate::region::{AsRegion, RegionInner};
 use crate::{Error, Result, sys};
 
@@ -23,8 +26,17 @@ pub(crate) fn hand_down(
     }
     let string = ExportString::new(&inner.memory, &inner, region.kind())
         .map_err(|failure| Error::system(format_args!("cannot pass {inner} to a child"), failure))?;
-    variable.push(name, string)?;
+    variable.push(name, Listed::Region(string))?;
     // Only now: on systems without seals, a region that was handed out can no longer be converted.
     inner.memory.hand_out();
     Ok(inner)
+}
+
+/// Adds an end of a channel to the variable. The child must inherit its descriptors under their numbers.
+pub(crate) fn hand_down_end(variable: &mut Variable, name: &str, end: &EndParts) -> Result<()> {
+    claim_quietly();
+    let string = EndString::new(end).map_err(|failure| {
+        Error::system(format_args!("cannot pass the {} of a channel to a child", end.role), failure)
+    })?;
+    variable.push(name, Listed::End(string))
 }

@@ -5,8 +5,10 @@
 use std::sync::Arc;
 
 use super::claim::claim_quietly;
+use super::end_string::EndString;
 use super::export_string::ExportString;
 use super::exported::is_exported;
+use super::validate::Named;
 use crate::region::{RegionInner, RegionKind, kind_of, validate};
 use crate::sys::{self, Owned};
 use crate::{ConvertError, Error, ErrorKind, Result};
@@ -16,7 +18,7 @@ pub(crate) fn import(string: &str, wanted: Option<&str>) -> Result<(Arc<RegionIn
     claim_quietly();
     let named = parse(string, wanted)?;
     let refused = |mismatch| named.refused(&format!("cannot import the region {string:?}"), mismatch);
-    let region = named.duplicate().map_err(refused)?;
+    let region = named.region(named.duplicate().map_err(refused)?);
     // Standard streams are for this process's children as well, so they stay inheritable.
     if !is_exported(named.number) && !sys::is_standard(named.number) {
         named.set_close_on_exec().map_err(refused)?;
@@ -34,11 +36,17 @@ pub(crate) unsafe fn import_owned(string: &str, wanted: Option<&str>) -> Result<
     // Reserve before the claim, which duplicates close-on-exec descriptors instead of taking them over.
     let reserved = named.reserve().map_err(refused)?;
     claim_quietly();
-    // SAFETY: `reserved` is from `reserve`; the caller guarantees the rest.
-    Ok((Arc::new(unsafe { named.take_over(&reserved) }), named.kind))
+    // SAFETY: The status is from `reserve`; the caller guarantees the rest.
+    let taken = unsafe { named.take_over(reserved.status) };
+    Ok((Arc::new(named.region(taken)), named.kind))
 }
 
 fn parse(string: &str, wanted: Option<&str>) -> Result<ExportString> {
+    if let Some(end) = EndString::parse(string) {
+        let message = format!("cannot import {string:?} as a region: it is the {} of a channel", end.role);
+        let advice = format!("use {}::inherited", end.role.type_name());
+        return Err(Error::advised(ErrorKind::WrongKind, message, advice));
+    }
     let named: ExportString = string.parse()?;
     let has = named.kind.type_name();
     let Some(wanted) = wanted.filter(|wanted| *wanted != has) else { return Ok(named) };

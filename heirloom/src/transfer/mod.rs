@@ -1,15 +1,18 @@
-//! Passes regions to other processes: by name on a command (inheritance), by export string, or by descriptor.
+//! Passes regions to other processes: by name on a command (inheritance), by export string, or by descriptor. Ends of channels
+//! by name only.
 //!
 //! Inheritance is the export string with the transport included: the variable `HEIRLOOM_REGIONS` carries pairs of a name
 //! and an export string. `docs/format.md` specifies both.
 
 mod claim;
+mod end_string;
 mod export_string;
 mod exported;
 mod fork;
 mod hand_down;
 mod import;
 mod inherited;
+mod listed;
 mod validate;
 mod variable;
 
@@ -18,10 +21,10 @@ pub(crate) use claim::claim_quietly;
 pub use exported::ExportedRegion;
 pub(crate) use exported::{export, export_inheritable};
 pub use fork::forking;
-pub(crate) use hand_down::hand_down;
+pub(crate) use hand_down::{hand_down, hand_down_end};
 pub(crate) use import::{import, import_owned, receive};
-pub(crate) use inherited::take;
 pub use inherited::{Inherited, InheritedState, inherited};
+pub(crate) use inherited::{take, take_end};
 pub(crate) use variable::Variable;
 #[cfg(fuzzing)]
 pub(crate) use variable::parse as parse_variable;

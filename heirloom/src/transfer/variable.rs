@@ -7,7 +7,7 @@ use std::fmt::Write;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 use super::claim::claim;
-use super::export_string::ExportString;
+use super::listed::Listed;
 use crate::region::check_name;
 use crate::{Error, ErrorKind, Result, sys};
 
@@ -75,7 +75,7 @@ impl Variable {
         Self {
             text: value.to_owned(),
             names: listed.iter().map(|(name, _)| encode(name)).collect(),
-            numbers: listed.iter().map(|(_, string)| string.number).collect(),
+            numbers: listed.iter().flat_map(|(_, string)| string.numbers()).collect(),
         }
     }
 
@@ -93,14 +93,14 @@ impl Variable {
     }
 
     /// Adds a pair; on failure the value is unchanged.
-    pub(crate) fn push(&mut self, name: &str, string: ExportString) -> Result<()> {
+    pub(crate) fn push(&mut self, name: &str, string: Listed) -> Result<()> {
         check_name(name)?;
         let encoded = encode(name);
-        let tried = || format!("cannot pass a region to a child as {name:?}");
+        let tried = || format!("cannot pass a {} to a child as {name:?}", string.noun());
         if self.names.contains(&encoded) {
             return Err(Error::new(
                 ErrorKind::NameInUse,
-                format!("{}: the command has a region of that name", tried()),
+                format!("{}: the command has something of that name", tried()),
             ));
         }
         let before = self.text.len();
@@ -115,7 +115,7 @@ impl Variable {
             return Err(Error::advised(ErrorKind::TooMany, message, "use shorter names or fewer regions"));
         }
         self.names.insert(encoded);
-        self.numbers.insert(string.number);
+        self.numbers.extend(string.numbers());
         Ok(())
     }
 }
@@ -143,12 +143,12 @@ fn pairs(value: &str) -> impl Iterator<Item = (&str, Option<&str>)> {
 }
 
 /// Returns the well-formed pairs of a value, and the error of the first malformed one.
-pub(crate) fn parse(value: &str) -> (Vec<(String, ExportString)>, Option<Error>) {
+pub(crate) fn parse(value: &str) -> (Vec<(String, Listed)>, Option<Error>) {
     // Not a hash set, which would ask the system for a random key at the start of every child.
     let (mut good, mut seen) = (Vec::new(), BTreeSet::new());
     let mut bad = None;
     for (encoded, string) in pairs(value) {
-        let parsed = decode(encoded).zip(string.and_then(|string| string.parse().ok()));
+        let parsed = decode(encoded).zip(string.and_then(Listed::parse));
         match parsed {
             Some(pair) if seen.insert(encoded) => good.push(pair),
             _ => {
@@ -167,18 +167,19 @@ pub(crate) fn parse(value: &str) -> (Vec<(String, ExportString)>, Option<Error>)
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::export_string::ExportString;
     use super::*;
     use crate::region::RegionKind;
     use crate::sys::Identity;
 
-    fn string(number: i32) -> ExportString {
-        ExportString {
+    fn string(number: i32) -> Listed {
+        Listed::Region(ExportString {
             number,
             kind: RegionKind::Frozen,
             copy_on_write: false,
             size: 7,
             identity: Identity { device: 1, inode: 2 },
-        }
+        })
     }
 
     #[test]

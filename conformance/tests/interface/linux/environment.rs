@@ -164,7 +164,7 @@ fn descriptor_replaced_during_a_claim_is_left_to_its_owner() {
     let report_of = |args: &[&str]| report_of(&region, Some(&variable), &[&["replace-during"], args].concat());
     for call in ["claim", "import"] {
         for (command, nth, flag, message) in [
-            ("F_GET_SEALS", "0", "inheritable", "is not the exported region"),
+            ("F_GET_SEALS", "0", "inheritable", "is not what was exported"),
             // After the validation. The first F_GETFD finds out whether the number is open.
             ("F_GETFD", "1", "inheritable", "another thread replaced descriptor"),
             ("F_GETFD", "1", "close-on-exec", "another thread replaced descriptor"),

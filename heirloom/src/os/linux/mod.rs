@@ -1,5 +1,6 @@
 //! Extensions for Linux and Android.
 
+mod channel;
 mod discard;
 mod frozen;
 mod mapping;

@@ -3,6 +3,7 @@
 #![allow(unsafe_code)]
 
 mod available;
+pub(crate) mod doorbell;
 mod futex;
 mod huge;
 pub(crate) mod process;

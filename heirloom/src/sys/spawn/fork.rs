@@ -4,7 +4,7 @@
 
 use std::ffi::{CStr, OsStr};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
 use std::process::Command as Std;
@@ -48,7 +48,7 @@ fn spawn_one(launch: &Launch<'_>, prepared: &Arc<Prepared>, program: &CStr) -> s
         command.process_group(group);
     }
     let (prepared, program) = (Arc::clone(prepared), program.to_owned());
-    let pass: Vec<_> = launch.pass.iter().map(|memory| memory.number()).collect();
+    let pass: Vec<_> = launch.pass.iter().map(AsRawFd::as_raw_fd).collect();
     let sigpipe = launch.options.keep_sigpipe.then(Sigpipe::now);
     let execute = move || {
         for number in &pass {
@@ -66,19 +66,20 @@ fn spawn_one(launch: &Launch<'_>, prepared: &Arc<Prepared>, program: &CStr) -> s
     i32::try_from(child.id()).ok().and_then(Pid::from_raw).ok_or(Errno::SRCH)
 }
 
-/// Lets the children of `command` inherit a descriptor, by clearing close-on-exec in the child alone. The standard library
-/// forks for this.
-pub(crate) fn pass_with_std(command: &mut Std, descriptor: impl AsFd + Send + Sync + 'static) {
-    let number = descriptor.as_fd().as_raw_fd();
+/// Lets the children of `command` inherit the descriptors with these numbers, by clearing close-on-exec in the child alone. The
+/// standard library forks for this.
+pub(crate) fn pass_with_std<const N: usize>(command: &mut Std, numbers: [RawFd; N], owner: impl Send + Sync + 'static) {
     let clear = move || {
-        // Moves the descriptor into the closure, so that it lives as long as the command.
-        let _ = &descriptor;
-        // SAFETY: `F_SETFD` takes plain numbers.
-        match unsafe { libc::fcntl(number, libc::F_SETFD, 0) } {
-            -1 => Err(io::Error::last_os_error()),
-            _ => Ok(()),
+        // Moves the owner into the closure, so that the descriptors live as long as the command.
+        let _ = &owner;
+        for number in numbers {
+            // SAFETY: `F_SETFD` takes plain numbers.
+            if unsafe { libc::fcntl(number, libc::F_SETFD, 0) } < 0 {
+                return Err(io::Error::last_os_error());
+            }
         }
+        Ok(())
     };
-    // SAFETY: Between fork and exec the closure makes one system call; it takes no lock and allocates nothing.
+    // SAFETY: Between fork and exec the closure makes only system calls; it takes no lock and allocates nothing.
     unsafe { command.pre_exec(clear) };
 }

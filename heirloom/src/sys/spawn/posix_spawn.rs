@@ -39,8 +39,8 @@ pub(crate) fn spawn(launch: &Launch<'_>) -> Result<Process> {
             actions.duplicate(fd.as_raw_fd(), number).map_err(|errno| cannot_run(launch, errno))?;
         }
     }
-    for memory in launch.pass {
-        actions.inherit(memory.number()).map_err(|errno| cannot_run(launch, errno))?;
+    for fd in launch.pass {
+        actions.inherit(fd.as_raw_fd()).map_err(|errno| cannot_run(launch, errno))?;
     }
     if let Some(directory) = &prepared.directory {
         actions.change_directory(directory)?;

@@ -27,7 +27,7 @@ pub(crate) fn is_regular(stat: &Stat) -> bool {
 }
 
 /// Returns what a descriptor allows.
-fn access(fd: BorrowedFd<'_>) -> Result<Access> {
+pub(crate) fn access(fd: BorrowedFd<'_>) -> Result<Access> {
     let flags = rustix::fs::fcntl_getfl(fd)?;
     #[cfg(any(target_os = "linux", target_os = "android"))]
     if flags.contains(OFlags::PATH) {
@@ -51,6 +51,15 @@ pub(crate) fn unsealed_status(fd: BorrowedFd<'_>, stat: &Stat) -> Result<Status>
         seals: Seals { size: false, new_writers: false, writing: false },
         sealable: false,
     })
+}
+
+pub(crate) fn borrowed(fd: &OwnedFd) -> BorrowedFd<'_> {
+    fd.as_fd()
+}
+
+/// Returns the number of a descriptor.
+pub(crate) fn number_of(fd: impl AsFd) -> RawFd {
+    fd.as_fd().as_raw_fd()
 }
 
 /// Returns the alignment of mapping offsets, in bytes: the page size.

@@ -22,6 +22,10 @@ pub(crate) use std::os::windows::io::{BorrowedHandle as Borrowed, OwnedHandle as
 /// same handle.
 const HANDLE_STEP: i32 = 4;
 
+pub(crate) fn borrowed(handle: &Owned) -> Borrowed<'_> {
+    handle.as_handle()
+}
+
 /// Returns the number of a handle. Its significant bits are in the lower half, because 32-bit and 64-bit programs share
 /// handles.
 #[allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap)]

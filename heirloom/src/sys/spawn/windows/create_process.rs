@@ -46,8 +46,7 @@ pub(crate) fn spawn(launch: &Launch<'_>) -> Result<Process> {
     let standard = standard(launch)?;
     let inheritable = Inheritable::new(launch.pass)?;
     let standard_handles = standard.iter().flatten().map(AsRawHandle::as_raw_handle);
-    let listed: Vec<HANDLE> =
-        standard_handles.chain(launch.pass.iter().map(|memory| memory.as_handle().as_raw_handle())).collect();
+    let listed: Vec<HANDLE> = standard_handles.chain(launch.pass.iter().map(AsRawHandle::as_raw_handle)).collect();
     let mut attributes = Attributes::new(&listed)?;
 
     let mut startup = STARTUPINFOEXW::default();

@@ -1,0 +1,110 @@
+//! Doorbells: two pipes, by which a process wakes its peer and learns of its death. See `pipe(7)`.
+
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::fs::{FileType, Mode, OFlags};
+use rustix::io::Errno;
+
+use crate::sys::failure::{Failure, Reason, Result};
+use crate::sys::status::{Access, Heard, Identity};
+use crate::sys::unix::errno::retry;
+use crate::sys::unix::fd::{above_standard, access, identity_of, pipe};
+
+/// One side of a pair.
+#[derive(Debug)]
+pub(crate) struct Doorbell {
+    /// The reading end of a pipe. It ends when the peer has died: only the peer can write.
+    hears: OwnedFd,
+    /// The other pipe, open for both directions, so that ringing a peer that has died is no SIGPIPE. It never blocks.
+    rings: OwnedFd,
+    /// Whether reading `hears` waits.
+    blocks: bool,
+}
+
+impl Doorbell {
+    pub(crate) fn pair() -> Result<(Self, Self)> {
+        let (first, second) = (one_way()?, one_way()?);
+        let side = |hears, rings| Self { hears, rings, blocks: true };
+        Ok((side(first.0, second.1), side(second.0, first.1)))
+    }
+
+    /// Makes a doorbell of descriptors that [`pipe_status`] accepted.
+    pub(crate) fn received([hears, rings]: [OwnedFd; 2]) -> Result<Self> {
+        rustix::fs::fcntl_setfl(&rings, OFlags::NONBLOCK)?;
+        let mut this = Self { hears, rings, blocks: true };
+        this.set_blocks(false)?;
+        Ok(this)
+    }
+
+    /// Returns what hears, and what rings.
+    pub(crate) fn descriptors(&self) -> [BorrowedFd<'_>; 2] {
+        [self.hears.as_fd(), self.rings.as_fd()]
+    }
+
+    /// Rings at the peer. A peer that doesn't hear is no error.
+    pub(crate) fn ring(&self) {
+        // EAGAIN: the pipe is full, so the peer has enough to hear.
+        let _ = retry(|| rustix::io::write(&self.rings, &[0]));
+    }
+
+    /// Waits until the peer rings or has died, at most for `timeout`. It may return early.
+    pub(crate) fn wait(&mut self, timeout: Option<Duration>) -> Result<Heard> {
+        // A read that waits takes one system call, and a poll before it one more.
+        self.set_blocks(timeout.is_none())?;
+        if let Some(timeout) = timeout {
+            let timeout = Timespec::try_from(timeout).ok();
+            let mut hears = [PollFd::new(&self.hears, PollFlags::IN)];
+            match rustix::event::poll(&mut hears, timeout.as_ref()) {
+                Ok(0) | Err(Errno::INTR) => return Ok(Heard::Nothing),
+                Ok(_) => {}
+                Err(errno) => return Err(errno.into()),
+            }
+        }
+        self.read()
+    }
+
+    /// Returns what has been heard so far.
+    pub(crate) fn heard(&mut self) -> Result<Heard> {
+        self.set_blocks(false)?;
+        self.read()
+    }
+
+    fn read(&self) -> Result<Heard> {
+        match retry(|| rustix::io::read(&self.hears, &mut [0; 64])) {
+            Ok(0) => Ok(Heard::PeerGone),
+            Ok(_) => Ok(Heard::Rung),
+            Err(Errno::AGAIN) => Ok(Heard::Nothing),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+
+    fn set_blocks(&mut self, blocks: bool) -> Result<()> {
+        if self.blocks != blocks {
+            let flags = if blocks { OFlags::empty() } else { OFlags::NONBLOCK };
+            rustix::fs::fcntl_setfl(&self.hears, flags)?;
+            self.blocks = blocks;
+        }
+        Ok(())
+    }
+}
+
+/// Creates a pipe, and returns the end that hears and the one that rings.
+fn one_way() -> Result<(OwnedFd, OwnedFd)> {
+    let (reader, writer) = pipe()?;
+    let path = format!("/proc/self/fd/{}", writer.as_raw_fd());
+    let rings = retry(|| rustix::fs::open(&path, OFlags::RDWR | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty()));
+    let rings = rings.map_err(|errno| match errno {
+        Errno::NOENT | Errno::ACCESS | Errno::PERM => Failure::new(Reason::NoDoorbell, errno),
+        errno => errno.into(),
+    })?;
+    Ok((reader, above_standard(rings)?))
+}
+
+/// Returns the identity of a pipe and what its descriptor allows; `None` if it is another file.
+pub(crate) fn pipe_status(fd: BorrowedFd<'_>) -> Result<Option<(Identity, Access)>> {
+    let stat = rustix::fs::fstat(fd)?;
+    let is_pipe = FileType::from_raw_mode(stat.st_mode) == FileType::Fifo;
+    Ok(if is_pipe { Some((identity_of(&stat), access(fd)?)) } else { None })
+}
