@@ -93,6 +93,25 @@ impl Chance {
     }
 }
 
+/// Makes the message of this index, of at most `longest` bytes.
+pub fn fill_message(index: u32, chance: &mut Chance, longest: usize, message: &mut Vec<u8>) {
+    // Mostly short ones.
+    let limit = [16, 100, longest + 1][chance.below(3)];
+    let len = chance.below(limit);
+    message.clear();
+    message
+        .extend(index.to_ne_bytes().iter().cycle().zip(0_u8..=255).map(|(byte, place)| byte ^ place).cycle().take(len));
+}
+
+/// Checks the message of this index; `expected` is a buffer.
+///
+/// # Panics
+/// If it is another.
+pub fn check_message(index: u32, chance: &mut Chance, longest: usize, message: &[u8], expected: &mut Vec<u8>) {
+    fill_message(index, chance, longest, expected);
+    assert_eq!(message, expected, "message {index}");
+}
+
 /// Runs a program and returns its standard output.
 ///
 /// # Panics

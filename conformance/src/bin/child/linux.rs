@@ -1,7 +1,6 @@
 //! The sub-commands for Linux.
 
 use std::env;
-use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -16,6 +15,7 @@ use heirloom_conformance::old_kernels::{self, Argument, Refusal};
 use heirloom_conformance::{descriptors, hostile, open_regions, output, text};
 use rustix::process::{Resource, Rlimit, setrlimit};
 
+use super::channels::{self, processor_time};
 use super::{describe, own_path, write};
 
 #[allow(clippy::too_many_lines)] // One arm per sub-command.
@@ -109,6 +109,7 @@ pub(super) fn run(args: &[&str]) {
         ["map-like-old-kernels"] => map_like_old_kernels(),
         ["wait-under-signals"] => wait_under_signals(),
         ["take-wakes", name] => take_wakes(name),
+        ["channel", rest @ ..] => channels::run(rest),
         ["wait-idle"] => wait_idle(),
         ["wait-without-futex"] => wait_without_futex(),
         ["exhaust-mappings"] => exhaust_mappings(),
@@ -574,23 +575,10 @@ fn wait_under_signals() {
 
 /// Waits two and a half seconds, and so looks at the number several times.
 fn wait_idle() {
-    let used = || {
-        let mut usage = MaybeUninit::<libc::rusage>::zeroed();
-        // SAFETY: The call fills in `usage`, for which zeros are valid too.
-        let usage = unsafe {
-            assert_eq!(libc::getrusage(libc::RUSAGE_SELF, usage.as_mut_ptr()), 0);
-            usage.assume_init()
-        };
-        let duration = |time: libc::timeval| {
-            Duration::from_secs(time.tv_sec.try_into().unwrap())
-                + Duration::from_micros(time.tv_usec.try_into().unwrap())
-        };
-        duration(usage.ru_utime) + duration(usage.ru_stime)
-    };
     let view = Region::create(4096).unwrap().map().unwrap();
-    let before = used();
+    let before = processor_time();
     let answer = view.wait_timeout(0, 0, Duration::from_millis(2500)).unwrap();
-    let used = used().saturating_sub(before);
+    let used = processor_time().saturating_sub(before);
     let few = used <= Duration::from_millis(20);
     println!("{answer:?} in {} ms", if few { "at most 20".to_owned() } else { used.as_millis().to_string() });
 }

@@ -4,6 +4,8 @@
 #![allow(unsafe_code)]
 
 #[cfg(target_os = "linux")]
+mod channels;
+#[cfg(target_os = "linux")]
 mod linux;
 #[cfg(windows)]
 mod windows;

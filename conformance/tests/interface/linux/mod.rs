@@ -1,6 +1,7 @@
 //! Linux only.
 
 mod async_runtimes;
+mod channels;
 mod command;
 mod discard;
 mod environment;

@@ -1,0 +1,165 @@
+//! The sub-commands about channels.
+
+use std::io::{self, Read};
+use std::mem::MaybeUninit;
+use std::os::fd::{FromRawFd, OwnedFd};
+use std::time::Duration;
+
+use heirloom::{Receiver, Region, Sender};
+use heirloom_conformance::{Chance, check_message, fill_message};
+use rustix::process::{Signal, getpid, kill_process};
+
+use super::describe;
+
+pub(super) fn run(args: &[&str]) {
+    match args {
+        // Sends messages of many lengths.
+        ["send", name, count, seed] => {
+            let mut sender = Sender::inherited(name).unwrap();
+            let mut chance = Chance::new(seed.parse().unwrap());
+            let mut message = Vec::new();
+            for index in 0..count.parse().unwrap() {
+                fill_message(index, &mut chance, sender.longest_message(), &mut message);
+                sender.send(&message).unwrap();
+            }
+        }
+        ["receive", name, count, seed] => {
+            let mut receiver = Receiver::inherited(name).unwrap();
+            let mut chance = Chance::new(seed.parse().unwrap());
+            let mut expected = Vec::new();
+            for index in 0..count.parse().unwrap() {
+                let message = receiver.recv().unwrap();
+                check_message(index, &mut chance, 2040, &message.to_vec(), &mut expected);
+            }
+            println!("{}", describe(receiver.recv().map(|_| String::new())));
+        }
+        // Returns each message.
+        ["echo", questions, answers] => {
+            let (mut questions, mut answers) =
+                (Receiver::inherited(questions).unwrap(), Sender::inherited(answers).unwrap());
+            loop {
+                match questions.recv() {
+                    Ok(question) => answers.send(&question.to_vec()).unwrap(),
+                    Err(error) => break println!("{:?}", error.kind()),
+                }
+            }
+        }
+        // Is killed while it writes a message.
+        ["send-and-die", name, count] => {
+            let mut sender = Sender::inherited(name).unwrap();
+            for index in 0..count.parse::<u32>().unwrap() {
+                sender.send(&index.to_ne_bytes()).unwrap();
+            }
+            sender.reserve(1000).unwrap().write_at(0, &[0xAA; 500]).unwrap();
+            kill_process(getpid(), Signal::KILL).unwrap();
+        }
+        ["receive-and-die", name, count] => {
+            let mut receiver = Receiver::inherited(name).unwrap();
+            for _ in 0..count.parse::<u32>().unwrap() {
+                drop(receiver.recv().unwrap());
+            }
+            let _message = receiver.recv().unwrap();
+            kill_process(getpid(), Signal::KILL).unwrap();
+        }
+        // Holds an end until standard input ends.
+        ["hold", name] => {
+            let _end = Sender::inherited(name).unwrap();
+            let _ = io::stdin().read_to_end(&mut Vec::new());
+        }
+        // Takes an end, and another of the other kind by the same name.
+        ["take", name] => {
+            let wrong = Receiver::inherited(name).map(|_| String::new());
+            let region = Region::inherited(name).map(|_| String::new());
+            let first = Sender::inherited(name).map(|sender| format!("{}", sender.longest_message()));
+            let second = Sender::inherited(name).map(|_| String::new());
+            for taken in [wrong, region, first, second] {
+                println!("{}", describe(taken));
+            }
+        }
+        // Waits two seconds for a message.
+        ["idle", name] => {
+            let mut receiver = Receiver::inherited(name).unwrap();
+            let before = processor_time();
+            let kind = receiver.recv_timeout(Duration::from_secs(2)).unwrap().is_none();
+            let used = processor_time().saturating_sub(before);
+            let few = used <= Duration::from_millis(20);
+            println!("{kind} in {} ms", if few { "at most 20".to_owned() } else { used.as_millis().to_string() });
+        }
+        ["lie", name, lie] => tell_lie(name, lie),
+        _ => panic!("unknown arguments {args:?}"),
+    }
+}
+
+/// Returns how long this process has used a processor.
+pub(super) fn processor_time() -> Duration {
+    let mut usage = MaybeUninit::<libc::rusage>::zeroed();
+    // SAFETY: The call fills in `usage`, for which zeros are valid too.
+    let usage = unsafe {
+        assert_eq!(libc::getrusage(libc::RUSAGE_SELF, usage.as_mut_ptr()), 0);
+        usage.assume_init()
+    };
+    let duration = |time: libc::timeval| {
+        Duration::from_secs(time.tv_sec.try_into().unwrap()) + Duration::from_micros(time.tv_usec.try_into().unwrap())
+    };
+    duration(usage.ru_utime) + duration(usage.ru_stime)
+}
+
+/// Writes into the memory of a channel what the library never would, and holds the end until standard input ends.
+fn tell_lie(name: &str, lie: &str) {
+    let variable = std::env::var(heirloom::VARIABLE).unwrap();
+    let string = variable.split(',').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('=')).unwrap().to_owned();
+    let fields: Vec<&str> = string.split(':').collect();
+    let descriptor = |field: usize| {
+        // SAFETY: The descriptor was inherited for this call, and nothing claims it in this program.
+        unsafe { OwnedFd::from_raw_fd(fields[field].parse().unwrap()) }
+    };
+    let (memory, _hears, rings) = (Region::try_from(descriptor(0)).unwrap(), descriptor(7), descriptor(10));
+    let memory = memory.map().unwrap();
+    let word = |offset| memory.atomic_u32(offset).unwrap();
+    let (tail, head, ring) = (0, 128, 256);
+    match lie {
+        // A message of 8 bytes, to show that the others fail for what they say.
+        "none" => {
+            word(ring).store(8);
+            word(tail).store(2 << 1);
+        }
+        "tail-beyond-the-ring" => word(tail).store(513 << 1),
+        "tail-before-the-head" => word(tail).store(u32::MAX - 1),
+        "message-longer-than-sent" => {
+            word(ring).store(9);
+            word(tail).store(2 << 1);
+        }
+        "message-longer-than-allowed" => {
+            word(ring).store(2041);
+            word(tail).store(512 << 1);
+        }
+        "message-of-4-gib" => {
+            word(ring).store(u32::MAX - 1);
+            word(tail).store(512 << 1);
+        }
+        "wrap-of-everything" => {
+            word(ring).store(u32::MAX);
+            word(tail).store(512 << 1);
+        }
+        "head-beyond-the-tail" => word(head).store(100 << 1),
+        "head-before-the-head" => word(head).store(u32::MAX - 1),
+        // Rings without a reason.
+        "only-rings" => (0..10_000).for_each(|_| _ = rustix::io::write(&rings, &[0; 8])),
+        // Everything at once.
+        "scribble" => {
+            let mut chance = Chance::new(7);
+            let until = std::time::Instant::now() + Duration::from_millis(500);
+            while std::time::Instant::now() < until {
+                let place = [tail, head, ring, ring + 8 * chance.below(512)][chance.below(4)];
+                word(place).store(u32::try_from(chance.number() >> 32).unwrap() >> chance.below(32));
+                if chance.below(16) == 0 {
+                    let _ = rustix::io::write(&rings, &[0]);
+                }
+            }
+            return;
+        }
+        _ => panic!("unknown lie {lie}"),
+    }
+    rustix::io::write(&rings, &[0]).ok();
+    let _ = io::stdin().read_to_end(&mut Vec::new());
+}

@@ -1,0 +1,293 @@
+//! Channels: messages between processes, their ends, and peers that are gone.
+
+use std::thread;
+use std::time::Duration;
+
+use heirloom::os::unix::InheritExt;
+use heirloom::{Child, Command, ErrorKind, Receiver, Region, Sender, Stdio, channel};
+use heirloom_conformance::{Chance, check_message, descriptors, fill_message, output, rounds};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use crate::{CHILD, child};
+
+const LONG: Duration = Duration::from_secs(60);
+
+/// The length of the longest message of a channel of 4096 bytes.
+const LONGEST: usize = 2040;
+
+fn channel_child(args: &[&str]) -> Command {
+    child(&[&["channel"], args].concat())
+}
+
+fn small() -> (Sender, Receiver) {
+    channel(4096).unwrap()
+}
+
+/// Fills the ring, and returns how many messages it holds.
+fn fill(sender: &mut Sender) -> u32 {
+    let mut sent = 0;
+    while sender.try_send(&[7; 1000]).unwrap() {
+        sent += 1;
+    }
+    sent
+}
+
+#[test]
+fn messages_to_a_child_arrive_whole_and_in_order() {
+    let count = rounds(100_000, 10_000_000);
+    let (mut sender, receiver) = small();
+    let mut command = channel_child(&["receive", "jobs", &count.to_string(), "9"]);
+    let child = command.inherit_end("jobs", receiver).unwrap().stdout(Stdio::piped()).spawn().unwrap();
+    let (mut chance, mut message) = (Chance::new(9), Vec::new());
+    for index in 0..u32::try_from(count).unwrap() {
+        fill_message(index, &mut chance, LONGEST, &mut message);
+        sender.send(&message).unwrap();
+    }
+    drop(sender);
+    let gone = "cannot receive: the sender of the channel is closed, or its process has ended, and all that it sent was received";
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), format!("PeerGone: {gone}\n"));
+}
+
+#[test]
+fn messages_from_a_child_arrive_whole_and_in_order() {
+    let count = rounds(100_000, 10_000_000);
+    let (sender, mut receiver) = small();
+    let mut command = channel_child(&["send", "answers", &count.to_string(), "5"]);
+    let mut child = command.inherit_end("answers", sender).unwrap().spawn().unwrap();
+    let (mut chance, mut expected) = (Chance::new(5), Vec::new());
+    for index in 0..u32::try_from(count).unwrap() {
+        let message = receiver.recv().unwrap();
+        check_message(index, &mut chance, LONGEST, &message.to_vec(), &mut expected);
+    }
+    assert_eq!(receiver.recv().unwrap_err().kind(), ErrorKind::PeerGone);
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn questions_are_answered_by_a_pair_of_channels() {
+    let ((mut questions, asked), (answered, mut answers)) = (small(), small());
+    let mut command = channel_child(&["echo", "questions", "answers"]);
+    command.inherit_end("questions", asked).unwrap().inherit_end("answers", answered).unwrap();
+    let child = command.stdout(Stdio::piped()).spawn().unwrap();
+    for round in 0..1000_u32 {
+        questions.send(&round.to_ne_bytes()).unwrap();
+        assert_eq!(answers.recv().unwrap().to_vec(), round.to_ne_bytes());
+    }
+    drop(questions);
+    assert_eq!(child.wait_with_output().unwrap().stdout, b"PeerGone\n");
+    assert_eq!(answers.recv().unwrap_err().kind(), ErrorKind::PeerGone);
+}
+
+#[test]
+fn longest_message_is_sent_from_every_position() {
+    let (mut sender, mut receiver) = small();
+    assert_eq!(sender.longest_message(), LONGEST);
+    for len in 0..600 {
+        sender.send(&vec![1; len]).unwrap();
+        assert_eq!(receiver.recv().unwrap().len(), len);
+        sender.send(&[len.to_ne_bytes()[0]; LONGEST]).unwrap();
+        assert_eq!(receiver.recv().unwrap().to_vec(), [len.to_ne_bytes()[0]; LONGEST]);
+    }
+    let error = sender.send(&[0; LONGEST + 1]).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TooLarge);
+    assert_eq!(error.message(), "cannot send 2041 bytes: the longest message of this channel has 2040");
+    sender.send(b"still there").unwrap();
+    assert_eq!(receiver.recv().unwrap().to_vec(), b"still there");
+}
+
+#[test]
+fn bad_capacity_is_an_error() {
+    assert_eq!(channel(0).unwrap_err().kind(), ErrorKind::InvalidInput);
+    assert_eq!(channel((4 << 30) + 1).unwrap_err().kind(), ErrorKind::TooLarge);
+    assert_eq!(channel(1).unwrap().0.longest_message(), LONGEST);
+    assert_eq!(channel(4097).unwrap().0.longest_message(), 4088);
+}
+
+#[test]
+fn full_ring_makes_a_sender_wait() {
+    let (mut sender, mut receiver) = small();
+    assert_eq!(fill(&mut sender), 4);
+    assert!(!sender.send_timeout(&[7; 1000], Duration::from_millis(1)).unwrap());
+    assert!(sender.try_reserve(1000).unwrap().is_none());
+    thread::scope(|scope| {
+        let blocked = scope.spawn(|| sender.send(b"last"));
+        for _ in 0..4 {
+            assert_eq!(receiver.recv().unwrap().to_vec(), [7; 1000]);
+        }
+        assert_eq!(receiver.recv().unwrap().to_vec(), b"last");
+        blocked.join().unwrap().unwrap();
+    });
+    assert!(receiver.try_recv().unwrap().is_none());
+    assert!(receiver.recv_timeout(Duration::from_millis(1)).unwrap().is_none());
+}
+
+#[test]
+fn message_stays_until_it_is_dropped() {
+    let (mut sender, mut receiver) = small();
+    fill(&mut sender);
+    let message = receiver.recv().unwrap();
+    assert!(!sender.try_send(&[8; 1000]).unwrap());
+    drop(message);
+    assert!(sender.try_send(&[8; 1000]).unwrap());
+    // A message that is forgotten comes again.
+    std::mem::forget(receiver.recv().unwrap());
+    assert_eq!(receiver.recv().unwrap().to_vec(), [7; 1000]);
+    // A slot that is dropped sends nothing.
+    drop(receiver.recv().unwrap());
+    drop(sender.reserve(8).unwrap());
+    assert_eq!(receiver.recv().unwrap().to_vec(), [7; 1000]);
+    assert_eq!(receiver.recv().unwrap().to_vec(), [8; 1000]);
+    assert!(receiver.try_recv().unwrap().is_none());
+}
+
+#[test]
+fn end_used_before_it_is_moved_goes_on_there() {
+    let ((mut questions, asked), (answered, mut answers)) = (small(), small());
+    let mut local = asked;
+    for _ in 0..100 {
+        questions.send(&[1; 333]).unwrap();
+        drop(local.recv().unwrap());
+    }
+    questions.send(b"before").unwrap();
+    let mut command = channel_child(&["echo", "questions", "answers"]);
+    command.inherit_end("questions", local).unwrap().inherit_end("answers", answered).unwrap();
+    let mut child = command.stdout(Stdio::null()).spawn().unwrap();
+    questions.send(b"after").unwrap();
+    assert_eq!(answers.recv().unwrap().to_vec(), b"before");
+    assert_eq!(answers.recv().unwrap().to_vec(), b"after");
+    drop(questions);
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn end_is_given_to_one_child() {
+    let (sender, mut receiver) = small();
+    let mut command = channel_child(&["send", "answers", "1", "3"]);
+    let mut child = command.inherit_end("answers", sender).unwrap().spawn().unwrap();
+    let error = command.spawn().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::AlreadyTaken);
+    assert!(error.message().ends_with("an earlier child of this command has its ends of channels"), "{error}");
+    let (other, _receiver) = small();
+    assert_eq!(command.inherit_end("more", other).unwrap_err().kind(), ErrorKind::AlreadyTaken);
+    assert!(receiver.recv_timeout(LONG).unwrap().is_some());
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn command_that_starts_nothing_closes_its_ends() {
+    let (sender, mut receiver) = small();
+    let mut command = Command::new("/nonexistent/program");
+    command.inherit_end("answers", sender).unwrap();
+    assert_eq!(command.spawn().unwrap_err().kind(), ErrorKind::ProgramNotFound);
+    // The end is still there for another attempt.
+    assert!(receiver.try_recv().unwrap().is_none());
+    drop(command);
+    assert_eq!(receiver.try_recv().unwrap_err().kind(), ErrorKind::PeerGone);
+
+    let (sender, mut receiver) = small();
+    let mut command = Command::new("true");
+    command.inherit("name", &Region::create(4096).unwrap()).unwrap();
+    assert_eq!(command.inherit_end("name", sender).unwrap_err().kind(), ErrorKind::NameInUse);
+    assert_eq!(receiver.recv().unwrap_err().kind(), ErrorKind::PeerGone);
+}
+
+#[test]
+fn end_is_taken_once_and_as_what_it_is() {
+    let (sender, _receiver) = small();
+    let taken = output(channel_child(&["take", "answers"]).inherit_end("answers", sender).unwrap());
+    let lines: Vec<&str> = taken.lines().collect();
+    assert_eq!(
+        lines,
+        [
+            "WrongKind: cannot inherit the receiver \"answers\" as a Receiver: it is the sender of a channel; use Sender::inherited",
+            "WrongKind: cannot inherit the region \"answers\" as a Region: it is the sender of a channel; use Sender::inherited",
+            "ok 2040",
+            "AlreadyTaken: cannot inherit the sender \"answers\": an earlier call took it; an end belongs to one holder: pass that on",
+        ]
+    );
+    let region = Region::create(4096).unwrap();
+    let mut command = channel_child(&["send", "answers", "1", "3"]);
+    let output = command.inherit("answers", &region).unwrap().stderr(Stdio::piped()).output().unwrap();
+    assert!(String::from_utf8(output.stderr).unwrap().contains("WrongKind"));
+    assert_eq!(Sender::inherited("answers").unwrap_err().kind(), ErrorKind::NotInherited);
+}
+
+#[test]
+fn standard_command_passes_ends() {
+    let (sender, mut receiver) = small();
+    let mut command = std::process::Command::new(CHILD);
+    command.args(["channel", "send-and-die", "answers", "1"]).inherit_end("answers", sender).unwrap();
+    let mut child = command.spawn().unwrap();
+    drop(command);
+    assert_eq!(receiver.recv().unwrap().to_vec(), 0_u32.to_ne_bytes());
+    assert_eq!(receiver.recv().unwrap_err().kind(), ErrorKind::PeerGone);
+    assert!(!child.wait().unwrap().success());
+}
+
+#[test]
+fn other_children_do_not_inherit_ends() {
+    let (_sender, _receiver) = small();
+    let descriptors = output(&mut child(&["descriptors"]));
+    assert!(!descriptors.contains("heirloom/channel"), "{descriptors}");
+}
+
+/// Waits until a descriptor is readable; false if it isn't now.
+fn is_readable(end: &impl std::os::fd::AsFd, timeout: Duration) -> bool {
+    let timeout = Timespec::try_from(timeout).unwrap();
+    poll(&mut [PollFd::new(end, PollFlags::IN)], Some(&timeout)).unwrap() > 0
+}
+
+#[test]
+fn armed_end_is_readable_when_its_peer_moves() {
+    let (mut sender, mut receiver) = small();
+    for _ in 0..100 {
+        assert!(receiver.arm().unwrap());
+        assert!(!is_readable(&receiver, Duration::ZERO));
+        sender.send(b"message").unwrap();
+        assert!(is_readable(&receiver, LONG));
+        assert!(!receiver.arm().unwrap());
+        assert!(receiver.try_recv().unwrap().is_some());
+        assert!(receiver.try_recv().unwrap().is_none());
+    }
+    fill(&mut sender);
+    assert!(sender.arm(1000).unwrap());
+    assert!(!is_readable(&sender, Duration::ZERO));
+    drop(receiver.recv().unwrap());
+    assert!(is_readable(&sender, LONG));
+    assert!(!sender.arm(1000).unwrap());
+    assert!(sender.try_send(&[7; 1000]).unwrap());
+
+    assert!(sender.arm(1000).unwrap());
+    drop(receiver);
+    assert!(is_readable(&sender, LONG));
+    assert!(!sender.arm(1000).unwrap());
+    assert_eq!(sender.try_send(&[7; 1000]).unwrap_err().kind(), ErrorKind::PeerGone);
+}
+
+#[test]
+fn waiting_for_a_message_takes_no_processor_time() {
+    let (_sender, receiver) = small();
+    let mut command = channel_child(&["idle", "jobs"]);
+    assert_eq!(output(command.inherit_end("jobs", receiver).unwrap()), "true in at most 20 ms\n");
+}
+
+#[test]
+fn killed_children_leave_no_descriptor() {
+    let before = descriptors().len();
+    for _ in 0..rounds(100, 10_000) {
+        let (sender, mut receiver) = small();
+        let mut child = held(sender);
+        child.kill().unwrap();
+        assert_eq!(receiver.recv().unwrap_err().kind(), ErrorKind::PeerGone);
+        child.wait().unwrap();
+    }
+    // Other tests of this process open and close some meanwhile.
+    assert!(descriptors().len() < before + 50);
+}
+
+/// Starts a child that holds a sender.
+fn held(sender: Sender) -> Child {
+    let mut command = channel_child(&["hold", "answers"]);
+    command.inherit_end("answers", sender).unwrap().stdin(Stdio::piped()).spawn().unwrap()
+}
