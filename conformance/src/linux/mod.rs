@@ -6,6 +6,7 @@ pub mod c_library;
 pub mod hostile;
 pub mod intercept;
 pub mod old_kernels;
+pub mod single_step;
 pub mod watch;
 
 use std::collections::BTreeMap;

@@ -6,7 +6,8 @@ use std::os::fd::{FromRawFd, OwnedFd};
 use std::time::Duration;
 
 use heirloom::{Receiver, Region, Sender};
-use heirloom_conformance::{Chance, check_message, fill_message};
+use heirloom_conformance::{Chance, check_message, fill_message, single_step};
+use rustix::event::{PollFd, PollFlags};
 use rustix::process::{Signal, getpid, kill_process};
 
 use super::describe;
@@ -60,6 +61,30 @@ pub(super) fn run(args: &[&str]) {
             }
             let _message = receiver.recv().unwrap();
             kill_process(getpid(), Signal::KILL).unwrap();
+        }
+        // Sends to a receiver that has gone while it slept.
+        ["ring-the-dead", name] => {
+            // SAFETY: The default action is no handler.
+            unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+            let mut sender = Sender::inherited(name).unwrap();
+            // It has closed, for it has rung.
+            let mut hears = [PollFd::new(&sender, PollFlags::IN)];
+            rustix::event::poll(&mut hears, None).unwrap();
+            sender.send(b"unheard").unwrap();
+            println!("sent");
+        }
+        ["traced-send", name] => {
+            let mut sender = Sender::inherited(name).unwrap();
+            let message: Vec<u8> = (0..200).collect();
+            single_step::begin();
+            sender.send(&message).unwrap();
+            single_step::end();
+        }
+        ["traced-receive", name] => {
+            let mut receiver = Receiver::inherited(name).unwrap();
+            single_step::begin();
+            drop(receiver.recv().unwrap());
+            single_step::end();
         }
         // Holds an end until standard input ends.
         ["hold", name] => {
@@ -141,7 +166,7 @@ fn tell_lie(name: &str, lie: &str) {
             word(ring).store(u32::MAX);
             word(tail).store(512 << 1);
         }
-        "head-beyond-the-tail" => word(head).store(100 << 1),
+        "head-beyond-the-tail" => word(head).store(505 << 1),
         "head-before-the-head" => word(head).store(u32::MAX - 1),
         // Rings without a reason.
         "only-rings" => (0..10_000).for_each(|_| _ = rustix::io::write(&rings, &[0; 8])),

@@ -1,0 +1,67 @@
+//! Stops a child after any number of instructions. See `ptrace(2)`.
+
+use std::ptr;
+
+use heirloom::Child;
+
+/// What a child did during some instructions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stopped {
+    /// It is in the middle of its operation.
+    Within,
+    /// It has finished it.
+    Finished,
+}
+
+/// Lets the parent trace this process, and stops. Then the operation to trace begins.
+///
+/// # Panics
+/// If it can't be traced.
+pub fn begin() {
+    // SAFETY: Both calls take plain numbers.
+    unsafe {
+        assert_eq!(libc::ptrace(libc::PTRACE_TRACEME, 0, 0, 0), 0);
+        libc::raise(libc::SIGSTOP);
+    }
+}
+
+/// Ends the operation to trace: stops again.
+pub fn end() {
+    // SAFETY: The call takes a plain number.
+    unsafe { libc::raise(libc::SIGUSR1) };
+}
+
+/// Waits until the child has called [`begin`]. For the thread that started it.
+///
+/// # Panics
+/// If the child ends before.
+pub fn until_stopped(child: &Child) {
+    assert_eq!(stop(child), libc::SIGSTOP);
+}
+
+/// Lets the child execute some instructions.
+///
+/// # Panics
+/// If the child ends.
+#[must_use]
+pub fn steps(child: &Child, instructions: usize) -> Stopped {
+    let process = libc::pid_t::try_from(child.id()).unwrap();
+    for _ in 0..instructions {
+        // SAFETY: The child is stopped, and the call takes plain numbers.
+        assert_eq!(unsafe { libc::ptrace(libc::PTRACE_SINGLESTEP, process, 0, 0) }, 0);
+        if stop(child) == libc::SIGUSR1 {
+            return Stopped::Finished;
+        }
+    }
+    Stopped::Within
+}
+
+/// Waits until the child stops, and returns the signal.
+fn stop(child: &Child) -> libc::c_int {
+    let process = libc::pid_t::try_from(child.id()).unwrap();
+    let mut status = 0;
+    // SAFETY: The call writes the status only.
+    assert_eq!(unsafe { libc::waitpid(process, ptr::addr_of_mut!(status), 0) }, process);
+    assert!(libc::WIFSTOPPED(status), "{status:x}");
+    libc::WSTOPSIG(status)
+}
