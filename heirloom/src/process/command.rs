@@ -365,9 +365,6 @@ impl Command {
     fn spawn_with(&mut self, defaults: &[Stdio; 3]) -> Result<Child> {
         claim_quietly();
         let streams = self.open(defaults)?;
-        if matches!(self.channel_ends, ChannelEnds::Given) {
-            return Err(self.ends_given("start"));
-        }
         let process = self
             .launch(&streams, sys::spawn)
             .map_err(|failure| Error::system(format_args!("cannot start {:?}", self.program), failure))?;
@@ -381,6 +378,9 @@ impl Command {
     }
 
     pub(crate) fn open(&self, defaults: &[Stdio; 3]) -> Result<[Ends; 3]> {
+        if matches!(self.channel_ends, ChannelEnds::Given) {
+            return Err(self.ends_given("start"));
+        }
         let mut opened = [Ends::default(), Ends::default(), Ends::default()];
         let directions = [Direction::IntoChild, Direction::OutOfChild, Direction::OutOfChild];
         for (index, default) in defaults.iter().enumerate() {

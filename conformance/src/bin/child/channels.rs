@@ -148,6 +148,15 @@ fn tell_lie(name: &str, lie: &str) {
             word(ring).store(8);
             word(tail).store(2 << 1);
         }
+        // Dies before it rings, as the receiver sleeps.
+        "unrung" => {
+            while word(tail).load() & 1 == 0 {
+                std::thread::yield_now();
+            }
+            word(ring).store(8);
+            word(tail).store(2 << 1);
+            return;
+        }
         "tail-beyond-the-ring" => word(tail).store(513 << 1),
         "tail-before-the-head" => word(tail).store(u32::MAX - 1),
         "message-longer-than-sent" => {
