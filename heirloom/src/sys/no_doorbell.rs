@@ -1,42 +1,47 @@
-//! Systems without channels: all but Linux and Android.
+//! Systems without channels: all but Linux and Android. No end of a channel ever exists.
 
 use std::io;
 use std::time::Duration;
 
 use super::failure::{Failure, Reason, Result};
-use super::platform::{Borrowed, Owned};
+use super::platform::{Borrowed, Owned, borrowed};
 use super::status::{Access, Heard, Identity};
 
-/// It doesn't exist.
 #[derive(Debug)]
-pub(crate) enum Doorbell {}
+pub(crate) struct Doorbell([Owned; 2]);
 
 impl Doorbell {
     pub(crate) fn pair() -> Result<(Self, Self)> {
-        Err(Failure::new(Reason::NoDoorbell, io::ErrorKind::Unsupported))
+        Err(unsupported())
     }
 
-    pub(crate) fn received(_: [Owned; 2]) -> Result<Self> {
-        Err(Failure::new(Reason::NoDoorbell, io::ErrorKind::Unsupported))
+    #[allow(clippy::unnecessary_wraps)] // Other systems may fail.
+    pub(crate) fn received(pipes: [Owned; 2]) -> Result<Self> {
+        Ok(Self(pipes))
     }
 
     pub(crate) fn descriptors(&self) -> [Borrowed<'_>; 2] {
-        match *self {}
+        self.0.each_ref().map(borrowed)
     }
 
-    pub(crate) fn ring(&self) {
-        match *self {}
-    }
+    #[allow(clippy::unused_self)] // Other systems need it.
+    pub(crate) fn ring(&self) {}
 
+    #[allow(clippy::unused_self)] // Other systems need it.
     pub(crate) fn wait(&mut self, _: Option<Duration>) -> Result<Heard> {
-        match *self {}
+        Err(unsupported())
     }
 
+    #[allow(clippy::unused_self)] // Other systems need it.
     pub(crate) fn heard(&mut self) -> Result<Heard> {
-        match *self {}
+        Err(unsupported())
     }
 }
 
 pub(crate) fn pipe_status(_: Borrowed<'_>) -> Result<Option<(Identity, Access)>> {
-    Err(Failure::new(Reason::NoDoorbell, io::ErrorKind::Unsupported))
+    Err(unsupported())
+}
+
+fn unsupported() -> Failure {
+    Failure::new(Reason::NoDoorbell, io::ErrorKind::Unsupported)
 }

@@ -62,6 +62,20 @@ pub(super) fn run(args: &[&str]) {
             let _message = receiver.recv().unwrap();
             kill_process(getpid(), Signal::KILL).unwrap();
         }
+        // Closes its end while a forked child, which has copies of the descriptors, waits for the end of standard input.
+        ["close-beside-a-fork", name] => {
+            let sender = Sender::inherited(name).unwrap();
+            // SAFETY: The program has one thread. The child reads, and ends without running any destructor.
+            unsafe {
+                let child = libc::fork();
+                if child == 0 {
+                    let _ = io::stdin().read_to_end(&mut Vec::new());
+                    libc::_exit(0);
+                }
+                drop(sender);
+                assert_eq!(libc::waitpid(child, std::ptr::null_mut(), 0), child);
+            }
+        }
         // Sends to a receiver that has gone while it slept.
         ["ring-the-dead", name] => {
             // SAFETY: The default action is no handler.
