@@ -41,6 +41,19 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! # Sending messages
+//! A [`channel`](channel()) carries messages from one process to another, on Linux and Android. Its ends are *moved*: the parent
+//! keeps one and names the other on the command. A child that dies closes its end, so the parent is told.
+//!
+//! ```no_run
+//! use heirloom::Command;
+//!
+//! let (mut jobs, theirs) = heirloom::channel(64 << 10)?;
+//! let mut child = Command::new("worker").inherit_end("jobs", theirs)?.spawn()?;
+//! jobs.send(b"a job")?; // the child: Receiver::inherited("jobs")?.recv()?
+//! # Ok::<(), heirloom::Error>(())
+//! ```
+//!
 //! # Choosing a region type
 //! | type | writers | a mapping gives | use for |
 //! | --- | --- | --- | --- |
@@ -63,8 +76,8 @@
 //! - It does not defend against root or the kernel.
 //! - The bytes can be swapped to disk. Core dumps contain them unless the mapping calls `no_dump`.
 //! - Synchronization: there are atomics, and [`wait`](ReadOnlyMapping::wait) and [`wake_all`](Mapping::wake_all) for a 32-bit
-//!   number, but no locks. A wait doesn't notice that the process that should change the number has died. Windows and NetBSD have
-//!   no such waits: use a pipe there.
+//!   number, but no locks. A wait doesn't notice that the process that should change the number has died; a
+//!   [`channel`](channel()) does. Windows and NetBSD have no such waits: use a pipe there.
 //! - On systems without seals, read-only and frozen regions rely on the creating process: see [Systems](#systems).
 //!
 //! [The security document](documentation::security) has the threat model, and the test behind each guarantee.

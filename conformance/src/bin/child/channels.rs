@@ -12,6 +12,7 @@ use rustix::process::{Signal, getpid, kill_process};
 
 use super::describe;
 
+#[allow(clippy::too_many_lines)] // One arm per sub-command.
 pub(super) fn run(args: &[&str]) {
     match args {
         // Sends messages of many lengths.

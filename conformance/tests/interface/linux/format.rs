@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use heirloom::{Command, FrozenRegion, Region};
-use heirloom_conformance::output;
+use heirloom::{Command, ErrorKind, FrozenRegion, Region, channel};
+use heirloom_conformance::{Chance, output, skip};
 
 use crate::CHILD;
 use crate::linux::python;
@@ -97,6 +97,32 @@ print(len(import_region(string)))
         "{}",
         String::from_utf8_lossy(&output.stderr)
     );
+}
+
+#[test]
+fn python_recipe_sends_and_receives_messages() {
+    if !cfg!(any(target_arch = "x86_64", target_arch = "x86", target_arch = "s390x")) {
+        return skip("the recipe needs a processor that keeps the order of stores");
+    }
+    let Some(mut command) = python() else { return };
+    let page = fs::read_to_string(FORMAT).unwrap();
+    let (_, section) = page.split_once("## A channel in Python").unwrap();
+    let blocks: Vec<&str> =
+        section.split("```python\n").skip(1).take(2).map(|code| code.split_once("```").unwrap().0).collect();
+    command.args(["-c", &format!("{}\n{}", code("## A child in Python"), blocks.join("\n"))]);
+    let (mut jobs, their_jobs) = channel(4096).unwrap();
+    let (their_answers, mut answers) = channel(4096).unwrap();
+    command.inherit_end("jobs", their_jobs).unwrap().inherit_end("answers", their_answers).unwrap();
+    let mut child = command.spawn().unwrap();
+    let mut chance = Chance::new(3);
+    for _ in 0..1000 {
+        let job = vec![b'a' + u8::try_from(chance.below(26)).unwrap(); chance.below(jobs.longest_message() + 1)];
+        jobs.send(&job).unwrap();
+        assert_eq!(answers.recv().unwrap().to_vec(), job.to_ascii_uppercase());
+    }
+    drop(jobs);
+    assert!(child.wait().unwrap().success());
+    assert_eq!(answers.recv().map(drop).unwrap_err().kind(), ErrorKind::PeerGone);
 }
 
 #[test]

@@ -1,25 +1,24 @@
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
-use crate::channel::{End, Sealed as _};
+use crate::channel::Sealed as _;
 use crate::{Receiver, Sender};
 
-impl AsFd for End {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        let [hears, _] = self.parts().doorbell.descriptors();
-        hears
-    }
+macro_rules! hears {
+    ($($end:ident)*) => {$(
+        #[doc = concat!("Borrows the descriptor that becomes readable after [`", stringify!($end), "::arm`], for an event loop.")]
+        impl AsFd for $end {
+            fn as_fd(&self) -> BorrowedFd<'_> {
+                let [hears, _] = self.end().parts().doorbell.descriptors();
+                hears
+            }
+        }
+
+        impl AsRawFd for $end {
+            fn as_raw_fd(&self) -> RawFd {
+                self.as_fd().as_raw_fd()
+            }
+        }
+    )*};
 }
 
-/// Borrows the descriptor that becomes readable after [`Receiver::arm`]. Only an event loop uses it.
-impl AsFd for Receiver {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.end().as_fd()
-    }
-}
-
-/// Borrows the descriptor that becomes readable after [`Sender::arm`]. Only an event loop uses it.
-impl AsFd for Sender {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.end().as_fd()
-    }
-}
+hears!(Sender Receiver);
