@@ -148,7 +148,7 @@ fn machine() -> String {
         output_of("rustc", &["--version"]).unwrap_or_default(),
     );
     let locked = include_str!("../Cargo.lock");
-    for library in ["shared_memory", "ipc-channel", "memmap2", "command-fds"] {
+    for library in ["shared_memory", "ipc-channel", "memmap2", "command-fds", "rtrb"] {
         let entry = locked.split("[[package]]").find(|entry| entry.contains(&format!("name = \"{library}\"\n")));
         let version = entry.and_then(|entry| entry.split("version = \"").nth(1)?.split('"').next());
         write!(machine, ", {library} {}", version.unwrap_or_default()).unwrap();

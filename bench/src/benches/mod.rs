@@ -2,6 +2,7 @@
 
 mod access;
 mod attach;
+mod channel;
 mod command;
 mod create;
 mod fill;
@@ -55,12 +56,13 @@ impl Results {
 type Bench = (&'static str, fn() -> Results);
 
 /// All benchmarks, in the order of the page.
-pub const BENCHES: [Bench; 7] = [
+pub const BENCHES: [Bench; 8] = [
     ("create", create::measure),
     ("spawn", spawn::measure),
     ("attach", attach::measure),
     ("fill", fill::measure),
     ("access", access::measure),
     ("touch", touch::measure),
+    ("channel", channel::measure),
     ("command", command::measure),
 ];

@@ -257,8 +257,9 @@ impl End {
     /// Looks again and again for a short time, where that pays.
     fn watch(&mut self, units: u32) -> Result<bool> {
         let Some(end) = self.patience.start() else { return Ok(false) };
+        let mut pauses = 1;
         loop {
-            Patience::pause();
+            Patience::pause(&mut pauses);
             self.look()?;
             let may = self.may_move() >= units;
             if may || Instant::now() > end {

@@ -1,0 +1,402 @@
+//! Messages between two processes: a round trip, and many messages in one direction.
+
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::{hint, mem, thread};
+
+use heirloom::{Mapping, Receiver, Region, Sender, channel};
+use ipc_channel::ipc;
+
+use super::Results;
+use crate::table::{Table, size_label};
+use heirloom_bench::measure::{Routine, routine, time};
+
+/// The bytes of each ring, pipe and socket buffer.
+const CAPACITY: u32 = 1 << 20;
+const ROUND_TRIPS: u32 = 500;
+
+pub fn measure() -> Results {
+    let mut results = Results::default();
+    round_trips(&mut results);
+    messages(&mut results);
+    pin(None);
+    results
+}
+
+/// Lets this thread run on one processor only, or on all.
+fn pin(processor: Option<usize>) {
+    // SAFETY: Zeros are an empty set, which the call only reads.
+    unsafe {
+        let mut set: libc::cpu_set_t = mem::zeroed();
+        match processor {
+            Some(processor) => libc::CPU_SET(processor, &mut set),
+            None => (0..libc::CPU_SETSIZE as usize).for_each(|processor| libc::CPU_SET(processor, &mut set)),
+        }
+        assert_eq!(libc::sched_setaffinity(0, size_of_val(&set), &raw const set), 0);
+    }
+}
+
+/// Forks a peer that runs on this processor until it ends.
+fn fork_peer(processor: usize, peer: impl FnOnce()) {
+    // SAFETY: This program has one thread here, and the child ends without running destructors of the parent.
+    unsafe {
+        if libc::fork() == 0 {
+            // It ends with this program at the latest.
+            libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+            pin(Some(processor));
+            peer();
+            libc::_exit(0);
+        }
+    }
+}
+
+/// Sleeps while the number is `value`.
+fn futex_wait(number: &AtomicU32, value: u32) {
+    let timeout: *const libc::timespec = std::ptr::null();
+    // SAFETY: The number lives during the call.
+    unsafe { libc::syscall(libc::SYS_futex, number.as_ptr(), libc::FUTEX_WAIT, value, timeout) };
+}
+
+fn futex_wake(number: &AtomicU32) {
+    // SAFETY: The kernel only takes note of the address.
+    unsafe { libc::syscall(libc::SYS_futex, number.as_ptr(), libc::FUTEX_WAKE, 1) };
+}
+
+/// Two numbers in memory that both processes map: the question's and the answer's.
+#[derive(Clone, Copy)]
+struct Numbers(&'static [AtomicU32; 2]);
+
+impl Numbers {
+    fn new() -> Self {
+        let view = Region::create(4096).unwrap().map().unwrap();
+        let numbers = view.as_mut_ptr().cast();
+        mem::forget(view);
+        // SAFETY: The mapping is never unmapped, and these numbers are all that is accessed in it. They share a line of the cache,
+        // which goes from one processor to the other once in each direction.
+        Self(unsafe { &*numbers })
+    }
+
+    /// Asks and waits for the answer; both by `wait` and `wake`.
+    fn ask(self, wake: impl Fn(&AtomicU32), wait: impl Fn(&AtomicU32, u32)) {
+        let [question, answer] = self.0;
+        let next = question.load(Ordering::Relaxed).wrapping_add(1);
+        question.store(next, Ordering::Release);
+        wake(question);
+        while answer.load(Ordering::Acquire) != next {
+            wait(answer, next.wrapping_sub(1));
+        }
+    }
+
+    fn answer(self, wake: impl Fn(&AtomicU32), wait: impl Fn(&AtomicU32, u32)) {
+        let [question, answer] = self.0;
+        let mut last = 0_u32;
+        loop {
+            while question.load(Ordering::Acquire) == last {
+                wait(question, last);
+            }
+            last = last.wrapping_add(1);
+            answer.store(last, Ordering::Release);
+            wake(answer);
+        }
+    }
+}
+
+/// Answers each question by `wait` and `wake_one`.
+fn answer_by_wait(view: &Mapping) {
+    let mut last = 0;
+    loop {
+        last = view.wait(0, last).unwrap();
+        view.atomic_u32(64).unwrap().store(last);
+        view.wake_one(64).unwrap();
+    }
+}
+
+fn pipe() -> (std::io::PipeReader, std::io::PipeWriter) {
+    let (reader, writer) = std::io::pipe().unwrap();
+    rustix::pipe::fcntl_setpipe_size(&writer, CAPACITY as usize).unwrap();
+    (reader, writer)
+}
+
+/// Returns the ends of two channels for this process, and gives the others to `peer` in a forked one.
+fn pair(processor: usize, peer: impl FnOnce(Receiver, Sender)) -> (Sender, Receiver) {
+    let ((questions, asked), (answered, answers)) =
+        (channel(CAPACITY.into()).unwrap(), channel(CAPACITY.into()).unwrap());
+    let mut theirs = Some((asked, answered));
+    fork_peer(processor, || {
+        let (asked, answered) = theirs.take().unwrap();
+        peer(asked, answered);
+    });
+    // The peer has these ends. Dropping them here would close them.
+    mem::forget(theirs);
+    (questions, answers)
+}
+
+fn round_trips(results: &mut Results) {
+    let mut table = Table::new(
+        "round-trip",
+        "Send 8 bytes to another process, and get 8 bytes back",
+        "",
+        "The peer is a forked process. Each process runs on one processor: both on the same, or each on its own. \"futex\" is \
+         two words, with a system call for each wait and each wake; \"spinning\" is the same words without any, which makes no \
+         sense on one processor. The channel looks for 100 µs before it sleeps, where that has paid.",
+    );
+    for (place, label, processor) in [(1.0, "one processor", 0), (2.0, "two processors", 1)] {
+        pin(Some(0));
+        let mut routines = vec![];
+        let numbers = Numbers::new();
+        fork_peer(processor, || numbers.answer(futex_wake, futex_wait));
+        let ask = move || time(ROUND_TRIPS, || numbers.ask(futex_wake, futex_wait));
+        routines.push(routine("futex", ask));
+
+        let view = Region::create(4096).unwrap().map().unwrap();
+        fork_peer(processor, || answer_by_wait(&view));
+        let mut last = 0;
+        routines.push(routine("wait and wake_one", move || {
+            time(ROUND_TRIPS, || {
+                last += 1;
+                view.atomic_u32(0).unwrap().store(last);
+                view.wake_one(0).unwrap();
+                while view.wait(64, last - 1).unwrap() != last {}
+            })
+        }));
+
+        let (mut questions, mut answers) = pair(processor, |mut asked, mut answered| {
+            while let Ok(question) = asked.recv() {
+                answered.send(&question.to_vec()).unwrap();
+            }
+        });
+        routines.push(routine("heirloom channel", move || {
+            time(ROUND_TRIPS, || {
+                questions.send(&[7; 8]).unwrap();
+                assert_eq!(answers.recv().unwrap().len(), 8);
+            })
+        }));
+
+        let ((mut asked, mut questions), (mut answers, mut answered)) = (pipe(), pipe());
+        fork_peer(processor, || {
+            let mut message = [0; 8];
+            while asked.read_exact(&mut message).is_ok() {
+                answered.write_all(&message).unwrap();
+            }
+        });
+        routines.push(routine("pipe", move || {
+            time(ROUND_TRIPS, || {
+                questions.write_all(&[7; 8]).unwrap();
+                answers.read_exact(&mut [0; 8]).unwrap();
+            })
+        }));
+
+        let (mut ours, mut theirs) = UnixStream::pair().unwrap();
+        fork_peer(processor, || {
+            let mut message = [0; 8];
+            while theirs.read_exact(&mut message).is_ok() {
+                theirs.write_all(&message).unwrap();
+            }
+        });
+        routines.push(routine("Unix socket", move || {
+            time(ROUND_TRIPS, || {
+                ours.write_all(&[7; 8]).unwrap();
+                ours.read_exact(&mut [0; 8]).unwrap();
+            })
+        }));
+
+        let ((questions, asked), (answered, answers)) = (ipc::bytes_channel().unwrap(), ipc::bytes_channel().unwrap());
+        fork_peer(processor, || {
+            while let Ok(question) = asked.recv() {
+                answered.send(&question).unwrap();
+            }
+        });
+        routines.push(routine("ipc-channel", move || {
+            time(ROUND_TRIPS, || {
+                questions.send(&[7; 8]).unwrap();
+                assert_eq!(answers.recv().unwrap().len(), 8);
+            })
+        }));
+        if processor > 0 {
+            let numbers = Numbers::new();
+            let look = |_: &AtomicU32, _| hint::spin_loop();
+            fork_peer(processor, || numbers.answer(|_| (), look));
+            routines.push(routine("spinning", move || time(ROUND_TRIPS, || numbers.ask(|_| (), look))));
+        }
+        table.add_row(place, label, routines);
+    }
+    let ratio = |column, baseline, row| table.ratio(column, baseline, row);
+    results.at_most(
+        "wait and wake: round trip on one processor, ratio to futex",
+        1.1,
+        ratio("wait and wake_one", "futex", 0),
+        "",
+    );
+    results.at_most(
+        "wait and wake: round trip on two processors, ratio to futex",
+        1.1,
+        ratio("wait and wake_one", "futex", 1),
+        "",
+    );
+    results.at_most(
+        "channel: round trip on one processor, ratio to futex",
+        1.35,
+        ratio("heirloom channel", "futex", 0),
+        "",
+    );
+    results.at_most(
+        "channel: round trip on two processors, ratio to spinning",
+        1.8,
+        ratio("heirloom channel", "spinning", 1),
+        "",
+    );
+    results.tables.push(table);
+}
+
+/// Sends `count` messages and waits until the last was received.
+fn stream<'a>(name: &'static str, count: u32, mut send: impl FnMut() + 'a, mut wait: impl FnMut() + 'a) -> Routine<'a> {
+    routine(name, move || {
+        time(1, || {
+            (0..count).for_each(|_| send());
+            wait();
+        }) / f64::from(count)
+    })
+}
+
+fn messages(results: &mut Results) {
+    let mut table = Table::new(
+        "message",
+        "Send many messages to another process",
+        "size",
+        "The time of one message: of thousands in one direction, up to the answer that the last was received. The peer is a \
+         forked process on a processor of its own, and copies each message out. \"rtrb\" is that ring between two threads of \
+         one process, which spin; a message has no length there. Each ring and pipe holds 1 MiB.",
+    );
+    for (size, count) in [(64, 20_000), (1 << 10, 10_000), (64 << 10, 500)] {
+        pin(Some(0));
+        let message = vec![7; size];
+        let message = &message;
+        let mut routines = vec![];
+
+        let (mut sender, mut receiver) = {
+            let mut buffer = vec![0; size];
+            pair(1, move |mut messages, mut answers| {
+                loop {
+                    for _ in 0..count {
+                        let Ok(message) = messages.recv() else { return };
+                        message.read_at(0, &mut buffer[..message.len()]).unwrap();
+                    }
+                    answers.send(&[]).unwrap();
+                }
+            })
+        };
+        routines.push(stream(
+            "heirloom channel",
+            count,
+            move || sender.send(message).unwrap(),
+            move || drop(receiver.recv().unwrap()),
+        ));
+
+        let ((mut received, mut sent), (mut answers, mut answered)) = (pipe(), pipe());
+        fork_peer(1, || {
+            let mut buffer = vec![0; size];
+            loop {
+                for _ in 0..count {
+                    received.read_exact(&mut buffer).unwrap();
+                }
+                answered.write_all(&[0]).unwrap();
+            }
+        });
+        routines.push(stream(
+            "pipe",
+            count,
+            move || sent.write_all(message).unwrap(),
+            move || answers.read_exact(&mut [0]).unwrap(),
+        ));
+
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        fork_peer(1, || {
+            let mut buffer = vec![0; size];
+            loop {
+                for _ in 0..count {
+                    theirs.read_exact(&mut buffer).unwrap();
+                }
+                theirs.write_all(&[0]).unwrap();
+            }
+        });
+        let (mut ours, mut answers) = (ours.try_clone().unwrap(), ours);
+        routines.push(stream(
+            "Unix socket",
+            count,
+            move || ours.write_all(message).unwrap(),
+            move || answers.read_exact(&mut [0]).unwrap(),
+        ));
+
+        let ((sender, received), (answered, answers)) = (ipc::bytes_channel().unwrap(), ipc::bytes_channel().unwrap());
+        fork_peer(1, || {
+            loop {
+                for _ in 0..count {
+                    hint::black_box(received.recv().unwrap());
+                }
+                answered.send(&[]).unwrap();
+            }
+        });
+        routines.push(stream(
+            "ipc-channel",
+            count,
+            move || sender.send(message).unwrap(),
+            move || drop(answers.recv().unwrap()),
+        ));
+
+        // Last: from here on the program has a second thread, so it can't fork.
+        let ended = AtomicU32::new(0);
+        let received = AtomicU32::new(0);
+        thread::scope(|scope| {
+            let (mut producer, mut consumer) = rtrb::RingBuffer::<u8>::new(CAPACITY as usize);
+            let (ended, received) = (&ended, &received);
+            scope.spawn(move || {
+                pin(Some(1));
+                let mut buffer = vec![0; size];
+                while ended.load(Ordering::Relaxed) == 0 {
+                    let Ok(chunk) = consumer.read_chunk(size) else {
+                        hint::spin_loop();
+                        continue;
+                    };
+                    let (first, second) = chunk.as_slices();
+                    buffer[..first.len()].copy_from_slice(first);
+                    buffer[first.len()..].copy_from_slice(second);
+                    hint::black_box(&buffer);
+                    chunk.commit_all();
+                    received.fetch_add(1, Ordering::Release);
+                }
+            });
+            let mut total = 0_u32;
+            let send = move || {
+                loop {
+                    let Ok(mut chunk) = producer.write_chunk(size) else {
+                        hint::spin_loop();
+                        continue;
+                    };
+                    let (first, second) = chunk.as_mut_slices();
+                    let (start, rest) = message.split_at(first.len());
+                    first.copy_from_slice(start);
+                    second.copy_from_slice(rest);
+                    break chunk.commit_all();
+                }
+            };
+            let wait = move || {
+                total = total.wrapping_add(count);
+                while received.load(Ordering::Acquire) != total {
+                    hint::spin_loop();
+                }
+            };
+            routines.insert(0, stream("rtrb, threads", count, send, wait));
+            table.add_row(size as f64, size_label(size as u64), routines);
+            ended.store(1, Ordering::Relaxed);
+        });
+    }
+    for (row, (to_rtrb, pipe)) in [(1.15, 7.0), (0.9, 3.0), (1.1, 3.0)].into_iter().enumerate() {
+        let size = &table.rows[row].1;
+        let ratio = table.ratio("heirloom channel", "rtrb, threads", row);
+        results.at_most(format!("channel: a message of {size}, ratio to rtrb"), to_rtrb, ratio, "");
+        let ratio = table.ratio("pipe", "heirloom channel", row);
+        results.at_least(format!("channel: a message of {size}, speedup over a pipe"), pipe, ratio, "");
+    }
+    results.tables.push(table);
+}
