@@ -45,6 +45,22 @@ fn g12_everything_sent_before_a_death_arrives() {
 }
 
 #[test]
+fn g12_calls_that_do_not_wait_are_told_of_a_death() {
+    let (sender, mut receiver) = channel(4096).unwrap();
+    let mut command = child(&["channel", "send-and-die", "answers", "0"]);
+    let mut started = command.inherit_end("answers", sender).unwrap().spawn().unwrap();
+    started.wait().unwrap();
+    assert_eq!(kind_of_error(receiver.recv_timeout(Duration::ZERO).map(drop)), Err(ErrorKind::PeerGone));
+
+    let (mut sender, receiver) = channel(4096).unwrap();
+    while sender.try_send(&[7; 1000]).unwrap() {}
+    let mut command = child(&["channel", "receive-and-die", "jobs", "0"]);
+    let mut started = command.inherit_end("jobs", receiver).unwrap().spawn().unwrap();
+    started.wait().unwrap();
+    assert_eq!(kind_of_error(sender.send_timeout(&[7; 1000], Duration::from_nanos(1))), Err(ErrorKind::PeerGone));
+}
+
+#[test]
 fn g12_message_of_a_sender_that_died_before_it_rang_arrives() {
     let (sender, mut receiver) = channel(4096).unwrap();
     let mut command = child(&["channel", "lie", "answers", "unrung"]);

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::layout::{Position, RING, UNIT, longest, offsets, peer_sleeps, units_of};
 use super::parts::{EndParts, Role};
-use super::patience::Patience;
+use super::patience::{Looks, Patience};
 use crate::access::SharedBytes;
 use crate::sys::{self, Heard, Protection};
 use crate::{Error, ErrorKind, Mapping, Result};
@@ -52,12 +52,25 @@ pub(super) enum Limit {
 
 impl Limit {
     pub(super) fn after(timeout: Duration) -> Self {
+        if timeout.is_zero() {
+            return Self::Now;
+        }
         Instant::now().checked_add(timeout).map_or(Self::Never, Self::At)
     }
 }
 
 impl End {
     pub(super) fn new(parts: EndParts) -> Result<Self> {
+        let view = Self::view(&parts)?;
+        Self::over(parts, view)
+    }
+
+    /// Maps the memory of an end.
+    pub(crate) fn view(parts: &EndParts) -> Result<Mapping> {
+        parts.memory.map(Protection::Shared).map(Mapping)
+    }
+
+    pub(crate) fn over(parts: EndParts, view: Mapping) -> Result<Self> {
         let role = parts.role;
         let size = parts.memory.size();
         let units = units_of(size).ok_or_else(|| {
@@ -66,7 +79,6 @@ impl End {
                 format!("cannot use memory of {size} bytes as a channel: it has no such size"),
             )
         })?;
-        let view = Mapping(parts.memory.map(Protection::Shared)?);
         // An end that another process used goes on where that stopped. A peer that wrote something else there is found out below,
         // or by its frames.
         let position = |role| view.load_u32(offsets(role).word).map(Position::of);
@@ -247,7 +259,7 @@ impl End {
                 Limit::At(end) => Some(end.saturating_duration_since(Instant::now())),
             };
             if timeout == Some(Duration::ZERO) {
-                return Ok(false);
+                return self.look_around(units);
             }
             let heard = self.parts.doorbell.wait(timeout);
             gone = self.is_gone(heard)?;
@@ -256,17 +268,17 @@ impl End {
 
     /// Looks again and again for a short time, where that pays.
     fn watch(&mut self, units: u32) -> Result<bool> {
-        let Some(end) = self.patience.start() else { return Ok(false) };
-        let mut pauses = 1;
-        loop {
-            Patience::pause(&mut pauses);
-            self.look()?;
-            let may = self.may_move() >= units;
-            if may || Instant::now() > end {
-                self.patience.end(may);
-                return Ok(may);
-            }
+        if !self.patience.start() {
+            return Ok(false);
         }
+        let mut looks = Looks::new();
+        let mut may = false;
+        while !may && looks.pause() {
+            self.look()?;
+            may = self.may_move() >= units;
+        }
+        self.patience.end(may);
+        Ok(may)
     }
 
     /// Asks the peer to ring when it moves; false if this end may move already, or never will.

@@ -19,6 +19,7 @@ pub use receiver::{Message, Receiver};
 pub use sender::{Sender, Slot};
 
 use crate::sys::Doorbell;
+use crate::transfer::claim_quietly;
 use crate::{Error, ErrorKind, Region, Result};
 
 /// Creates a channel whose ring holds at least `capacity` bytes, and returns its two ends.
@@ -26,8 +27,9 @@ use crate::{Error, ErrorKind, Region, Result};
 /// The capacity is rounded up to a power of two of at least 4096 bytes. A message takes 8 bytes more than its length, rounded up
 /// to a multiple of 8, and has at most half the capacity less 8 bytes.
 ///
-/// Each end belongs to one process: [`Command::inherit_end`](crate::Command::inherit_end) moves it to a child. A child that dies
-/// closes its end, so the process at the other end is told ([`ErrorKind::PeerGone`]). An end uses three descriptors: the memory
+/// Each end belongs to one process: [`Command::inherit_end`](crate::Command::inherit_end) moves it to a child. If that is dropped,
+/// or the last process that has its descriptors ends, the other end is told ([`ErrorKind::PeerGone`]). A child that doesn't
+/// [`claim`](crate::claim()) passes the descriptors on to its own children, and a fork copies them. An end uses three descriptors: the memory
 /// and two pipes, by which the processes wake each other. See [pipe(7)](https://man7.org/linux/man-pages/man7/pipe.7.html).
 ///
 /// # Errors
@@ -52,6 +54,7 @@ pub fn channel(capacity: u64) -> Result<(Sender, Receiver)> {
     if capacity > layout::LARGEST {
         return refused(ErrorKind::TooLarge, "the largest has 4 GiB");
     }
+    claim_quietly();
     let (sending, receiving) = Doorbell::pair().map_err(|failure| Error::system(tried(), failure))?;
     let size = layout::size_for(capacity);
     let memory = Region::options().name("channel").create(size)?.0;

@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 const BUDGET: Duration = Duration::from_micros(100);
 /// The most pauses between two looks. More looks would take the line of the cache away from the peer that is about to write it.
 const MOST_PAUSES: u32 = 4;
+/// How many looks there are for each look at the clock.
+const LOOKS_PER_CLOCK: u32 = 16;
 /// After so many waits in which looking didn't pay, it sleeps at once. A single one may be an accident.
 const ENOUGH: u32 = 3;
 /// Then it looks in one wait of so many, and each time that doesn't pay in one of twice as many.
@@ -28,19 +30,14 @@ impl Patience {
         Self { misses: 0, waits: 0, probe: FIRST_PROBE }
     }
 
-    /// Starts a wait. Returns until when to look before it sleeps; `None` to sleep at once.
-    pub(super) fn start(&mut self) -> Option<Instant> {
+    /// Starts a wait. Returns whether to look before it sleeps.
+    pub(super) fn start(&mut self) -> bool {
         self.waits += 1;
-        (self.misses < ENOUGH || self.waits >= self.probe).then(|| {
+        let looks = self.misses < ENOUGH || self.waits >= self.probe;
+        if looks {
             self.waits = 0;
-            Instant::now() + BUDGET
-        })
-    }
-
-    /// Pauses between two looks, twice as long as before: an answer may come at once.
-    pub(super) fn pause(pauses: &mut u32) {
-        (0..*pauses).for_each(|_| spin_loop());
-        *pauses = (*pauses * 2).min(MOST_PAUSES);
+        }
+        looks
     }
 
     /// Ends the looks of a wait.
@@ -52,5 +49,31 @@ impl Patience {
         } else {
             self.probe = (self.probe * 2).min(LAST_PROBE);
         }
+    }
+}
+
+/// The looks of one wait.
+pub(super) struct Looks {
+    done: u32,
+    pauses: u32,
+    end: Option<Instant>,
+}
+
+impl Looks {
+    pub(super) fn new() -> Self {
+        Self { done: 0, pauses: 1, end: None }
+    }
+
+    /// Pauses before the next look, twice as long as before: an answer may come at once. False if there were enough.
+    pub(super) fn pause(&mut self) -> bool {
+        (0..self.pauses).for_each(|_| spin_loop());
+        self.pauses = (self.pauses * 2).min(MOST_PAUSES);
+        self.done += 1;
+        // The clock takes longer than a look.
+        if self.done % LOOKS_PER_CLOCK != 0 {
+            return true;
+        }
+        let now = Instant::now();
+        now <= *self.end.get_or_insert(now + BUDGET)
     }
 }

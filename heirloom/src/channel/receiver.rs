@@ -13,6 +13,8 @@ use crate::{Result, transfer};
 ///
 /// Dropping it closes the channel: the sender gets [`ErrorKind::PeerGone`](crate::ErrorKind::PeerGone) once the ring is full.
 ///
+/// After a fork without an exec, only one of the two processes may use or drop it.
+///
 /// ```
 /// # if cfg!(not(any(target_os = "linux", target_os = "android"))) { return Ok(()) }
 /// let (mut sender, mut receiver) = heirloom::channel(4096)?;
@@ -41,7 +43,7 @@ impl Receiver {
     /// # Ok::<(), heirloom::Error>(())
     /// ```
     pub fn inherited(name: &str) -> Result<Self> {
-        Self::new(transfer::take_end(name, Role::Receiver)?)
+        transfer::take_end(name, Role::Receiver).map(Self)
     }
 
     /// Waits for a message. It stays in the ring until the returned value is dropped.
@@ -52,6 +54,7 @@ impl Receiver {
     /// - [`ErrorKind::PeerGone`](crate::ErrorKind::PeerGone): the sender was closed or its process ended, and every message that it
     ///   sent was received.
     /// - [`ErrorKind::PeerBroken`](crate::ErrorKind::PeerBroken): the sender's process wrote nonsense into the channel.
+    /// - [`ErrorKind::System`](crate::ErrorKind::System): the kernel refused to wait.
     ///
     /// ```
     /// # if cfg!(not(any(target_os = "linux", target_os = "android"))) { return Ok(()) }

@@ -16,6 +16,8 @@ use crate::{Error, ErrorKind, Result, transfer};
 ///
 /// A sender learns that the receiver is gone when the ring is full. Until then messages go into the ring as into a pipe's buffer.
 ///
+/// After a fork without an exec, only one of the two processes may use or drop it.
+///
 /// ```
 /// # if cfg!(not(any(target_os = "linux", target_os = "android"))) { return Ok(()) }
 /// let (mut sender, mut receiver) = heirloom::channel(4096)?;
@@ -46,7 +48,7 @@ impl Sender {
     /// # Ok::<(), heirloom::Error>(())
     /// ```
     pub fn inherited(name: &str) -> Result<Self> {
-        Self::new(transfer::take_end(name, Role::Sender)?)
+        transfer::take_end(name, Role::Sender).map(Self)
     }
 
     /// Sends a message, and waits for space in the ring.
@@ -55,6 +57,7 @@ impl Sender {
     /// - [`ErrorKind::TooLarge`]: the message is longer than [`longest_message`](Self::longest_message).
     /// - [`ErrorKind::PeerGone`](crate::ErrorKind::PeerGone): the ring is full, and the receiver was closed or its process ended.
     /// - [`ErrorKind::PeerBroken`](crate::ErrorKind::PeerBroken): the receiver's process wrote nonsense into the channel.
+    /// - [`ErrorKind::System`](crate::ErrorKind::System): the kernel refused to wait.
     ///
     /// ```
     /// # if cfg!(not(any(target_os = "linux", target_os = "android"))) { return Ok(()) }

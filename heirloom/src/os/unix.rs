@@ -146,7 +146,8 @@ pub trait InheritExt: Sealed {
     /// Moves an end of a channel to the child, under `name`.
     ///
     /// This process has a copy of the end as long as the command lives, and that hides the child's death from the process at the
-    /// other end: drop the command once the child has started. A second child of the command would use the same end.
+    /// other end: drop the command once the child has started. A second child of the command would use the same end. If the
+    /// standard library's `exec` fails, every child of this process inherits the end.
     ///
     /// # Errors
     /// As for [`Command::inherit_end`](crate::Command::inherit_end).

@@ -138,9 +138,11 @@ impl Command {
     ///
     /// This process closes its copy once the child has started, because a copy that it kept would hide the child's death from the
     /// process at the other end. So this command can start one child only. A command that is dropped before that closes the end.
+    /// Start the program directly, not by a shell: whatever has a copy of the descriptors hides the death too.
     ///
     /// # Errors
-    /// As for [`inherit`](Self::inherit). The end is closed then.
+    /// As for [`inherit`](Self::inherit), and [`ErrorKind::AlreadyTaken`]: an earlier child of this command has its ends. The end is
+    /// closed then.
     ///
     /// ```
     /// # if cfg!(not(any(target_os = "linux", target_os = "android"))) { return Ok(()) }
@@ -323,6 +325,7 @@ impl Command {
     ///   are too long.
     /// - [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput): a NUL byte in an argument, a variable or the directory.
     /// - [`ErrorKind::OutOfDescriptors`](crate::ErrorKind::OutOfDescriptors): no descriptors are left for the pipes.
+    /// - [`ErrorKind::AlreadyTaken`]: an earlier child of this command has the ends of channels that it names.
     /// - [`ErrorKind::System`](crate::ErrorKind::System): too many processes, a missing directory, or a process group of another
     ///   session.
     ///

@@ -126,23 +126,23 @@ impl Inheritance {
 /// Claims one region of the variable.
 pub(super) fn claim_region(name: &str, string: ExportString, listed_once: bool) -> Result<Arc<RegionInner>> {
     let tried = format!("cannot inherit the region {name:?}");
-    Ok(string.region(claim_one(&tried, string, listed_once)?).into())
+    Ok(string.region(claim_one(&tried, string, listed_once, true)?).into())
 }
 
 /// Claims one end of a channel.
 fn claim_end(name: &str, string: EndString, listed_once: bool) -> Result<EndParts> {
     let tried = format!("cannot inherit the {} {name:?}", string.role);
     // All of them, also where one fails: none may be left for this process's children.
-    let memory = claim_one(&tried, string.memory, listed_once);
-    let hears = claim_one(&tried, string.hears, listed_once);
-    let rings = claim_one(&tried, string.rings, listed_once);
+    let memory = claim_one(&tried, string.memory, listed_once, false);
+    let hears = claim_one(&tried, string.hears, listed_once, false);
+    let rings = claim_one(&tried, string.rings, listed_once, false);
     let memory = string.memory.region(memory?).into();
     let doorbell = Doorbell::received([hears?.0, rings?.0]).map_err(|failure| Error::system(tried, failure))?;
     Ok(EndParts { memory, doorbell, role: string.role })
 }
 
-/// Claims one descriptor that the variable lists.
-fn claim_one<N: Named>(tried: &str, string: N, listed_once: bool) -> Result<(Owned, N::Status)> {
+/// Claims one descriptor that the variable lists. If it `may_be_shared`, another part of this process may have it too.
+fn claim_one<N: Named>(tried: &str, string: N, listed_once: bool, may_be_shared: bool) -> Result<(Owned, N::Status)> {
     let number = string.number();
     let refused = |why: &str| {
         let message = format!("{tried}: {VARIABLE} lists descriptor {number}, {why}");
@@ -156,6 +156,10 @@ fn claim_one<N: Named>(tried: &str, string: N, listed_once: bool) -> Result<(Own
     }
     // On a second attempt, an export of this process may have the number.
     let reserved = if is_exported(number) { Ok(None) } else { string.reserve().map(Some) };
+    if !may_be_shared && reserved.as_ref().is_ok_and(|reserved| reserved.as_ref().is_none_or(|it| it.was_close_on_exec))
+    {
+        return refused("which another part of this process has");
+    }
     let claimed = reserved.and_then(|reserved| match reserved {
         Some(reserved) if !reserved.was_close_on_exec => {
             // SAFETY: The status is from `reserve`. The descriptor was inherited under the number that the variable names

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::claim::{Entries, Entry, State, claim_region, entries};
-use crate::channel::{EndParts, Role};
+use crate::channel::{End, Role};
 use crate::region::{RegionInner, RegionKind};
 use crate::{Error, ErrorKind, Result, sys};
 
@@ -40,13 +40,20 @@ pub(crate) fn take(name: &str, wanted: Option<&str>) -> Result<(Arc<RegionInner>
 }
 
 /// Takes an end of a channel by name.
-pub(crate) fn take_end(name: &str, wanted: Role) -> Result<EndParts> {
+pub(crate) fn take_end(name: &str, wanted: Role) -> Result<End> {
     let mut entries = entries()?;
     let tried = format!("cannot inherit the {wanted} {name:?}");
     let wanted_type = wanted.type_name();
     match entry(&mut entries, &tried, name)? {
         Entry::End(string, state) if string.role == wanted => match std::mem::replace(state, State::Taken) {
-            State::Available(end) => Ok(end),
+            State::Available(parts) => match End::view(&parts) {
+                Ok(view) => End::over(parts, view),
+                // The memory may suffice for another attempt.
+                Err(error) => {
+                    *state = State::Available(parts);
+                    Err(error)
+                }
+            },
             State::Taken => Err(already_taken(&tried, "an end belongs to one holder: pass that on")),
             State::Missing(error) => {
                 *state = State::Missing(error.clone());

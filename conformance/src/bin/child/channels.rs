@@ -150,11 +150,14 @@ fn tell_lie(name: &str, lie: &str) {
     let string = variable.split(',').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('=')).unwrap().to_owned();
     let fields: Vec<&str> = string.split(':').collect();
     let descriptor = |field: usize| {
-        // SAFETY: The descriptor was inherited for this call, and nothing claims it in this program.
-        unsafe { OwnedFd::from_raw_fd(fields[field].parse().unwrap()) }
+        // SAFETY: The descriptor was inherited for this call, and the library leaves an end alone that is close-on-exec.
+        let descriptor = unsafe { OwnedFd::from_raw_fd(fields[field].parse().unwrap()) };
+        rustix::io::fcntl_setfd(&descriptor, rustix::io::FdFlags::CLOEXEC).unwrap();
+        descriptor
     };
-    let (memory, _hears, rings) = (Region::try_from(descriptor(0)).unwrap(), descriptor(7), descriptor(10));
-    let memory = memory.map().unwrap();
+    // All of them before the library claims.
+    let (memory, _hears, rings) = (descriptor(0), descriptor(7), descriptor(10));
+    let memory = Region::try_from(memory).unwrap().map().unwrap();
     let word = |offset| memory.atomic_u32(offset).unwrap();
     let (tail, head, ring) = (0, 128, 256);
     match lie {

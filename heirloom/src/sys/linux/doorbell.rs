@@ -12,6 +12,9 @@ use crate::sys::status::{Access, Heard, Identity};
 use crate::sys::unix::errno::retry;
 use crate::sys::unix::fd::{above_standard, access, identity_of, pipe};
 
+/// How often a call is tried: a pipe holds 64 KiB, and memory may be short.
+const ATTEMPTS: usize = 256;
+
 /// One side of a pair.
 #[derive(Debug)]
 pub(crate) struct Doorbell {
@@ -45,34 +48,52 @@ impl Doorbell {
 
     /// Rings at the peer. A peer that doesn't hear is no error.
     pub(crate) fn ring(&self) {
-        // EAGAIN: the pipe is full, so the peer has enough to hear.
-        let _ = retry(|| rustix::io::write(&self.rings, &[0]));
+        for _ in 0..ATTEMPTS {
+            match rustix::io::write(&self.rings, &[0]) {
+                // EAGAIN: the pipe is full, so the peer has enough to hear.
+                Ok(_) | Err(Errno::AGAIN) => return,
+                // Memory may be short just now.
+                Err(_) => {}
+            }
+        }
     }
 
     /// Waits until the peer rings or has died, at most for `timeout`. It may return early.
     pub(crate) fn wait(&mut self, timeout: Option<Duration>) -> Result<Heard> {
         // A read that waits takes one system call, and a poll before it one more.
         self.set_blocks(timeout.is_none())?;
-        if let Some(timeout) = timeout {
-            let timeout = Timespec::try_from(timeout).ok();
-            let mut hears = [PollFd::new(&self.hears, PollFlags::IN)];
-            match rustix::event::poll(&mut hears, timeout.as_ref()) {
-                Ok(0) | Err(Errno::INTR) => return Ok(Heard::Nothing),
-                Ok(_) => {}
-                Err(errno) => return Err(errno.into()),
+        if timeout.is_none() {
+            match self.read()? {
+                // Another process that has the descriptor took the blocking away.
+                Heard::Nothing => {}
+                heard => return Ok(heard),
             }
         }
-        self.read()
+        let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
+        let mut hears = [PollFd::new(&self.hears, PollFlags::IN)];
+        match rustix::event::poll(&mut hears, timeout.as_ref()) {
+            Ok(0) | Err(Errno::INTR) => Ok(Heard::Nothing),
+            Ok(_) => self.read(),
+            Err(errno) => Err(errno.into()),
+        }
     }
 
-    /// Returns what has been heard so far.
+    /// Returns what has been heard so far, and leaves nothing to hear.
     pub(crate) fn heard(&mut self) -> Result<Heard> {
         self.set_blocks(false)?;
-        self.read()
+        let mut heard = Heard::Nothing;
+        for _ in 0..ATTEMPTS {
+            match self.read()? {
+                Heard::Nothing => break,
+                Heard::Rung => heard = Heard::Rung,
+                Heard::PeerGone => return Ok(Heard::PeerGone),
+            }
+        }
+        Ok(heard)
     }
 
     fn read(&self) -> Result<Heard> {
-        match retry(|| rustix::io::read(&self.hears, &mut [0; 64])) {
+        match retry(|| rustix::io::read(&self.hears, &mut [0; 256])) {
             Ok(0) => Ok(Heard::PeerGone),
             Ok(_) => Ok(Heard::Rung),
             Err(Errno::AGAIN) => Ok(Heard::Nothing),
