@@ -244,7 +244,8 @@ fn round_trips(results: &mut Results) {
         "channel: round trip on two processors, ratio to spinning",
         1.8,
         ratio("heirloom channel", "spinning", 1),
-        "",
+        "a message is a position and a frame, which are two lines of the cache and an atomic exchange in each direction, for one \
+         line of the spinning words",
     );
     results.tables.push(table);
 }

@@ -35,6 +35,15 @@ const OPERATIONS: &[(&str, &[&str])] = &[
         "use-huge-pages",
         &["cannot map a region of 4194304 bytes: ", "cannot use huge pages for a mapping of 4190208 bytes: "],
     ),
+    (
+        "channel",
+        &[
+            "cannot create a channel of 4096 bytes: ",
+            "cannot create a region of 4352 bytes: ",
+            "cannot duplicate region \"channel\" of 4352 bytes: ",
+            "cannot map region \"channel\" of 4352 bytes: ",
+        ],
+    ),
     ("make-read-only", &["cannot make a region of 8192 bytes read-only: ", "cannot map a region of 8192 bytes: "]),
     ("freeze", &["cannot freeze a region of 8192 bytes: "]),
     ("freeze-read-only", &["cannot freeze a region of 8192 bytes: "]),
@@ -166,6 +175,12 @@ const CALLS: &[(&str, &str, &str, &str)] = &[
     ("output", "read", "", "EINTR=fine EIO=System ENOMEM=OutOfMemory"),
     // Starting programs, in the parent.
     ("", "pipe2", "", "EMFILE=OutOfDescriptors ENFILE=OutOfDescriptors"),
+    (
+        "channel",
+        "openat",
+        "/proc/self/fd",
+        "EINTR=fine EMFILE=OutOfDescriptors ENFILE=OutOfDescriptors ENOMEM=OutOfMemory EACCES=Unsupported ENOENT=Unsupported",
+    ),
     (
         "",
         "openat",

@@ -194,6 +194,13 @@ fn operation(name: &str) -> Operation {
             };
             plain(huge, |view| view.load_u64(0).unwrap() == 0 && view.load_u64(8184).unwrap() == 0)
         }
+        "channel" => plain(
+            || heirloom::channel(4096),
+            |(mut sender, mut receiver)| {
+                sender.send(b"message").unwrap();
+                receiver.recv().is_ok_and(|message| message.to_vec() == b"message")
+            },
+        ),
         "make-read-only" => {
             let ready = two(region);
             consuming(ready.clone(), ready, Region::into_read_only, |(_, writer)| writer.load_u64(0).unwrap() == 0)
