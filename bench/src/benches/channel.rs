@@ -132,6 +132,97 @@ fn pair(processor: usize, peer: impl FnOnce(Receiver, Sender)) -> (Sender, Recei
     (questions, answers)
 }
 
+/// Asks by two words, with a system call for each wait and each wake.
+fn by_futex(processor: usize) -> Routine<'static> {
+    let numbers = Numbers::new();
+    fork_peer(processor, || numbers.answer(futex_wake, futex_wait));
+    routine("futex", move || time(ROUND_TRIPS, || numbers.ask(futex_wake, futex_wait)))
+}
+
+/// Asks by the same words, and looks at them until they change.
+fn by_spinning(processor: usize) -> Routine<'static> {
+    let numbers = Numbers::new();
+    let look = |_: &AtomicU32, _| hint::spin_loop();
+    fork_peer(processor, || numbers.answer(|_| (), look));
+    routine("spinning", move || time(ROUND_TRIPS, || numbers.ask(|_| (), look)))
+}
+
+fn by_wait_and_wake(processor: usize) -> Routine<'static> {
+    let view = Region::create(4096).unwrap().map().unwrap();
+    fork_peer(processor, || answer_by_wait(&view));
+    let mut last = 0;
+    routine("wait and wake_one", move || {
+        time(ROUND_TRIPS, || {
+            last += 1;
+            view.atomic_u32(0).unwrap().store(last);
+            view.wake_one(0).unwrap();
+            while view.wait(64, last - 1).unwrap() != last {}
+        })
+    })
+}
+
+fn by_channel(processor: usize) -> Routine<'static> {
+    let (mut questions, mut answers) = pair(processor, |mut asked, mut replies| {
+        while let Ok(question) = asked.recv() {
+            replies.send(&question.to_vec()).unwrap();
+        }
+    });
+    routine("heirloom channel", move || {
+        time(ROUND_TRIPS, || {
+            questions.send(&[7; 8]).unwrap();
+            assert_eq!(answers.recv().unwrap().len(), 8);
+        })
+    })
+}
+
+/// Answers 8 bytes until the other end is closed.
+fn answer_bytes(mut asked: impl Read, mut replies: impl Write) {
+    let mut message = [0; 8];
+    while asked.read_exact(&mut message).is_ok() {
+        replies.write_all(&message).unwrap();
+    }
+}
+
+fn ask_bytes(
+    name: &'static str,
+    mut questions: impl Write + 'static,
+    mut answers: impl Read + 'static,
+) -> Routine<'static> {
+    routine(name, move || {
+        time(ROUND_TRIPS, || {
+            questions.write_all(&[7; 8]).unwrap();
+            answers.read_exact(&mut [0; 8]).unwrap();
+        })
+    })
+}
+
+fn by_pipe(processor: usize) -> Routine<'static> {
+    let ((asked, questions), (answers, replies)) = (pipe(), pipe());
+    fork_peer(processor, || answer_bytes(&asked, &replies));
+    ask_bytes("pipe", questions, answers)
+}
+
+fn by_socket(processor: usize) -> Routine<'static> {
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    fork_peer(processor, || answer_bytes(&theirs, &theirs));
+    ask_bytes("Unix socket", ours.try_clone().unwrap(), ours)
+}
+
+fn by_ipc_channel(processor: usize) -> Routine<'static> {
+    let ((questions, asked), (replies, answers)) = (ipc::bytes_channel().unwrap(), ipc::bytes_channel().unwrap());
+    fork_peer(processor, || {
+        while let Ok(question) = asked.recv() {
+            replies.send(&question).unwrap();
+        }
+    });
+    routine("ipc-channel", move || {
+        time(ROUND_TRIPS, || {
+            questions.send(&[7; 8]).unwrap();
+            assert_eq!(answers.recv().unwrap().len(), 8);
+        })
+    })
+}
+
 fn round_trips(results: &mut Results) {
     let mut table = Table::new(
         "round-trip",
@@ -143,83 +234,11 @@ fn round_trips(results: &mut Results) {
     );
     for (place, label, processor) in [(1.0, "one processor", 0), (2.0, "two processors", 1)] {
         pin(Some(0));
-        let mut routines = vec![];
-        let numbers = Numbers::new();
-        fork_peer(processor, || numbers.answer(futex_wake, futex_wait));
-        let ask = move || time(ROUND_TRIPS, || numbers.ask(futex_wake, futex_wait));
-        routines.push(routine("futex", ask));
-
-        let view = Region::create(4096).unwrap().map().unwrap();
-        fork_peer(processor, || answer_by_wait(&view));
-        let mut last = 0;
-        routines.push(routine("wait and wake_one", move || {
-            time(ROUND_TRIPS, || {
-                last += 1;
-                view.atomic_u32(0).unwrap().store(last);
-                view.wake_one(0).unwrap();
-                while view.wait(64, last - 1).unwrap() != last {}
-            })
-        }));
-
-        let (mut questions, mut answers) = pair(processor, |mut asked, mut answered| {
-            while let Ok(question) = asked.recv() {
-                answered.send(&question.to_vec()).unwrap();
-            }
-        });
-        routines.push(routine("heirloom channel", move || {
-            time(ROUND_TRIPS, || {
-                questions.send(&[7; 8]).unwrap();
-                assert_eq!(answers.recv().unwrap().len(), 8);
-            })
-        }));
-
-        let ((mut asked, mut questions), (mut answers, mut answered)) = (pipe(), pipe());
-        fork_peer(processor, || {
-            let mut message = [0; 8];
-            while asked.read_exact(&mut message).is_ok() {
-                answered.write_all(&message).unwrap();
-            }
-        });
-        routines.push(routine("pipe", move || {
-            time(ROUND_TRIPS, || {
-                questions.write_all(&[7; 8]).unwrap();
-                answers.read_exact(&mut [0; 8]).unwrap();
-            })
-        }));
-
-        let (mut ours, mut theirs) = UnixStream::pair().unwrap();
-        fork_peer(processor, || {
-            let mut message = [0; 8];
-            while theirs.read_exact(&mut message).is_ok() {
-                theirs.write_all(&message).unwrap();
-            }
-        });
-        routines.push(routine("Unix socket", move || {
-            time(ROUND_TRIPS, || {
-                ours.write_all(&[7; 8]).unwrap();
-                ours.read_exact(&mut [0; 8]).unwrap();
-            })
-        }));
-
-        let ((questions, asked), (answered, answers)) = (ipc::bytes_channel().unwrap(), ipc::bytes_channel().unwrap());
-        fork_peer(processor, || {
-            while let Ok(question) = asked.recv() {
-                answered.send(&question).unwrap();
-            }
-        });
-        routines.push(routine("ipc-channel", move || {
-            time(ROUND_TRIPS, || {
-                questions.send(&[7; 8]).unwrap();
-                assert_eq!(answers.recv().unwrap().len(), 8);
-            })
-        }));
+        let mut candidates = vec![by_futex, by_wait_and_wake, by_channel, by_pipe, by_socket, by_ipc_channel];
         if processor > 0 {
-            let numbers = Numbers::new();
-            let look = |_: &AtomicU32, _| hint::spin_loop();
-            fork_peer(processor, || numbers.answer(|_| (), look));
-            routines.push(routine("spinning", move || time(ROUND_TRIPS, || numbers.ask(|_| (), look))));
+            candidates.push(by_spinning);
         }
-        table.add_row(place, label, routines);
+        table.add_row(place, label, candidates.into_iter().map(|candidate| candidate(processor)).collect());
     }
     let ratio = |column, baseline, row| table.ratio(column, baseline, row);
     results.at_most(
@@ -260,6 +279,111 @@ fn stream<'a>(name: &'static str, count: u32, mut send: impl FnMut() + 'a, mut w
     })
 }
 
+/// Receives `count` messages of `size` bytes, and answers; again and again.
+fn receive_bytes(size: usize, count: u32, mut messages: impl Read, mut answers: impl Write) {
+    let mut buffer = vec![0; size];
+    loop {
+        for _ in 0..count {
+            messages.read_exact(&mut buffer).unwrap();
+        }
+        answers.write_all(&[0]).unwrap();
+    }
+}
+
+fn stream_by_channel(message: &[u8], count: u32) -> Routine<'_> {
+    let mut buffer = vec![0; message.len()];
+    let (mut sender, mut answers) = pair(1, move |mut messages, mut replies| {
+        loop {
+            for _ in 0..count {
+                let Ok(message) = messages.recv() else { return };
+                message.read_at(0, &mut buffer[..message.len()]).unwrap();
+            }
+            replies.send(&[]).unwrap();
+        }
+    });
+    let send = move || sender.send(message).unwrap();
+    stream("heirloom channel", count, send, move || drop(answers.recv().unwrap()))
+}
+
+fn stream_by_pipe(message: &[u8], count: u32) -> Routine<'_> {
+    let ((messages, mut sender), (mut answers, replies)) = (pipe(), pipe());
+    fork_peer(1, || receive_bytes(message.len(), count, &messages, &replies));
+    let send = move || sender.write_all(message).unwrap();
+    stream("pipe", count, send, move || answers.read_exact(&mut [0]).unwrap())
+}
+
+fn stream_by_socket(message: &[u8], count: u32) -> Routine<'_> {
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    fork_peer(1, || receive_bytes(message.len(), count, &theirs, &theirs));
+    let (mut sender, mut answers) = (ours.try_clone().unwrap(), ours);
+    let send = move || sender.write_all(message).unwrap();
+    stream("Unix socket", count, send, move || answers.read_exact(&mut [0]).unwrap())
+}
+
+fn stream_by_ipc_channel(message: &[u8], count: u32) -> Routine<'_> {
+    let ((sender, messages), (replies, answers)) = (ipc::bytes_channel().unwrap(), ipc::bytes_channel().unwrap());
+    fork_peer(1, || {
+        loop {
+            for _ in 0..count {
+                hint::black_box(messages.recv().unwrap());
+            }
+            replies.send(&[]).unwrap();
+        }
+    });
+    let send = move || sender.send(message).unwrap();
+    stream("ipc-channel", count, send, move || drop(answers.recv().unwrap()))
+}
+
+/// Adds a row with these routines behind that of rtrb, whose consumer is a thread.
+fn add_row_with_rtrb(table: &mut Table, message: &[u8], count: u32, mut routines: Vec<Routine>) {
+    let size = message.len();
+    let ended = AtomicU32::new(0);
+    let received = AtomicU32::new(0);
+    thread::scope(|scope| {
+        let (mut producer, mut consumer) = rtrb::RingBuffer::<u8>::new(CAPACITY as usize);
+        let (ended, received) = (&ended, &received);
+        scope.spawn(move || {
+            pin(Some(1));
+            let mut buffer = vec![0; size];
+            while ended.load(Ordering::Relaxed) == 0 {
+                let Ok(chunk) = consumer.read_chunk(size) else {
+                    hint::spin_loop();
+                    continue;
+                };
+                let (first, second) = chunk.as_slices();
+                buffer[..first.len()].copy_from_slice(first);
+                buffer[first.len()..].copy_from_slice(second);
+                hint::black_box(&buffer);
+                chunk.commit_all();
+                received.fetch_add(1, Ordering::Release);
+            }
+        });
+        let mut total = 0_u32;
+        let send = move || {
+            loop {
+                let Ok(mut chunk) = producer.write_chunk(size) else {
+                    hint::spin_loop();
+                    continue;
+                };
+                let (first, second) = chunk.as_mut_slices();
+                let (start, rest) = message.split_at(first.len());
+                first.copy_from_slice(start);
+                second.copy_from_slice(rest);
+                break chunk.commit_all();
+            }
+        };
+        let wait = move || {
+            total = total.wrapping_add(count);
+            while received.load(Ordering::Acquire) != total {
+                hint::spin_loop();
+            }
+        };
+        routines.insert(0, stream("rtrb, threads", count, send, wait));
+        table.add_row(size as f64, size_label(size as u64), routines);
+        ended.store(1, Ordering::Relaxed);
+    });
+}
+
 fn messages(results: &mut Results) {
     let mut table = Table::new(
         "message",
@@ -271,126 +395,11 @@ fn messages(results: &mut Results) {
     );
     for (size, count) in [(64, 20_000), (1 << 10, 10_000), (64 << 10, 500)] {
         pin(Some(0));
-        let message = vec![7; size];
-        let message = &message;
-        let mut routines = vec![];
-
-        let (mut sender, mut receiver) = {
-            let mut buffer = vec![0; size];
-            pair(1, move |mut messages, mut answers| {
-                loop {
-                    for _ in 0..count {
-                        let Ok(message) = messages.recv() else { return };
-                        message.read_at(0, &mut buffer[..message.len()]).unwrap();
-                    }
-                    answers.send(&[]).unwrap();
-                }
-            })
-        };
-        routines.push(stream(
-            "heirloom channel",
-            count,
-            move || sender.send(message).unwrap(),
-            move || drop(receiver.recv().unwrap()),
-        ));
-
-        let ((mut received, mut sent), (mut answers, mut answered)) = (pipe(), pipe());
-        fork_peer(1, || {
-            let mut buffer = vec![0; size];
-            loop {
-                for _ in 0..count {
-                    received.read_exact(&mut buffer).unwrap();
-                }
-                answered.write_all(&[0]).unwrap();
-            }
-        });
-        routines.push(stream(
-            "pipe",
-            count,
-            move || sent.write_all(message).unwrap(),
-            move || answers.read_exact(&mut [0]).unwrap(),
-        ));
-
-        let (ours, mut theirs) = UnixStream::pair().unwrap();
-        fork_peer(1, || {
-            let mut buffer = vec![0; size];
-            loop {
-                for _ in 0..count {
-                    theirs.read_exact(&mut buffer).unwrap();
-                }
-                theirs.write_all(&[0]).unwrap();
-            }
-        });
-        let (mut ours, mut answers) = (ours.try_clone().unwrap(), ours);
-        routines.push(stream(
-            "Unix socket",
-            count,
-            move || ours.write_all(message).unwrap(),
-            move || answers.read_exact(&mut [0]).unwrap(),
-        ));
-
-        let ((sender, received), (answered, answers)) = (ipc::bytes_channel().unwrap(), ipc::bytes_channel().unwrap());
-        fork_peer(1, || {
-            loop {
-                for _ in 0..count {
-                    hint::black_box(received.recv().unwrap());
-                }
-                answered.send(&[]).unwrap();
-            }
-        });
-        routines.push(stream(
-            "ipc-channel",
-            count,
-            move || sender.send(message).unwrap(),
-            move || drop(answers.recv().unwrap()),
-        ));
-
-        // Last: from here on the program has a second thread, so it can't fork.
-        let ended = AtomicU32::new(0);
-        let received = AtomicU32::new(0);
-        thread::scope(|scope| {
-            let (mut producer, mut consumer) = rtrb::RingBuffer::<u8>::new(CAPACITY as usize);
-            let (ended, received) = (&ended, &received);
-            scope.spawn(move || {
-                pin(Some(1));
-                let mut buffer = vec![0; size];
-                while ended.load(Ordering::Relaxed) == 0 {
-                    let Ok(chunk) = consumer.read_chunk(size) else {
-                        hint::spin_loop();
-                        continue;
-                    };
-                    let (first, second) = chunk.as_slices();
-                    buffer[..first.len()].copy_from_slice(first);
-                    buffer[first.len()..].copy_from_slice(second);
-                    hint::black_box(&buffer);
-                    chunk.commit_all();
-                    received.fetch_add(1, Ordering::Release);
-                }
-            });
-            let mut total = 0_u32;
-            let send = move || {
-                loop {
-                    let Ok(mut chunk) = producer.write_chunk(size) else {
-                        hint::spin_loop();
-                        continue;
-                    };
-                    let (first, second) = chunk.as_mut_slices();
-                    let (start, rest) = message.split_at(first.len());
-                    first.copy_from_slice(start);
-                    second.copy_from_slice(rest);
-                    break chunk.commit_all();
-                }
-            };
-            let wait = move || {
-                total = total.wrapping_add(count);
-                while received.load(Ordering::Acquire) != total {
-                    hint::spin_loop();
-                }
-            };
-            routines.insert(0, stream("rtrb, threads", count, send, wait));
-            table.add_row(size as f64, size_label(size as u64), routines);
-            ended.store(1, Ordering::Relaxed);
-        });
+        let message = &vec![7; size];
+        let candidates = [stream_by_channel, stream_by_pipe, stream_by_socket, stream_by_ipc_channel];
+        let routines = candidates.into_iter().map(|candidate| candidate(message, count)).collect();
+        // From here on the program has a second thread, so it can't fork.
+        add_row_with_rtrb(&mut table, message, count, routines);
     }
     for (row, (to_rtrb, pipe)) in [(1.15, 7.0), (0.9, 3.0), (1.1, 3.0)].into_iter().enumerate() {
         let size = &table.rows[row].1;
