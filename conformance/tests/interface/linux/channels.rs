@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use heirloom::os::unix::InheritExt;
 use heirloom::{Child, Command, ErrorKind, Receiver, Region, Sender, Stdio, channel};
-use heirloom_conformance::{Chance, check_message, descriptors, fill_message, output, rounds};
+use heirloom_conformance::{Chance, check_message, descriptors, emulated, fill_message, output, rounds};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::{CHILD, child};
@@ -32,9 +32,14 @@ fn fill(sender: &mut Sender) -> u32 {
     sent
 }
 
+/// How many messages a test checks. An emulator takes much longer for each.
+fn many() -> usize {
+    if emulated() { 2000 } else { rounds(100_000, 10_000_000) }
+}
+
 #[test]
 fn messages_to_a_child_arrive_whole_and_in_order() {
-    let count = rounds(100_000, 10_000_000);
+    let count = many();
     let (mut sender, receiver) = small();
     let mut command = channel_child(&["receive", "jobs", &count.to_string(), "9"]);
     let child = command.inherit_end("jobs", receiver).unwrap().stdout(Stdio::piped()).spawn().unwrap();
@@ -51,7 +56,7 @@ fn messages_to_a_child_arrive_whole_and_in_order() {
 
 #[test]
 fn messages_from_a_child_arrive_whole_and_in_order() {
-    let count = rounds(100_000, 10_000_000);
+    let count = many();
     let (sender, mut receiver) = small();
     let mut command = channel_child(&["send", "answers", &count.to_string(), "5"]);
     let mut child = command.inherit_end("answers", sender).unwrap().spawn().unwrap();
