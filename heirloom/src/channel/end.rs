@@ -22,7 +22,6 @@ pub struct End {
     parts: EndParts,
     /// Another process has this end now, so dropping it here doesn't close it.
     moved: bool,
-    role: Role,
     /// The size of the ring.
     units: u32,
     /// This end's position.
@@ -83,17 +82,8 @@ impl End {
         // or by its frames.
         let position = |role| view.load_u32(offsets(role).word).map(Position::of);
         let (mine, theirs) = (position(role)?, position(role.peer())?);
-        let mut this = Self {
-            view,
-            parts,
-            moved: false,
-            role,
-            units,
-            mine,
-            theirs,
-            state: State::Open,
-            patience: Patience::new(),
-        };
+        let mut this =
+            Self { view, parts, moved: false, units, mine, theirs, state: State::Open, patience: Patience::new() };
         if this.peer_may_move() > this.units {
             this.state = State::Broken;
         }
@@ -120,14 +110,14 @@ impl End {
 
     /// Returns how many units this end may move on: what is free, or what was sent.
     pub(super) fn may_move(&self) -> u32 {
-        match self.role {
+        match self.parts.role {
             Role::Sender => self.units - self.mine.since(self.theirs),
             Role::Receiver => self.theirs.since(self.mine),
         }
     }
 
     fn peer_may_move(&self) -> u32 {
-        match self.role {
+        match self.parts.role {
             Role::Sender => self.mine.since(self.theirs),
             Role::Receiver => self.units.wrapping_sub(self.theirs.since(self.mine)),
         }
@@ -168,7 +158,7 @@ impl End {
     /// Moves this end on for good: what is before `position` is the peer's.
     pub(super) fn publish(&mut self, position: Position) -> Result<()> {
         self.mine = position;
-        let word = self.view.atomic_u32(offsets(self.role).word)?;
+        let word = self.view.atomic_u32(offsets(self.parts.role).word)?;
         // Whether the peer sleeps is in the same word, so no wake is lost.
         if peer_sleeps(word.swap(position.awake())) {
             self.parts.doorbell.ring();
@@ -178,7 +168,7 @@ impl End {
 
     /// Looks at the peer's position. It moves forward only, and no further than its end may go.
     fn look(&mut self) -> Result<()> {
-        let now = Position::of(self.view.load_u32(offsets(self.role.peer()).word)?);
+        let now = Position::of(self.view.load_u32(offsets(self.parts.role.peer()).word)?);
         if now.since(self.theirs) > self.peer_may_move() {
             return Err(self.broken("its position is outside of the ring"));
         }
@@ -188,14 +178,14 @@ impl End {
 
     /// Tells the peer that this end sleeps. False if the peer has moved in the meantime.
     fn announce_sleep(&self) -> Result<bool> {
-        let word = self.view.atomic_u32(offsets(self.role.peer()).word)?;
+        let word = self.view.atomic_u32(offsets(self.parts.role.peer()).word)?;
         let (awake, asleep) = (self.theirs.awake(), self.theirs.asleep());
         Ok(word.compare_exchange(awake, asleep).map_or_else(|now| now == asleep, |_| true))
     }
 
     /// Returns whether the peer was closed, though processes may still have its descriptors.
     fn peer_is_closed(&self) -> Result<bool> {
-        Ok(self.view.load_u32(offsets(self.role.peer()).closed)? != 0)
+        Ok(self.view.load_u32(offsets(self.parts.role.peer()).closed)? != 0)
     }
 
     /// Waits until this end may move `units` on; false if the limit has passed.
@@ -299,7 +289,7 @@ impl End {
     }
 
     fn is_gone(&self, heard: sys::Result<Heard>) -> Result<bool> {
-        let peer = self.role.peer();
+        let peer = self.parts.role.peer();
         heard
             .map(|heard| heard == Heard::PeerGone)
             .map_err(|failure| Error::system(format_args!("cannot wait for the {peer} of a channel"), failure))
@@ -308,7 +298,7 @@ impl End {
     fn gone(&self) -> Error {
         Error::new(
             ErrorKind::PeerGone,
-            match self.role {
+            match self.parts.role {
                 Role::Sender => "cannot send: the receiver of the channel is closed, or its process has ended",
                 Role::Receiver => {
                     "cannot receive: the sender of the channel is closed, or its process has ended, and all that it sent was \
@@ -321,14 +311,14 @@ impl End {
     /// Makes the error of a peer that broke the protocol, now and for every later call.
     pub(super) fn broken(&mut self, why: &str) -> Error {
         self.state = State::Broken;
-        let peer = self.role.peer();
+        let peer = self.parts.role.peer();
         let message = format!("cannot go on with the {peer} of a channel, which broke the protocol: {why}");
         Error::advised(ErrorKind::PeerBroken, message, "drop this end, and don't trust the process at the other")
     }
 
     pub(super) fn debug(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let capacity = self.units as usize * UNIT;
-        f.debug_struct(self.role.type_name()).field("capacity", &capacity).finish_non_exhaustive()
+        f.debug_struct(self.parts.role.type_name()).field("capacity", &capacity).finish_non_exhaustive()
     }
 }
 
@@ -336,7 +326,7 @@ impl End {
 impl Drop for End {
     fn drop(&mut self) {
         if !self.moved {
-            if let Ok(closed) = self.view.atomic_u32(offsets(self.role).closed) {
+            if let Ok(closed) = self.view.atomic_u32(offsets(self.parts.role).closed) {
                 closed.store(1);
             }
             self.parts.doorbell.ring();

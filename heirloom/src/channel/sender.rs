@@ -128,7 +128,7 @@ impl Sender {
     pub fn reserve(&mut self, len: usize) -> Result<Slot<'_>> {
         // Without a limit, a wait ends with space.
         loop {
-            if let Some((frame, len)) = self.place(len, Limit::Never)? {
+            if let Some(frame) = self.place(len, Limit::Never)? {
                 return Slot::new(&mut self.0, frame, len);
             }
         }
@@ -191,7 +191,7 @@ impl Sender {
     }
 
     /// Waits for space, and returns the position of the frame.
-    fn place(&mut self, len: usize, limit: Limit) -> Result<Option<(Position, usize)>> {
+    fn place(&mut self, len: usize, limit: Limit) -> Result<Option<Position>> {
         let (skip, need) = self.need(len)?;
         if !self.0.wait(skip + need, limit)? {
             return Ok(None);
@@ -200,11 +200,11 @@ impl Sender {
         if skip > 0 {
             self.0.set_length_at(here, WRAP)?;
         }
-        Ok(Some((here.plus(skip), len)))
+        Ok(Some(here.plus(skip)))
     }
 
     fn slot(&mut self, len: usize, limit: Limit) -> Result<Option<Slot<'_>>> {
-        let Some((frame, len)) = self.place(len, limit)? else { return Ok(None) };
+        let Some(frame) = self.place(len, limit)? else { return Ok(None) };
         Slot::new(&mut self.0, frame, len).map(Some)
     }
 }

@@ -1,5 +1,6 @@
 //! The sub-commands about channels.
 
+use std::fmt::Debug;
 use std::io::{self, Read};
 use std::mem::MaybeUninit;
 use std::os::fd::{FromRawFd, OwnedFd};
@@ -119,19 +120,24 @@ pub(super) fn run(args: &[&str]) {
         // Waits two seconds for a message.
         ["idle", name] => {
             let mut receiver = Receiver::inherited(name).unwrap();
-            let before = processor_time();
-            let kind = receiver.recv_timeout(Duration::from_secs(2)).unwrap().is_none();
-            let used = processor_time().saturating_sub(before);
-            let few = used <= Duration::from_millis(20);
-            println!("{kind} in {} ms", if few { "at most 20".to_owned() } else { used.as_millis().to_string() });
+            print_processor_time(|| receiver.recv_timeout(Duration::from_secs(2)).unwrap().is_none());
         }
         ["lie", name, lie] => tell_lie(name, lie),
         _ => panic!("unknown arguments {args:?}"),
     }
 }
 
+/// Waits, and prints the answer and how long this process used a processor meanwhile.
+pub(super) fn print_processor_time<T: Debug>(wait: impl FnOnce() -> T) {
+    let before = processor_time();
+    let answer = wait();
+    let used = processor_time().saturating_sub(before);
+    let few = used <= Duration::from_millis(20);
+    println!("{answer:?} in {} ms", if few { "at most 20".to_owned() } else { used.as_millis().to_string() });
+}
+
 /// Returns how long this process has used a processor.
-pub(super) fn processor_time() -> Duration {
+fn processor_time() -> Duration {
     let mut usage = MaybeUninit::<libc::rusage>::zeroed();
     // SAFETY: The call fills in `usage`, for which zeros are valid too.
     let usage = unsafe {

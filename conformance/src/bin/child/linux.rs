@@ -15,7 +15,7 @@ use heirloom_conformance::old_kernels::{self, Argument, Refusal};
 use heirloom_conformance::{descriptors, hostile, open_regions, output, text};
 use rustix::process::{Resource, Rlimit, setrlimit};
 
-use super::channels::{self, processor_time};
+use super::channels::{self, print_processor_time};
 use super::{describe, own_path, write};
 
 #[allow(clippy::too_many_lines)] // One arm per sub-command.
@@ -576,11 +576,7 @@ fn wait_under_signals() {
 /// Waits two and a half seconds, and so looks at the number several times.
 fn wait_idle() {
     let view = Region::create(4096).unwrap().map().unwrap();
-    let before = processor_time();
-    let answer = view.wait_timeout(0, 0, Duration::from_millis(2500)).unwrap();
-    let used = processor_time().saturating_sub(before);
-    let few = used <= Duration::from_millis(20);
-    println!("{answer:?} in {} ms", if few { "at most 20".to_owned() } else { used.as_millis().to_string() });
+    print_processor_time(|| view.wait_timeout(0, 0, Duration::from_millis(2500)).unwrap());
 }
 
 fn wait_without_futex() {
