@@ -96,6 +96,11 @@ fn advice(reason: Reason) -> (ErrorKind, &'static str) {
             ErrorKind::Unsupported,
             "channels need Linux or Android, and /proc to open a pipe anew: use a pipe or a socket",
         ),
+        Reason::NoLocks => (
+            ErrorKind::Unsupported,
+            "locks need Linux 4.14 or later or Android, /proc to open the memory anew, and no sandbox that forbids \
+             F_OFD_SETLK: let one process own the data, and send it messages",
+        ),
         Reason::NoHoles => (
             ErrorKind::Unsupported,
             "the kernel takes pages back from regions that were not made read-only, pages that aren't locked, and file \

@@ -74,6 +74,8 @@ pub enum ErrorKind {
     PeerGone,
     /// The process at the other end of a channel broke its protocol.
     PeerBroken,
+    /// A fork made this process, and the object belongs to the process that forked.
+    Forked,
     /// Any other error of the system; [`Error::raw_os_error`] has its code.
     System,
 }
@@ -106,6 +108,7 @@ impl Display for ErrorKind {
             Self::ProgramNotRunnable => "program not runnable",
             Self::PeerGone => "peer gone",
             Self::PeerBroken => "peer broke the protocol",
+            Self::Forked => "copied by a fork",
             Self::System => "system error",
         })
     }
@@ -227,7 +230,7 @@ impl From<Error> for io::Error {
             ErrorKind::Malformed | ErrorKind::Mismatch | ErrorKind::PeerBroken => io::ErrorKind::InvalidData,
             ErrorKind::PeerGone => io::ErrorKind::BrokenPipe,
             ErrorKind::StillWritable => io::ErrorKind::ResourceBusy,
-            ErrorKind::Sealed | ErrorKind::ProgramNotRunnable => io::ErrorKind::PermissionDenied,
+            ErrorKind::Sealed | ErrorKind::ProgramNotRunnable | ErrorKind::Forked => io::ErrorKind::PermissionDenied,
             ErrorKind::Unsupported => io::ErrorKind::Unsupported,
             ErrorKind::OutOfMemory => io::ErrorKind::OutOfMemory,
             ErrorKind::OutOfDescriptors | ErrorKind::System => {

@@ -133,6 +133,7 @@ mod access;
 mod advice;
 mod channel;
 mod error;
+mod locking;
 mod mapping;
 pub mod os;
 pub mod process;
@@ -154,6 +155,7 @@ pub mod documentation {
 pub use access::{ReadOnlyBytes, SharedBytes, SharedU32, SharedU64};
 pub use channel::{ChannelEnd, Message, Receiver, Sender, Slot, channel};
 pub use error::{ConvertError, Error, ErrorKind, Result};
+pub use locking::{LockGuard, LockMapping, Locked};
 pub use mapping::{CopyMapping, FrozenCopyMapping, FrozenMapping, Mapping, ReadOnlyMapping};
 pub use process::{Child, Command, Stdio};
 pub use region::{AnyRegion, AsRegion, FrozenOptions, FrozenRegion, ReadOnlyRegion, Region, RegionKind, RegionOptions};

@@ -6,6 +6,7 @@ mod g10_no_silent_downgrade;
 mod g11_bounded_waits;
 mod g12_channel_ends;
 mod g13_lying_peers;
+mod g14_locks;
 mod g1_no_name;
 mod g2_only_named_children;
 mod g3_irreversible_read_only;

@@ -5,6 +5,7 @@ mod exporting;
 mod inheritance;
 #[cfg(target_os = "linux")]
 mod linux;
+mod locks;
 mod mappings;
 mod regions;
 #[cfg(not(windows))]

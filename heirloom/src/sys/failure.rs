@@ -74,6 +74,8 @@ pub(crate) enum Reason {
     NoWaiting,
     /// The system has no channels, or a sandbox forbids to open a pipe anew.
     NoDoorbell,
+    /// The system has no locks that end with their process, or a sandbox forbids them.
+    NoLocks,
     /// The memory can't have holes (Linux).
     NoHoles,
     /// The system can't exclude pages from core dumps.

@@ -4,7 +4,7 @@
 //!
 //! - `failure`, `status`: types without code for a system.
 //! - `unix`, `bsd`, `linux`, `freebsd`, `macos`, `openbsd`, `windows`: the calls of each system. `no_waiting`: the systems that
-//!   can't wait for a number. `no_doorbell`: those without channels.
+//!   can't wait for a number. `no_doorbell`: those without channels. `no_locks`: those without locks.
 //! - `sealed` (Linux, Android, FreeBSD), `tracked` (macOS, Windows) and `unlinked_file` (OpenBSD, NetBSD): `Memory`, which
 //!   is the memory of a region, with the calls of its system.
 //! - `fd_memory`: the part of `Memory` that `sealed` and `unlinked_file` share. `trailer` and `buffered`: parts of `tracked`.
@@ -28,6 +28,8 @@ mod linux;
 mod macos;
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 mod no_doorbell;
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+mod no_locks;
 #[cfg(any(windows, target_os = "netbsd"))]
 mod no_waiting;
 #[cfg(target_os = "openbsd")]
@@ -52,10 +54,10 @@ pub(crate) use failure::{Failure, Reason, Result};
 pub(crate) use launch::Launch;
 pub(crate) use lent::{LentGuard, lent, set_close_on_exec_unless_lent};
 pub(crate) use platform::{
-    Borrowed, Doorbell, EnvKey, Filling, HUGE_PAGE, LONGEST_VARIABLE, Memory, Owned, Process, SpawnOptions, View,
-    allocation_granularity, available_memory, borrowed, duplicate, gather, identity, is_close_on_exec, is_privileged,
-    is_standard, kill, look_at, null, number_of, on_fork, parent_passes, pipe, pipe_status, remove_variable,
-    set_close_on_exec, size_limit, status, take_over, variables, wait, wait_while, wake,
+    Borrowed, Doorbell, EnvKey, Filling, HUGE_PAGE, LONGEST_VARIABLE, LockOwner, Memory, Owned, Process, SpawnOptions,
+    View, allocation_granularity, available_memory, borrowed, duplicate, gather, identity, is_close_on_exec,
+    is_privileged, is_standard, kill, look_at, null, number_of, on_fork, parent_passes, pipe, pipe_status,
+    remove_variable, set_close_on_exec, size_limit, status, take_over, variables, wait, wait_while, wake,
 };
 pub(crate) use spawn::spawn;
 pub(crate) use status::{Access, Commit, Heard, Identity, Protection, Status, Wake};

@@ -20,7 +20,9 @@ pub(crate) use super::{
     linux::{
         HUGE_PAGE, LONGEST_VARIABLE, available_memory,
         doorbell::{Doorbell, pipe_status},
-        is_privileged, parent_passes,
+        is_privileged,
+        lock_owner::LockOwner,
+        parent_passes,
         process::{Process, kill, wait},
         remove_variable, size_limit, wait_while, wake,
     },
@@ -69,7 +71,10 @@ pub(crate) use super::openbsd::{wait_while, wake};
 pub(crate) use super::no_waiting::{wait_while, wake};
 
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
-pub(crate) use super::no_doorbell::{Doorbell, pipe_status};
+pub(crate) use super::{
+    no_doorbell::{Doorbell, pipe_status},
+    no_locks::LockOwner,
+};
 
 #[cfg(windows)]
 pub(crate) use super::{

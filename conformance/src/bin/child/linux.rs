@@ -16,6 +16,7 @@ use heirloom_conformance::{descriptors, hostile, open_regions, output, text};
 use rustix::process::{Resource, Rlimit, setrlimit};
 
 use super::channels::{self, print_processor_time};
+use super::locks;
 use super::{describe, own_path, write};
 
 #[allow(clippy::too_many_lines)] // One arm per sub-command.
@@ -110,6 +111,7 @@ pub(super) fn run(args: &[&str]) {
         ["wait-under-signals"] => wait_under_signals(),
         ["take-wakes", name] => take_wakes(name),
         ["channel", rest @ ..] => channels::run(rest),
+        ["lock", rest @ ..] => locks::run(rest),
         ["wait-idle"] => wait_idle(),
         ["wait-without-futex"] => wait_without_futex(),
         ["exhaust-mappings"] => exhaust_mappings(),

@@ -7,6 +7,8 @@
 mod channels;
 #[cfg(target_os = "linux")]
 mod linux;
+#[cfg(target_os = "linux")]
+mod locks;
 #[cfg(windows)]
 mod windows;
 

@@ -6,6 +6,7 @@ mod available;
 pub(crate) mod doorbell;
 mod futex;
 mod huge;
+pub(crate) mod lock_owner;
 pub(crate) mod process;
 
 use std::fs::File;

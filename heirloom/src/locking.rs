@@ -1,0 +1,315 @@
+//! Locks in shared memory that outlive their owner.
+
+use std::fmt;
+use std::hint;
+use std::ops::Deref;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::sys::{self, LockOwner};
+use crate::{Error, ErrorKind, Mapping, Region, Result, SharedU32};
+
+/// The bits of a lock that say who has it; 0 if nobody has.
+const OWNER: u32 = (1 << 30) - 1;
+/// A panic released the lock.
+const DIED: u32 = 1 << 30;
+/// Somebody may sleep until the lock is released.
+const WAITS: u32 = 1 << 31;
+
+/// How often a thread looks at a lock before it sleeps.
+const LOOKS: u32 = 100;
+/// The first sleep before a waiter asks whether the owner lives; each further one is twice as long.
+const FIRST_NAP: Duration = Duration::from_millis(1);
+/// The longest such sleep.
+const LONGEST_NAP: Duration = Duration::from_millis(64);
+
+impl Region {
+    /// Maps the whole region as a [`LockMapping`], whose numbers can be locks.
+    ///
+    /// Each process makes its own, and its threads share it. It takes a descriptor. On Linux and Android only.
+    ///
+    /// # Errors
+    /// As for [`map`](Self::map), and
+    /// - [`ErrorKind::Unsupported`]: on other systems, before Linux 4.14, without `/proc`, and where a sandbox forbids the locks
+    ///   of open file descriptions.
+    /// - [`ErrorKind::OutOfDescriptors`]: the descriptor was one too many.
+    ///
+    /// ```
+    /// # if cfg!(not(any(target_os = "linux", target_os = "android"))) { return Ok(()) }
+    /// use heirloom::{Locked, Region};
+    ///
+    /// let accounts = Region::create(4096)?.map_with_locks()?;
+    /// match accounts.lock(0)? {
+    ///     Locked::Clean(_guard) => accounts.write_at(8, b"100")?,
+    ///     Locked::OwnerDied(_guard) => eprintln!("a process died while it wrote: check the bytes"),
+    /// }
+    /// # Ok::<(), heirloom::Error>(())
+    /// ```
+    pub fn map_with_locks(&self) -> Result<LockMapping> {
+        let mapping = self.map()?;
+        let owner = LockOwner::new(self.0.memory.lend()).map_err(|failure| {
+            Error::system(format_args!("cannot prepare the locks of a region of {} bytes", self.size()), failure)
+        })?;
+        Ok(LockMapping { mapping, owner })
+    }
+}
+
+/// A mapping of a [`Region`] whose 32-bit numbers can be locks, see [`Region::map_with_locks`].
+///
+/// The program decides where its locks are, and what each protects. A lock is a number that is 0 at first, and that nothing
+/// else uses. The locks are advisory: a holder that doesn't take them can access the bytes. So no holder can make another's
+/// access unsound, but each can make its bytes wrong, or keep a lock for ever; use [`lock_timeout`](Self::lock_timeout) beside
+/// a process that isn't trusted that far.
+///
+/// **Death.** When a process dies that has a lock, the next that takes it is told by [`Locked::OwnerDied`], after 64 milliseconds
+/// at most. A panic that drops a guard counts as a death. A guard that is forgotten keeps the lock until the `LockMapping`
+/// is dropped or the process ends; then it counts as a death.
+///
+/// **Fork.** In a process that was forked without executing a program, this object is a copy, which refuses to lock
+/// ([`ErrorKind::Forked`]) and releases nothing: map the region with locks again. While such a process has the copy, the system
+/// sees the owner alive, and a death isn't told. So drop it there.
+///
+/// It dereferences to [`Mapping`].
+///
+/// ```
+/// # if cfg!(not(any(target_os = "linux", target_os = "android"))) { return Ok(()) }
+/// use heirloom::{Locked, Region};
+///
+/// // Numbers that the lock at offset 0 protects: their sum stays 0.
+/// const FROM: usize = 8;
+/// const TO: usize = 16;
+///
+/// let view = Region::create(4096)?.map_with_locks()?;
+/// let guard = match view.lock(0)? {
+///     Locked::Clean(guard) => guard,
+///     Locked::OwnerDied(guard) => {
+///         // Between the two lines below.
+///         view.atomic_u64(TO)?.store(view.load_u64(FROM)?.wrapping_neg());
+///         guard
+///     }
+/// };
+/// view.atomic_u64(FROM)?.fetch_sub(5);
+/// view.atomic_u64(TO)?.fetch_add(5);
+/// drop(guard);
+/// # Ok::<(), heirloom::Error>(())
+/// ```
+#[must_use = "dropping a mapping unmaps it"]
+pub struct LockMapping {
+    mapping: Mapping,
+    owner: LockOwner,
+}
+
+/// A lock that was taken, and how its last owner left it.
+///
+/// Where the protected bytes are right whenever an owner dies, both mean the same:
+///
+/// ```
+/// # if cfg!(not(any(target_os = "linux", target_os = "android"))) { return Ok(()) }
+/// use heirloom::{Locked, Region};
+///
+/// let view = Region::create(4096)?.map_with_locks()?;
+/// let (Locked::Clean(_guard) | Locked::OwnerDied(_guard)) = view.lock(0)?;
+/// # Ok::<(), heirloom::Error>(())
+/// ```
+#[derive(Debug)]
+#[must_use = "dropping it releases the lock"]
+pub enum Locked<'a> {
+    /// The last owner released the lock.
+    Clean(LockGuard<'a>),
+    /// The last owner died or panicked while it had the lock, so the bytes that it protects may be half written.
+    ///
+    /// Releasing the guard says that they are right again: the next owner gets [`Clean`](Self::Clean). Who can't mend them
+    /// keeps the lock, or leaves a mark beside it for the others.
+    OwnerDied(LockGuard<'a>),
+}
+
+/// A lock that this process has; dropping it releases the lock.
+#[must_use = "dropping it releases the lock"]
+pub struct LockGuard<'a> {
+    view: &'a LockMapping,
+    word: SharedU32<'a>,
+    offset: usize,
+    /// The thread panicked already when it took the lock.
+    panicking: bool,
+}
+
+impl LockMapping {
+    /// Takes the lock at `offset`, and waits until it is free. A thread that has the lock already waits for ever.
+    ///
+    /// What the last owner wrote while it had the lock is visible then.
+    ///
+    /// # Errors
+    /// - [`ErrorKind::OutOfBounds`]: the lock, a number of 4 bytes, exceeds the mapping.
+    /// - [`ErrorKind::Misaligned`]: `offset` is not a multiple of 4.
+    /// - [`ErrorKind::Forked`]: this process is a fork of the one that mapped the region.
+    /// - [`ErrorKind::Unsupported`]: a sandbox forbids to wait.
+    ///
+    /// ```
+    /// # if cfg!(not(any(target_os = "linux", target_os = "android"))) { return Ok(()) }
+    /// # let view = heirloom::Region::create(4096)?.map_with_locks()?;
+    /// use heirloom::Locked;
+    ///
+    /// match view.lock(64)? {
+    ///     Locked::Clean(_guard) => println!("the bytes are right"),
+    ///     Locked::OwnerDied(_guard) => println!("mend the bytes"),
+    /// }
+    /// # Ok::<(), heirloom::Error>(())
+    /// ```
+    #[inline]
+    pub fn lock(&self, offset: usize) -> Result<Locked<'_>> {
+        loop {
+            // Without a limit, it ends with the lock.
+            if let Some(locked) = self.acquire(offset, None)? {
+                return Ok(locked);
+            }
+        }
+    }
+
+    /// Takes the lock at `offset` if it is free or its owner has died; `None` if another has it.
+    ///
+    /// # Errors
+    /// As for [`lock`](Self::lock).
+    ///
+    /// ```
+    /// # if cfg!(not(any(target_os = "linux", target_os = "android"))) { return Ok(()) }
+    /// # let view = heirloom::Region::create(4096)?.map_with_locks()?;
+    /// let guard = view.lock(64)?;
+    /// assert!(view.try_lock(64)?.is_none());
+    /// drop(guard);
+    /// assert!(view.try_lock(64)?.is_some());
+    /// # Ok::<(), heirloom::Error>(())
+    /// ```
+    #[inline]
+    pub fn try_lock(&self, offset: usize) -> Result<Option<Locked<'_>>> {
+        self.acquire(offset, Some(Duration::ZERO))
+    }
+
+    /// Takes the lock at `offset` as [`lock`](Self::lock) does, but waits at most for `timeout`; `None` if that has passed.
+    ///
+    /// # Errors
+    /// As for [`lock`](Self::lock).
+    ///
+    /// ```
+    /// # if cfg!(not(any(target_os = "linux", target_os = "android"))) { return Ok(()) }
+    /// # let view = heirloom::Region::create(4096)?.map_with_locks()?;
+    /// use std::time::Duration;
+    ///
+    /// let _guard = view.lock(64)?;
+    /// assert!(view.lock_timeout(64, Duration::from_millis(5))?.is_none());
+    /// # Ok::<(), heirloom::Error>(())
+    /// ```
+    #[inline]
+    pub fn lock_timeout(&self, offset: usize, timeout: Duration) -> Result<Option<Locked<'_>>> {
+        self.acquire(offset, Some(timeout))
+    }
+
+    #[inline]
+    fn acquire(&self, offset: usize, timeout: Option<Duration>) -> Result<Option<Locked<'_>>> {
+        let word = self.atomic_u32(offset)?;
+        if self.owner.is_forked() {
+            return Err(forked(offset));
+        }
+        match word.compare_exchange(0, self.owner.number()) {
+            Ok(_) => Ok(Some(Locked::Clean(self.guard(offset, word)))),
+            Err(_) => self.acquire_slowly(offset, word, timeout),
+        }
+    }
+
+    #[cold]
+    fn acquire_slowly<'a>(
+        &'a self,
+        offset: usize,
+        word: SharedU32<'a>,
+        timeout: Option<Duration>,
+    ) -> Result<Option<Locked<'a>>> {
+        let failed = |failure| Error::system(format_args!("cannot wait for the lock at offset {offset}"), failure);
+        let (mut looks, mut nap, mut slept) = (0, FIRST_NAP, 0);
+        let start = Instant::now();
+        loop {
+            let now = word.load();
+            let owner = now & OWNER;
+            if owner != 0 && now & WAITS == 0 && looks < LOOKS && timeout != Some(Duration::ZERO) {
+                looks += 1;
+                hint::spin_loop();
+                continue;
+            }
+            if owner == 0 || !self.owner.is_alive(owner).map_err(failed)? {
+                // Others may sleep as this thread did.
+                let mine = self.owner.number() | now & WAITS | slept;
+                if word.compare_exchange(now, mine).is_ok() {
+                    let guard = self.guard(offset, word);
+                    let died = owner != 0 || now & DIED != 0;
+                    return Ok(Some(if died { Locked::OwnerDied(guard) } else { Locked::Clean(guard) }));
+                }
+                continue;
+            }
+            let rest = timeout.map_or(LONGEST_NAP, |timeout| timeout.saturating_sub(start.elapsed()));
+            if rest.is_zero() {
+                return Ok(None);
+            }
+            if now & WAITS == 0 && word.compare_exchange(now, now | WAITS).is_err() {
+                continue;
+            }
+            slept = WAITS;
+            sys::wait_while(self.mapping.0.bytes.number(offset)?, now | WAITS, rest.min(nap)).map_err(failed)?;
+            nap = (nap * 2).min(LONGEST_NAP);
+        }
+    }
+
+    #[inline]
+    fn guard<'a>(&'a self, offset: usize, word: SharedU32<'a>) -> LockGuard<'a> {
+        LockGuard { view: self, word, offset, panicking: thread::panicking() }
+    }
+}
+
+#[cold]
+fn forked(offset: usize) -> Error {
+    Error::advised(
+        ErrorKind::Forked,
+        format!(
+            "cannot take the lock at offset {offset}: a fork made this process after the region was mapped with locks"
+        ),
+        "call Region::map_with_locks in this process",
+    )
+}
+
+impl Deref for LockMapping {
+    type Target = Mapping;
+
+    #[inline]
+    fn deref(&self) -> &Mapping {
+        &self.mapping
+    }
+}
+
+/// Shows address and length, never the bytes.
+impl fmt::Debug for LockMapping {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LockMapping").field("mapping", &self.mapping).finish_non_exhaustive()
+    }
+}
+
+/// Releases the lock, and wakes one thread that waits for it.
+impl Drop for LockGuard<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        let owner = &self.view.owner;
+        if owner.is_forked() {
+            return;
+        }
+        let free = if thread::panicking() && !self.panicking { DIED } else { 0 };
+        if self.word.compare_exchange(owner.number(), free).is_err() {
+            // Any other number was written by a holder that ignores the locks: it is no longer this thread's to release.
+            if self.word.compare_exchange(owner.number() | WAITS, free).is_ok() {
+                // Without a wake, they look again after a nap.
+                let _ = self.view.wake_one(self.offset);
+            }
+        }
+    }
+}
+
+impl fmt::Debug for LockGuard<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LockGuard").field("offset", &self.offset).finish_non_exhaustive()
+    }
+}
