@@ -2,6 +2,7 @@
 
 mod benches;
 mod page;
+mod peer;
 mod plot;
 mod table;
 mod worker;

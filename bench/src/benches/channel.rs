@@ -9,6 +9,7 @@ use heirloom::{Mapping, Receiver, Region, Sender, channel};
 use ipc_channel::ipc;
 
 use super::Results;
+use crate::peer::{fork_peer, futex_wait, futex_wake, pin};
 use crate::table::{Table, size_label};
 use heirloom_bench::measure::{Routine, routine, time};
 
@@ -22,45 +23,6 @@ pub fn measure() -> Results {
     messages(&mut results);
     pin(None);
     results
-}
-
-/// Lets this thread run on one processor only, or on all.
-fn pin(processor: Option<usize>) {
-    // SAFETY: Zeros are an empty set, which the call only reads.
-    unsafe {
-        let mut set: libc::cpu_set_t = mem::zeroed();
-        match processor {
-            Some(processor) => libc::CPU_SET(processor, &mut set),
-            None => (0..libc::CPU_SETSIZE as usize).for_each(|processor| libc::CPU_SET(processor, &mut set)),
-        }
-        assert_eq!(libc::sched_setaffinity(0, size_of_val(&set), &raw const set), 0);
-    }
-}
-
-/// Forks a peer that runs on this processor until it ends.
-fn fork_peer(processor: usize, peer: impl FnOnce()) {
-    // SAFETY: This program has one thread here, and the child ends without running destructors of the parent.
-    unsafe {
-        if libc::fork() == 0 {
-            // It ends with this program at the latest.
-            libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
-            pin(Some(processor));
-            peer();
-            libc::_exit(0);
-        }
-    }
-}
-
-/// Sleeps while the number is `value`.
-fn futex_wait(number: &AtomicU32, value: u32) {
-    let timeout: *const libc::timespec = std::ptr::null();
-    // SAFETY: The number lives during the call.
-    unsafe { libc::syscall(libc::SYS_futex, number.as_ptr(), libc::FUTEX_WAIT, value, timeout) };
-}
-
-fn futex_wake(number: &AtomicU32) {
-    // SAFETY: The kernel only takes note of the address.
-    unsafe { libc::syscall(libc::SYS_futex, number.as_ptr(), libc::FUTEX_WAKE, 1) };
 }
 
 /// Two numbers in memory that both processes map: the question's and the answer's.

@@ -6,6 +6,7 @@ mod channel;
 mod command;
 mod create;
 mod fill;
+mod lock;
 mod spawn;
 mod touch;
 
@@ -56,7 +57,7 @@ impl Results {
 type Bench = (&'static str, fn() -> Results);
 
 /// All benchmarks, in the order of the page.
-pub const BENCHES: [Bench; 8] = [
+pub const BENCHES: [Bench; 9] = [
     ("create", create::measure),
     ("spawn", spawn::measure),
     ("attach", attach::measure),
@@ -64,5 +65,6 @@ pub const BENCHES: [Bench; 8] = [
     ("access", access::measure),
     ("touch", touch::measure),
     ("channel", channel::measure),
+    ("lock", lock::measure),
     ("command", command::measure),
 ];
