@@ -123,15 +123,23 @@ pub enum Locked<'a> {
     OwnerDied(LockGuard<'a>),
 }
 
+/// How a lock was left by its last owner.
+#[derive(Clone, Copy)]
+enum State {
+    Clean,
+    OwnerDied,
+}
+
 /// A lock that this process has; dropping it releases the lock.
 #[must_use = "dropping it releases the lock"]
 pub struct LockGuard<'a> {
     view: &'a LockMapping,
-    word: SharedU32<'a>,
-    offset: usize,
-    /// The thread panicked already when it took the lock.
-    panicking: bool,
+    /// The offset of the lock, and [`PANICKING`] if the thread panicked already when it took it. Two fields fit two registers.
+    place: usize,
 }
+
+/// A bit that is 0 in an offset.
+const PANICKING: usize = 1;
 
 impl LockMapping {
     /// Takes the lock at `offset`, and waits until it is free. A thread that has the lock already waits for ever.
@@ -159,8 +167,8 @@ impl LockMapping {
     pub fn lock(&self, offset: usize) -> Result<Locked<'_>> {
         loop {
             // Without a limit, it ends with the lock.
-            if let Some(locked) = self.acquire(offset, None)? {
-                return Ok(locked);
+            if let Some(state) = self.acquire(offset, None)? {
+                return Ok(self.locked(offset, state));
             }
         }
     }
@@ -181,7 +189,7 @@ impl LockMapping {
     /// ```
     #[inline]
     pub fn try_lock(&self, offset: usize) -> Result<Option<Locked<'_>>> {
-        self.acquire(offset, Some(Duration::ZERO))
+        Ok(self.acquire(offset, Some(Duration::ZERO))?.map(|state| self.locked(offset, state)))
     }
 
     /// Takes the lock at `offset` as [`lock`](Self::lock) does, but waits at most for `timeout`; `None` if that has passed.
@@ -200,28 +208,24 @@ impl LockMapping {
     /// ```
     #[inline]
     pub fn lock_timeout(&self, offset: usize, timeout: Duration) -> Result<Option<Locked<'_>>> {
-        self.acquire(offset, Some(timeout))
+        Ok(self.acquire(offset, Some(timeout))?.map(|state| self.locked(offset, state)))
     }
 
+    /// Takes the lock. What it returns fits registers, so that a lock that is free costs little more than the exchange.
     #[inline]
-    fn acquire(&self, offset: usize, timeout: Option<Duration>) -> Result<Option<Locked<'_>>> {
+    fn acquire(&self, offset: usize, timeout: Option<Duration>) -> Result<Option<State>> {
         let word = self.atomic_u32(offset)?;
         if self.owner.is_forked() {
             return Err(forked(offset));
         }
         match word.compare_exchange(0, self.owner.number()) {
-            Ok(_) => Ok(Some(Locked::Clean(self.guard(offset, word)))),
+            Ok(_) => Ok(Some(State::Clean)),
             Err(_) => self.acquire_slowly(offset, word, timeout),
         }
     }
 
     #[cold]
-    fn acquire_slowly<'a>(
-        &'a self,
-        offset: usize,
-        word: SharedU32<'a>,
-        timeout: Option<Duration>,
-    ) -> Result<Option<Locked<'a>>> {
+    fn acquire_slowly(&self, offset: usize, word: SharedU32<'_>, timeout: Option<Duration>) -> Result<Option<State>> {
         let failed = |failure| Error::system(format_args!("cannot wait for the lock at offset {offset}"), failure);
         let (mut looks, mut nap, mut slept) = (0, FIRST_NAP, 0);
         let start = Instant::now();
@@ -237,9 +241,8 @@ impl LockMapping {
                 // Others may sleep as this thread did.
                 let mine = self.owner.number() | now & WAITS | slept;
                 if word.compare_exchange(now, mine).is_ok() {
-                    let guard = self.guard(offset, word);
                     let died = owner != 0 || now & DIED != 0;
-                    return Ok(Some(if died { Locked::OwnerDied(guard) } else { Locked::Clean(guard) }));
+                    return Ok(Some(if died { State::OwnerDied } else { State::Clean }));
                 }
                 continue;
             }
@@ -257,8 +260,12 @@ impl LockMapping {
     }
 
     #[inline]
-    fn guard<'a>(&'a self, offset: usize, word: SharedU32<'a>) -> LockGuard<'a> {
-        LockGuard { view: self, word, offset, panicking: thread::panicking() }
+    fn locked(&self, offset: usize, state: State) -> Locked<'_> {
+        let guard = LockGuard { view: self, place: if thread::panicking() { offset | PANICKING } else { offset } };
+        match state {
+            State::Clean => Locked::Clean(guard),
+            State::OwnerDied => Locked::OwnerDied(guard),
+        }
     }
 }
 
@@ -289,27 +296,42 @@ impl fmt::Debug for LockMapping {
     }
 }
 
+impl LockGuard<'_> {
+    #[inline]
+    fn offset(&self) -> usize {
+        self.place & !PANICKING
+    }
+
+    /// Releases a lock that is not free by the first exchange.
+    #[cold]
+    fn release_slowly(&self, word: SharedU32<'_>, free: u32) {
+        // Any other number was written by a holder that ignores the locks: it is no longer this thread's to release.
+        if word.compare_exchange(self.view.owner.number() | WAITS, free).is_ok() {
+            // Without a wake, they look again after a nap.
+            let _ = self.view.wake_one(self.offset());
+        }
+    }
+}
+
 /// Releases the lock, and wakes one thread that waits for it.
 impl Drop for LockGuard<'_> {
     #[inline]
     fn drop(&mut self) {
         let owner = &self.view.owner;
+        // `lock` checked the offset.
+        let Ok(word) = self.view.atomic_u32(self.offset()) else { return };
         if owner.is_forked() {
             return;
         }
-        let free = if thread::panicking() && !self.panicking { DIED } else { 0 };
-        if self.word.compare_exchange(owner.number(), free).is_err() {
-            // Any other number was written by a holder that ignores the locks: it is no longer this thread's to release.
-            if self.word.compare_exchange(owner.number() | WAITS, free).is_ok() {
-                // Without a wake, they look again after a nap.
-                let _ = self.view.wake_one(self.offset);
-            }
+        let free = if self.place & PANICKING == 0 && thread::panicking() { DIED } else { 0 };
+        if word.compare_exchange(owner.number(), free).is_err() {
+            self.release_slowly(word, free);
         }
     }
 }
 
 impl fmt::Debug for LockGuard<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LockGuard").field("offset", &self.offset).finish_non_exhaustive()
+        f.debug_struct("LockGuard").field("offset", &self.offset()).finish_non_exhaustive()
     }
 }
