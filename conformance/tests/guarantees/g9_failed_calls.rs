@@ -44,6 +44,10 @@ const OPERATIONS: &[(&str, &[&str])] = &[
             "cannot map region \"channel\" of 4352 bytes: ",
         ],
     ),
+    (
+        "map-with-locks",
+        &["cannot map a region of 8192 bytes: ", "cannot prepare the locks of a region of 8192 bytes: "],
+    ),
     ("make-read-only", &["cannot make a region of 8192 bytes read-only: ", "cannot map a region of 8192 bytes: "]),
     ("freeze", &["cannot freeze a region of 8192 bytes: "]),
     ("freeze-read-only", &["cannot freeze a region of 8192 bytes: "]),
@@ -129,6 +133,8 @@ const CALLS: &[(&str, &str, &str, &str)] = &[
     ("", "fcntl", "F_GET_SEALS", "EINVAL=System EIO=System"),
     // Reading how much memory is left, see below.
     ("create-populated", "fstat", "", "ENOMEM=fine EOVERFLOW=fine"),
+    // Another owner may have drawn the same number.
+    ("map-with-locks", "fcntl", "F_OFD_SETLK", "EAGAIN=fine EACCES=fine EINTR=fine EINVAL=Unsupported ENOLCK=System"),
     // Descriptors.
     ("", "fcntl", "F_DUPFD", "EMFILE=OutOfDescriptors EINVAL=System"),
     ("import", "fcntl", "F_GETFD", "EBADF=Mismatch|System"),
@@ -142,6 +148,7 @@ const CALLS: &[(&str, &str, &str, &str)] = &[
     ("exec", "fcntl", "F_SETFD, FD_CLOEXEC", ""),
     ("", "fcntl", "F_SETFD", "EPERM=System"),
     // Mapping. The allocator and a spawned child's stack use anonymous mappings.
+    ("map-with-locks", "mmap", "NULL, 4,", "ENOMEM=OutOfMemory EAGAIN=System"),
     ("", "mmap", "MAP_STACK", "ENOMEM=OutOfMemory EAGAIN=System"),
     ("use-huge-pages", "mmap", "PROT_NONE", "ENOMEM=OutOfMemory"),
     // A region that can't be filled by huge pages gets ordinary ones.
@@ -162,6 +169,7 @@ const CALLS: &[(&str, &str, &str, &str)] = &[
     ),
     // Where a block isn't free in one piece, the mapping keeps its ordinary pages.
     ("use-huge-pages", "madvise", "", "EINVAL=Unsupported ENOMEM=fine EAGAIN=fine EBUSY=fine"),
+    ("map-with-locks", "madvise", "", "EAGAIN=System EINVAL=Unsupported ENOMEM=OutOfMemory"),
     ("", "madvise", "", "EAGAIN=System EINVAL=System ENOMEM=OutOfMemory"),
     // How much memory is left: where that is unknown, the memory is requested anyway.
     ("create-populated", "openat", "", "ENOENT=fine EACCES=fine EMFILE=fine ENFILE=fine ENOMEM=fine EINTR=fine"),
@@ -175,6 +183,12 @@ const CALLS: &[(&str, &str, &str, &str)] = &[
     ("output", "read", "", "EINTR=fine EIO=System ENOMEM=OutOfMemory"),
     // Starting programs, in the parent.
     ("", "pipe2", "", "EMFILE=OutOfDescriptors ENFILE=OutOfDescriptors"),
+    (
+        "map-with-locks",
+        "openat",
+        "/proc/self/fd",
+        "EINTR=fine EMFILE=OutOfDescriptors ENFILE=OutOfDescriptors ENOMEM=OutOfMemory EACCES=Unsupported ENOENT=Unsupported",
+    ),
     (
         "channel",
         "openat",
@@ -447,6 +461,7 @@ fn name(errno: i32) -> &'static str {
         (libc::ENAMETOOLONG, "ENAMETOOLONG"),
         (libc::ENFILE, "ENFILE"),
         (libc::ENODEV, "ENODEV"),
+        (libc::ENOLCK, "ENOLCK"),
         (libc::ENOENT, "ENOENT"),
         (libc::ENOEXEC, "ENOEXEC"),
         (libc::ENOMEM, "ENOMEM"),

@@ -16,7 +16,7 @@ use std::time::Duration;
 use heirloom::os::linux::{ChildExt, FrozenOptionsExt, MappingExt};
 use heirloom::os::unix::{CommandExt, InheritExt};
 use heirloom::{
-    Command, ConvertError, Error, FrozenRegion, InheritedState, ReadOnlyRegion, Region, RegionOptions, Stdio,
+    Command, ConvertError, Error, FrozenRegion, InheritedState, Locked, ReadOnlyRegion, Region, RegionOptions, Stdio,
 };
 use heirloom_conformance::descriptors;
 use rustix::fs::{Mode, OFlags};
@@ -201,6 +201,10 @@ fn operation(name: &str) -> Operation {
                 receiver.recv().is_ok_and(|message| message.to_vec() == b"message")
             },
         ),
+        "map-with-locks" => {
+            let region = region();
+            plain(move || region.map_with_locks(), |view| matches!(view.lock(0), Ok(Locked::Clean(_))))
+        }
         "make-read-only" => {
             let ready = two(region);
             consuming(ready.clone(), ready, Region::into_read_only, |(_, writer)| writer.load_u64(0).unwrap() == 0)
