@@ -54,6 +54,21 @@
 //! # Ok::<(), heirloom::Error>(())
 //! ```
 //!
+//! # Locking
+//! [`Region::map_with_locks`] makes numbers of a region usable as locks, on Linux and Android. Who takes a lock is told whether its
+//! last owner died while it had it.
+//!
+//! ```no_run
+//! use heirloom::{Locked, Region};
+//!
+//! let view = Region::inherited("accounts")?.map_with_locks()?;
+//! match view.lock(0)? {
+//!     Locked::Clean(_guard) => view.write_at(64, b"the bytes that the lock protects")?,
+//!     Locked::OwnerDied(_guard) => eprintln!("they may be half written"),
+//! }
+//! # Ok::<(), heirloom::Error>(())
+//! ```
+//!
 //! # Choosing a region type
 //! | type | writers | a mapping gives | use for |
 //! | --- | --- | --- | --- |
@@ -76,8 +91,8 @@
 //! - It does not defend against root or the kernel.
 //! - The bytes can be swapped to disk. Core dumps contain them unless the mapping calls `no_dump`.
 //! - Synchronization: there are atomics, and [`wait`](ReadOnlyMapping::wait) and [`wake_all`](Mapping::wake_all) for a 32-bit
-//!   number, but no locks. A wait doesn't notice that the process that should change the number has died; a
-//!   [`channel`](channel()) does. Windows and NetBSD have no such waits: use a pipe there.
+//!   number. A wait doesn't notice that the process that should change the number has died; a [`channel`](channel()) and a
+//!   [lock](Region::map_with_locks) do, on Linux and Android only. Windows and NetBSD have no such waits: use a pipe there.
 //! - On systems without seals, read-only and frozen regions rely on the creating process: see [Systems](#systems).
 //!
 //! [The security document](documentation::security) has the threat model, and the test behind each guarantee.
