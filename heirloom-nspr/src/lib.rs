@@ -30,3 +30,5 @@ mod attributes;
 mod transfer;
 
 mod process;
+
+mod heirloom_h;

@@ -259,6 +259,14 @@ impl LockMapping {
         }
     }
 
+    /// Releases a lock whose guard was forgotten. For the C library, whose callers have no guards.
+    #[doc(hidden)]
+    pub fn release(&self, offset: usize) -> Result<()> {
+        self.atomic_u32(offset)?;
+        drop(LockGuard { view: self, place: offset });
+        Ok(())
+    }
+
     #[inline]
     fn locked(&self, offset: usize, state: State) -> Locked<'_> {
         let guard = LockGuard { view: self, place: if thread::panicking() { offset | PANICKING } else { offset } };

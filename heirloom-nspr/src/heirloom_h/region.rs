@@ -1,0 +1,294 @@
+//! Regions.
+
+use std::ffi::{c_char, c_int, c_uint, c_void};
+use std::ptr;
+
+use heirloom::{AnyRegion, ExportedRegion, FrozenOptions, FrozenRegion, ReadOnlyRegion, Region, RegionKind};
+
+use super::arguments::{DONE, FAILED, bytes, free, give, object, object_mut, text};
+use super::error::{Failure, Result, call};
+use super::mapping::View;
+
+/// The flags of `heirloom_region_create`.
+const POPULATE: c_uint = 1;
+const HUGE_PAGES: c_uint = 2;
+
+/// Returns options with a name, unless that is NULL.
+///
+/// # Safety
+/// As for [`text`].
+unsafe fn frozen_options(name: *const c_char) -> Result<FrozenOptions> {
+    let mut options = FrozenRegion::options();
+    if !name.is_null() {
+        // SAFETY: The caller's contract.
+        options.name(unsafe { text(name, "the name of a region") }?);
+    }
+    Ok(options)
+}
+
+/// Creates a region.
+///
+/// # Safety
+/// `name` is NULL or a string.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn heirloom_region_create(size: u64, name: *const c_char, flags: c_uint) -> *mut AnyRegion {
+    call(ptr::null_mut(), || {
+        if flags & !(POPULATE | HUGE_PAGES) != 0 {
+            return Err(Failure::invalid(format!("cannot create a region: unknown flags {flags:#x}")));
+        }
+        let mut options = Region::options();
+        options.populate(flags & POPULATE != 0).huge_pages(flags & HUGE_PAGES != 0);
+        if !name.is_null() {
+            // SAFETY: The caller passes a string.
+            options.name(unsafe { text(name, "the name of a region") }?);
+        }
+        Ok(give(options.create(size)?.into()))
+    })
+}
+
+/// Creates a frozen region with a copy of bytes.
+///
+/// # Safety
+/// The bytes are readable, and `name` is NULL or a string.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn heirloom_region_frozen_from_bytes(
+    start: *const c_void,
+    len: usize,
+    name: *const c_char,
+) -> *mut AnyRegion {
+    call(ptr::null_mut(), || {
+        // SAFETY: The caller's contract.
+        let (options, bytes) = unsafe { (frozen_options(name)?, bytes(start, len)?) };
+        Ok(give(options.from_bytes(bytes)?.into()))
+    })
+}
+
+/// Creates a frozen region with what can be read from a descriptor, up to its end.
+///
+/// # Safety
+/// The descriptor stays open, and `name` is NULL or a string.
+#[cfg(unix)]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn heirloom_region_frozen_from_fd(descriptor: c_int, name: *const c_char) -> *mut AnyRegion {
+    use std::fs::File;
+    use std::mem::ManuallyDrop;
+    use std::os::fd::FromRawFd;
+
+    // It may wait long for a pipe.
+    super::error::wait(ptr::null_mut(), || {
+        if descriptor < 0 {
+            return Err(Failure::invalid(format!("cannot read from descriptor {descriptor}")));
+        }
+        // SAFETY: The caller keeps the descriptor open, and it is not closed here.
+        let file = ManuallyDrop::new(unsafe { File::from_raw_fd(descriptor) });
+        // SAFETY: The caller's contract.
+        Ok(give(unsafe { frozen_options(name) }?.from_file(&file)?.into()))
+    })
+}
+
+/// Creates a frozen region with a copy of another region.
+///
+/// # Safety
+/// `region` is a region, and `name` is NULL or a string.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn heirloom_region_frozen_copy(region: *const AnyRegion, name: *const c_char) -> *mut AnyRegion {
+    call(ptr::null_mut(), || {
+        // SAFETY: The caller's contract.
+        let (options, region) = unsafe { (frozen_options(name)?, object(region, "the region")?) };
+        Ok(give(options.copy_of(region)?.into()))
+    })
+}
+
+/// Makes a region read-only, and returns the mapping through which this process keeps writing.
+///
+/// # Safety
+/// `region` is a region that no other thread uses.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn heirloom_region_make_read_only(region: *mut AnyRegion) -> *mut View {
+    call(ptr::null_mut(), || {
+        // SAFETY: The caller's contract.
+        let region = unsafe { object_mut(region, "the region") }?;
+        let AnyRegion::Writable(writable) = &*region else {
+            return Err(Failure::wrong_kind("cannot make a region read-only: it is read-only or frozen already"));
+        };
+        let (read_only, writer) = writable.clone().into_read_only()?;
+        *region = read_only.into();
+        Ok(give(View::Shared(writer)))
+    })
+}
+
+/// Freezes a region. A frozen one stays as it is.
+///
+/// # Safety
+/// `region` is a region that no other thread uses.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn heirloom_region_freeze(region: *mut AnyRegion) -> c_int {
+    call(FAILED, || {
+        // SAFETY: The caller's contract.
+        let region = unsafe { object_mut(region, "the region") }?;
+        let frozen = match region.clone() {
+            AnyRegion::Writable(region) => match region.freeze() {
+                Ok(frozen) => frozen,
+                // Another holder may have made it read-only meanwhile.
+                Err(failed) => {
+                    let (error, region) = failed.into_parts();
+                    let Ok(region) = ReadOnlyRegion::try_from(region) else { return Err(error.into()) };
+                    region.freeze()?
+                }
+            },
+            AnyRegion::ReadOnly(region) => region.freeze()?,
+            AnyRegion::Frozen(region) => region,
+        };
+        *region = frozen.into();
+        Ok(DONE)
+    })
+}
+
+/// Returns the kind of a region.
+///
+/// # Safety
+/// `region` is a region.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn heirloom_region_kind(region: *const AnyRegion) -> c_int {
+    call(FAILED, || {
+        // SAFETY: The caller's contract.
+        Ok(match unsafe { object(region, "the region") }?.kind() {
+            RegionKind::Writable => 0,
+            RegionKind::ReadOnly => 1,
+            RegionKind::Frozen => 2,
+            RegionKind::Unsealed => 3,
+            other => return Err(Failure::wrong_kind(&format!("a region of an unknown kind: {other}"))),
+        })
+    })
+}
+
+/// Returns the size of a region in bytes; 0 of NULL.
+///
+/// # Safety
+/// `region` is NULL or a region.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn heirloom_region_size(region: *const AnyRegion) -> u64 {
+    // SAFETY: The caller's contract.
+    unsafe { region.as_ref() }.map_or(0, AnyRegion::size)
+}
+
+/// Returns another handle of a region.
+///
+/// # Safety
+/// `region` is a region.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn heirloom_region_clone(region: *const AnyRegion) -> *mut AnyRegion {
+    // SAFETY: The caller's contract.
+    call(ptr::null_mut(), || Ok(give(unsafe { object(region, "the region") }?.clone())))
+}
+
+/// Drops a handle of a region.
+///
+/// # Safety
+/// `region` is NULL, or a region that is not used again.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn heirloom_region_free(region: *mut AnyRegion) {
+    // SAFETY: The caller's contract.
+    call((), || Ok(unsafe { free(region) }));
+}
+
+/// Takes the region that the parent passed under `name`.
+///
+/// # Safety
+/// `name` is a string.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn heirloom_region_inherited(name: *const c_char) -> *mut AnyRegion {
+    // SAFETY: The caller's contract.
+    call(ptr::null_mut(), || Ok(give(AnyRegion::inherited(unsafe { text(name, "the name of a region") }?)?)))
+}
+
+/// Imports the region that an export string names.
+///
+/// # Safety
+/// `string` is a string.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn heirloom_region_import(string: *const c_char) -> *mut AnyRegion {
+    // SAFETY: The caller's contract.
+    call(ptr::null_mut(), || Ok(give(AnyRegion::import(unsafe { text(string, "the export string") }?)?)))
+}
+
+/// A region that is exported, and its string for C.
+pub struct Exported {
+    _region: ExportedRegion,
+    string: std::ffi::CString,
+}
+
+/// Exports a region.
+///
+/// # Safety
+/// `region` is a region.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn heirloom_region_export(region: *const AnyRegion, inheritable: c_int) -> *mut Exported {
+    call(ptr::null_mut(), || {
+        // SAFETY: The caller's contract.
+        let region = unsafe { object(region, "the region") }?;
+        let exported = if inheritable == 0 { region.export() } else { region.export_inheritable() }?;
+        let string = std::ffi::CString::new(exported.as_str()).map_err(|_| Failure::invalid("a NUL in a string"))?;
+        Ok(give(Exported { _region: exported, string }))
+    })
+}
+
+/// Returns the export string, valid while the export lives; NULL of NULL.
+///
+/// # Safety
+/// `exported` is NULL or an export.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn heirloom_export_string(exported: *const Exported) -> *const c_char {
+    // SAFETY: The caller's contract.
+    unsafe { exported.as_ref() }.map_or(ptr::null(), |exported| exported.string.as_ptr())
+}
+
+/// Ends an export.
+///
+/// # Safety
+/// `exported` is NULL, or an export that is not used again.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn heirloom_export_free(exported: *mut Exported) {
+    // SAFETY: The caller's contract.
+    call((), || Ok(unsafe { free(exported) }));
+}
+
+/// Returns the region's descriptor, which stays the region's.
+///
+/// # Safety
+/// `region` is a region.
+#[cfg(unix)]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn heirloom_region_fd(region: *const AnyRegion) -> c_int {
+    use std::os::fd::AsRawFd;
+
+    // SAFETY: The caller's contract.
+    call(FAILED, || Ok(unsafe { object(region, "the region") }?.as_raw_fd()))
+}
+
+/// Makes a region of a descriptor, and takes that over unless it fails.
+///
+/// # Safety
+/// Nobody else owns the descriptor.
+#[cfg(unix)]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn heirloom_region_from_fd(descriptor: c_int) -> *mut AnyRegion {
+    use std::os::fd::{FromRawFd, IntoRawFd, OwnedFd};
+
+    call(ptr::null_mut(), || {
+        if descriptor < 0 {
+            return Err(Failure::invalid(format!("descriptor {descriptor} can't be a region")));
+        }
+        // SAFETY: The caller gives it to this call.
+        let owned = unsafe { OwnedFd::from_raw_fd(descriptor) };
+        match AnyRegion::try_from(owned) {
+            Ok(region) => Ok(give(region)),
+            Err(failed) => {
+                let (error, owned) = failed.into_parts();
+                // It stays the caller's.
+                let _ = owned.into_raw_fd();
+                Err(error.into())
+            }
+        }
+    })
+}
