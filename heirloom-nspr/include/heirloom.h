@@ -74,7 +74,7 @@ typedef enum heirloom_error_kind {
     HEIRLOOM_PEER_GONE = 19,            /* the other end of a channel is closed, or its process has ended */
     HEIRLOOM_PEER_BROKEN = 20,          /* the other end of a channel broke its protocol */
     HEIRLOOM_FORKED = 21,               /* the object belongs to the process that forked this one */
-    HEIRLOOM_SYSTEM = 23                /* another error of the system: see heirloom_last_errno */
+    HEIRLOOM_SYSTEM = 22                /* another error of the system: see heirloom_last_errno */
 } heirloom_error_kind;
 
 /* Returns the class of this thread's last error: a heirloom_error_kind. Success does not change it. */
@@ -91,12 +91,12 @@ const char *heirloom_last_message(void);
 /* A handle of a region. */
 typedef struct heirloom_region heirloom_region;
 
-typedef enum heirloom_region_kind_of {
+typedef enum heirloom_kind {
     HEIRLOOM_WRITABLE = 0,  /* every holder can write */
     HEIRLOOM_READ_ONLY = 1, /* only mappings from before the conversion can write */
     HEIRLOOM_FROZEN = 2,    /* nobody can write, for ever */
     HEIRLOOM_UNSEALED = 3   /* as writable, but a file in a directory: it has no fixed size */
-} heirloom_region_kind_of;
+} heirloom_kind;
 
 /* Allocates all memory at once, where its lack is an error. Otherwise memory is allocated as it is touched. */
 #define HEIRLOOM_POPULATE 1u
@@ -126,7 +126,7 @@ heirloom_region *heirloom_region_clone(const heirloom_region *region);
 /* Drops a handle. Mappings stay. The memory is freed with its last handle, mapping or child that holds it. */
 void heirloom_region_free(heirloom_region *region);
 
-/* Returns the kind: a heirloom_region_kind_of. */
+/* Returns the kind: a heirloom_kind. */
 int heirloom_region_kind(const heirloom_region *region);
 
 /* Returns the size in bytes, which never changes. */
@@ -293,7 +293,8 @@ int heirloom_unlock(const heirloom_mapping *mapping, size_t offset);
 typedef struct heirloom_sender heirloom_sender;
 typedef struct heirloom_receiver heirloom_receiver;
 
-/* Creates a channel. `capacity` is the size of its ring in bytes: 4096 to 2^32; it is rounded up to a power of two. */
+/* Creates a channel. `capacity` is the size of its ring in bytes: at most 4 GiB, rounded up to a power
+ * of two from 4096 on. */
 int heirloom_channel(uint64_t capacity, heirloom_sender **sender, heirloom_receiver **receiver);
 
 /* Takes the end that the parent passed under `name`. */

@@ -5,6 +5,7 @@ use std::slice;
 use std::time::Duration;
 
 use super::error::{Failure, Result};
+use crate::fork;
 
 /// The answers of a function that may have nothing to return.
 pub(super) const FAILED: c_int = -1;
@@ -25,6 +26,7 @@ pub(super) fn give<T>(object: T) -> *mut T {
 /// `object` is NULL, or was returned by [`give`] and is not used again.
 pub(super) unsafe fn free<T>(object: *mut T) {
     if !object.is_null() {
+        let _entered = fork::enter();
         // SAFETY: The caller's contract.
         drop(unsafe { Box::from_raw(object) });
     }

@@ -148,7 +148,7 @@ pub unsafe extern "C" fn heirloom_command_spawn(command: *mut Command) -> *mut C
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn heirloom_command_free(command: *mut Command) {
     // SAFETY: The caller's contract.
-    call((), || Ok(unsafe { free(command) }));
+    unsafe { free(command) };
 }
 
 /// Returns the id of a child's process.
@@ -235,5 +235,5 @@ pub unsafe extern "C" fn heirloom_child_pidfd(child: *const Child) -> c_int {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn heirloom_child_free(child: *mut Child) {
     // SAFETY: The caller's contract.
-    call((), || Ok(unsafe { free(child) }));
+    unsafe { free(child) };
 }

@@ -19,7 +19,7 @@ pub(super) struct Failure {
 pub(super) type Result<T> = std::result::Result<T, Failure>;
 
 const INVALID_INPUT: c_int = 1;
-const SYSTEM: c_int = 23;
+const SYSTEM: c_int = 22;
 
 /// Returns the value of `heirloom_error_kind`. Each keeps its number for ever.
 fn number_of(kind: ErrorKind) -> c_int {

@@ -143,7 +143,7 @@ pub unsafe extern "C" fn heirloom_map_copy(region: *const AnyRegion, offset: u64
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn heirloom_unmap(view: *const View) {
     // SAFETY: The caller's contract.
-    call((), || Ok(unsafe { free(view.cast_mut()) }));
+    unsafe { free(view.cast_mut()) };
 }
 
 /// Returns the address of a mapping's first byte.
@@ -205,17 +205,16 @@ pub unsafe extern "C" fn heirloom_read(view: *const View, offset: usize, into: *
     wait(FAILED, || {
         // SAFETY: The caller's contract.
         let (view, into) = unsafe { (object(view, "the mapping")?, bytes_mut(into, len)?) };
-        match view.shown() {
-            Some(bytes) => bytes.read_at(offset, into)?,
-            None => {
-                let (start, all) = view.start_and_len();
-                if offset > all || into.len() > all - offset {
-                    let tried = format!("cannot read {len} bytes at offset {offset}: the mapping has {all} bytes");
-                    return Err(Failure::out_of_bounds(tried));
-                }
-                // SAFETY: The range was checked. It is frozen, or a private copy that only C writes.
-                unsafe { into.as_mut_ptr().copy_from_nonoverlapping(start.add(offset), into.len()) };
+        if let Some(bytes) = view.shown() {
+            bytes.read_at(offset, into)?;
+        } else {
+            let (start, all) = view.start_and_len();
+            if offset > all || into.len() > all - offset {
+                let tried = format!("cannot read {len} bytes at offset {offset}: the mapping has {all} bytes");
+                return Err(Failure::out_of_bounds(tried));
             }
+            // SAFETY: The range was checked. It is frozen, or a private copy that only C writes.
+            unsafe { into.as_mut_ptr().copy_from_nonoverlapping(start.add(offset), into.len()) };
         }
         Ok(DONE)
     })

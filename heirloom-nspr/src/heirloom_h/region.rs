@@ -189,7 +189,7 @@ pub unsafe extern "C" fn heirloom_region_clone(region: *const AnyRegion) -> *mut
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn heirloom_region_free(region: *mut AnyRegion) {
     // SAFETY: The caller's contract.
-    call((), || Ok(unsafe { free(region) }));
+    unsafe { free(region) };
 }
 
 /// Takes the region that the parent passed under `name`.
@@ -250,7 +250,7 @@ pub unsafe extern "C" fn heirloom_export_string(exported: *const Exported) -> *c
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn heirloom_export_free(exported: *mut Exported) {
     // SAFETY: The caller's contract.
-    call((), || Ok(unsafe { free(exported) }));
+    unsafe { free(exported) };
 }
 
 /// Returns the region's descriptor, which stays the region's.

@@ -20,8 +20,8 @@ fn example(name: &str) -> PathBuf {
     Program::new(&format!("examples/{name}.c"), "c89").args(&["-pedantic"]).with_heirloom().build()
 }
 
-fn workers() -> PathBuf {
-    Program::new("examples/workers.cpp", "c++11").args(&["-pedantic"]).with_heirloom().build()
+fn cpp(name: &str) -> PathBuf {
+    Program::new(&format!("examples/{name}.cpp"), "c++11").args(&["-pedantic"]).with_heirloom().build()
 }
 
 #[test]
@@ -57,12 +57,28 @@ fn second_protocol_example() {
     assert!(error.starts_with("PR_ImportFileMapFromString: error -5987: the string to import is NULL"), "{error}");
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn every_function_without_nspr_works() {
+    assert_eq!(stdout(&mut Command::new(test("without_nspr"))), "done\n");
+}
+
 #[test]
 fn cpp_example() {
     if !is_installed("c++", "g++") {
         return;
     }
-    assert_eq!(stdout(&mut Command::new(workers())), "3 workers of 3 read the table\n");
+    assert_eq!(stdout(&mut Command::new(cpp("workers"))), "3 workers of 3 read the table\n");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn cpp_example_without_nspr() {
+    if !is_installed("c++", "g++") {
+        return;
+    }
+    let expected = "a worker moved 1000\na worker died\na worker moved 1000\nsum: 0\n";
+    assert_eq!(stdout(&mut Command::new(cpp("accounts"))), expected);
 }
 
 #[test]
@@ -175,9 +191,13 @@ fn valgrind_finds_no_error_or_leak() {
     let mut runs: Vec<_> = [
         (server, Some(client)),
         (second_server, Some(second_client)),
-        (workers(), None),
+        (cpp("workers"), None),
         (test("errors"), None),
         (test("memory"), Some("under-valgrind".into())),
+        #[cfg(target_os = "linux")]
+        (test("without_nspr"), None),
+        #[cfg(target_os = "linux")]
+        (cpp("accounts"), None),
     ]
     .into_iter()
     .map(|(program, arg)| {

@@ -1,0 +1,343 @@
+/* heirloom.h: every function, between a parent and its children, on Linux. */
+#define _GNU_SOURCE
+#include <heirloom.h>
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define CHECK(condition) ((condition) ? (void)0 : check_failed(__LINE__, #condition))
+/* The call fails with that kind of error, and a text. */
+#define FAILS(call, kind) \
+    do { \
+        CHECK(call); \
+        CHECK(heirloom_last_error() == (kind)); \
+        CHECK(strlen(heirloom_last_message()) > 10); \
+    } while (0)
+#define SECOND INT64_C(1000000000)
+
+static const char *program;
+
+static void check_failed(int line, const char *what)
+{
+    fprintf(stderr, "without_nspr.c:%d: check failed: %s (last error %d, errno %d: %s)\n", line, what,
+            heirloom_last_error(), heirloom_last_errno(), heirloom_last_message());
+    exit(1);
+}
+
+static heirloom_command *child(const char *what)
+{
+    heirloom_command *command = heirloom_command_new(program);
+    CHECK(command != NULL && heirloom_command_arg(command, what) == 0);
+    return command;
+}
+
+static heirloom_child *start(heirloom_command *command)
+{
+    heirloom_child *started = heirloom_command_spawn(command);
+    CHECK(started != NULL);
+    heirloom_command_free(command);
+    return started;
+}
+
+static void end(heirloom_child *started, int expected)
+{
+    int code = -1;
+    CHECK(heirloom_child_wait(started, &code) == 0);
+    CHECK(code == expected);
+    heirloom_child_free(started);
+}
+
+static void regions(void)
+{
+    heirloom_region *region = heirloom_region_create(8192, "table", HEIRLOOM_POPULATE);
+    CHECK(region != NULL && heirloom_region_size(region) == 8192);
+    CHECK(heirloom_region_kind(region) == HEIRLOOM_WRITABLE);
+    heirloom_mapping *mapping = heirloom_map(region, 0, 0);
+    CHECK(mapping != NULL && heirloom_view_size(HEIRLOOM_VIEW(mapping)) == 8192);
+    CHECK(heirloom_view_no_dump(HEIRLOOM_VIEW(mapping)) == 0);
+    strcpy(heirloom_mapping_data(mapping), "text");
+    FAILS(heirloom_region_freeze(region) == -1, HEIRLOOM_STILL_WRITABLE);
+    CHECK(strstr(heirloom_last_message(), "heirloom_region_frozen_copy") != NULL);
+
+    /* A private copy. */
+    heirloom_mapping *copy = heirloom_map_copy(region, 4096, 4096);
+    CHECK(copy != NULL && heirloom_view_size(HEIRLOOM_VIEW(copy)) == 4096);
+    strcpy(heirloom_mapping_data(copy), "private");
+    CHECK(strcmp((char *)heirloom_mapping_data(mapping) + 4096, "") == 0);
+    FAILS(heirloom_write(copy, 0, "x", 1) == -1, HEIRLOOM_WRONG_KIND);
+    heirloom_unmap(HEIRLOOM_VIEW(copy));
+
+    /* Frozen: from a copy, bytes, a descriptor, and in place. */
+    heirloom_region *frozen = heirloom_region_frozen_copy(region, NULL);
+    CHECK(frozen != NULL && heirloom_region_kind(frozen) == HEIRLOOM_FROZEN);
+    FAILS(heirloom_map(frozen, 0, 0) == NULL, HEIRLOOM_WRONG_KIND);
+    FAILS(heirloom_map_with_locks(frozen) == NULL, HEIRLOOM_WRONG_KIND);
+    heirloom_view *view = heirloom_map_view(frozen, 0, 4096);
+    CHECK(view != NULL && strcmp(heirloom_view_data(view), "text") == 0);
+    char read[5] = "";
+    uint32_t number = 7;
+    CHECK(heirloom_read(view, 0, read, 5) == 0 && strcmp(read, "text") == 0);
+    FAILS(heirloom_read(view, 4092, read, 5) == -1, HEIRLOOM_OUT_OF_BOUNDS);
+    FAILS(heirloom_load_u32(view, 0, &number) == -1, HEIRLOOM_WRONG_KIND);
+    FAILS(heirloom_wait_u32(view, 0, 0, 0, NULL) == -1, HEIRLOOM_WRONG_KIND);
+    heirloom_unmap(view);
+    heirloom_mapping *private = heirloom_map_copy(frozen, 0, 0);
+    strcpy(heirloom_mapping_data(private), "mine");
+    CHECK(heirloom_read(HEIRLOOM_VIEW(private), 0, read, 5) == 0 && strcmp(read, "mine") == 0);
+    heirloom_unmap(HEIRLOOM_VIEW(private));
+    heirloom_region_free(frozen);
+
+    frozen = heirloom_region_frozen_from_bytes("bytes", 5, "name");
+    CHECK(frozen != NULL && heirloom_region_size(frozen) == 5);
+    heirloom_region_free(frozen);
+    frozen = heirloom_region_frozen_from_bytes(NULL, 0, NULL);
+    CHECK(frozen != NULL && heirloom_region_size(frozen) == 0);
+    heirloom_region_free(frozen);
+    FAILS(heirloom_region_frozen_from_bytes(NULL, 1, NULL) == NULL, HEIRLOOM_INVALID_INPUT);
+    int ends[2];
+    CHECK(pipe(ends) == 0 && write(ends[1], "piped", 5) == 5 && close(ends[1]) == 0);
+    frozen = heirloom_region_frozen_from_fd(ends[0], NULL);
+    CHECK(frozen != NULL && heirloom_region_size(frozen) == 5 && close(ends[0]) == 0);
+    heirloom_region_free(frozen);
+    FAILS(heirloom_region_frozen_from_fd(-1, NULL) == NULL, HEIRLOOM_INVALID_INPUT);
+
+    heirloom_unmap(HEIRLOOM_VIEW(mapping));
+    heirloom_mapping *writer = heirloom_region_make_read_only(region);
+    CHECK(writer != NULL && heirloom_region_kind(region) == HEIRLOOM_READ_ONLY);
+    FAILS(heirloom_region_make_read_only(region) == NULL, HEIRLOOM_WRONG_KIND);
+    view = heirloom_map_view(region, 0, 0);
+    CHECK(heirloom_store_u32(writer, 8, 9) == 0 && heirloom_load_u32(view, 8, &number) == 0 && number == 9);
+    FAILS(heirloom_write((const heirloom_mapping *)(const void *)view, 0, "x", 1) == -1, HEIRLOOM_WRONG_KIND);
+    heirloom_unmap(HEIRLOOM_VIEW(writer));
+    heirloom_unmap(view);
+    heirloom_region *again = heirloom_region_clone(region);
+    CHECK(heirloom_region_freeze(again) == 0 && heirloom_region_kind(again) == HEIRLOOM_FROZEN);
+    CHECK(heirloom_region_freeze(again) == 0);
+    heirloom_region_free(again);
+    heirloom_region_free(region);
+
+    FAILS(heirloom_region_create(0, NULL, 0) == NULL, HEIRLOOM_INVALID_INPUT);
+    FAILS(heirloom_region_create(4096, NULL, 4) == NULL, HEIRLOOM_INVALID_INPUT);
+    FAILS(heirloom_region_create(UINT64_MAX, NULL, 0) == NULL, HEIRLOOM_TOO_LARGE);
+    FAILS(heirloom_region_create(4096, "\xff", 0) == NULL, HEIRLOOM_INVALID_INPUT);
+    FAILS(heirloom_map(NULL, 0, 0) == NULL, HEIRLOOM_INVALID_INPUT);
+    FAILS(heirloom_region_kind(NULL) == -1, HEIRLOOM_INVALID_INPUT);
+    heirloom_region_free(NULL);
+    heirloom_unmap(NULL);
+}
+
+static void numbers(void)
+{
+    heirloom_region *region = heirloom_region_create(4096, NULL, 0);
+    heirloom_mapping *mapping = heirloom_map(region, 0, 0);
+    const heirloom_view *view = HEIRLOOM_VIEW(mapping);
+    uint32_t small = 0;
+    uint64_t large = 0;
+    CHECK(heirloom_store_u32(mapping, 4, 7) == 0 && heirloom_load_u32(view, 4, &small) == 0 && small == 7);
+    CHECK(heirloom_exchange_u32(mapping, 4, 8, &small) == 0 && small == 7);
+    CHECK(heirloom_fetch_add_u32(mapping, 4, 2, NULL) == 0);
+    small = 9;
+    CHECK(heirloom_compare_exchange_u32(mapping, 4, &small, 1) == 0 && small == 10);
+    CHECK(heirloom_compare_exchange_u32(mapping, 4, &small, 1) == 1 && small == 10);
+    CHECK(heirloom_store_u64(mapping, 8, UINT64_MAX) == 0 && heirloom_fetch_add_u64(mapping, 8, 2, &large) == 0);
+    CHECK(large == UINT64_MAX && heirloom_load_u64(view, 8, &large) == 0 && large == 1);
+    CHECK(heirloom_exchange_u64(mapping, 8, 5, &large) == 0 && large == 1);
+    large = 5;
+    CHECK(heirloom_compare_exchange_u64(mapping, 8, &large, 6) == 1);
+    FAILS(heirloom_load_u32(view, 4096, &small) == -1, HEIRLOOM_OUT_OF_BOUNDS);
+    FAILS(heirloom_store_u64(mapping, 4, 1) == -1, HEIRLOOM_MISALIGNED);
+    FAILS(heirloom_compare_exchange_u32(mapping, 4, NULL, 1) == -1, HEIRLOOM_INVALID_INPUT);
+    CHECK(heirloom_wait_u32(view, 4, 1, SECOND / 1000, NULL) == 0);
+    CHECK(heirloom_wait_u32(view, 4, 2, HEIRLOOM_FOREVER, &small) == 1 && small == 1);
+    heirloom_unmap(view);
+    heirloom_region_free(region);
+}
+
+/* Both ways to a child, and through a socket. */
+static void passing(void)
+{
+    heirloom_region *region = heirloom_region_create(4096, NULL, 0);
+    heirloom_mapping *mapping = heirloom_map(region, 0, 0);
+    heirloom_command *command = child("add");
+    CHECK(heirloom_command_inherit(command, "numbers", region) == 0);
+    FAILS(heirloom_command_inherit(command, "numbers", region) == -1, HEIRLOOM_NAME_IN_USE);
+    CHECK(heirloom_command_env(command, "ADD", "5") == 0 && heirloom_command_env(command, "HOME", NULL) == 0);
+    heirloom_child *started = start(command);
+    CHECK(heirloom_child_id(started) > 0);
+    /* It waits for the first number, and answers by the second. */
+    CHECK(heirloom_store_u32(mapping, 0, 1) == 0 && heirloom_wake_one(mapping, 0) == 0);
+    uint32_t answer = 0;
+    CHECK(heirloom_wait_u32(HEIRLOOM_VIEW(mapping), 4, 0, 60 * SECOND, &answer) == 1 && answer == 6);
+    end(started, 0);
+
+    heirloom_export *exported = heirloom_region_export(region, 1);
+    CHECK(exported != NULL);
+    CHECK(setenv("EXPORTED", heirloom_export_string(exported), 1) == 0);
+    started = start(child("import"));
+    CHECK(heirloom_wait_u32(HEIRLOOM_VIEW(mapping), 8, 0, 60 * SECOND, NULL) == 1);
+    end(started, 0);
+    heirloom_export_free(exported);
+    FAILS(heirloom_region_import("7:nonsense") == NULL, HEIRLOOM_MALFORMED);
+    FAILS(heirloom_region_inherited("nothing") == NULL, HEIRLOOM_NOT_INHERITED);
+
+    heirloom_region *received = heirloom_region_from_fd(dup(heirloom_region_fd(region)));
+    CHECK(received != NULL && heirloom_region_size(received) == 4096);
+    heirloom_region_free(received);
+    int other = dup(0);
+    FAILS(heirloom_region_from_fd(other) == NULL, HEIRLOOM_MISMATCH);
+    CHECK(close(other) == 0);
+    FAILS(heirloom_region_from_fd(-1) == NULL, HEIRLOOM_INVALID_INPUT);
+    heirloom_unmap(HEIRLOOM_VIEW(mapping));
+    heirloom_region_free(region);
+}
+
+static void children(void)
+{
+    heirloom_command *command = heirloom_command_new("/nonexistent/program");
+    FAILS(heirloom_command_spawn(command) == NULL, HEIRLOOM_PROGRAM_NOT_FOUND);
+    CHECK(heirloom_last_errno() == 2);
+    heirloom_command_free(command);
+    heirloom_child *started = start(child("sleep"));
+    int code = -1;
+    CHECK(heirloom_child_try_wait(started, &code) == 0 && code == -1);
+    int pidfd = heirloom_child_pidfd(started);
+    /* Some versions of valgrind don't know the call. */
+    CHECK(pidfd >= 0 ? close(pidfd) == 0 : heirloom_last_errno() == ENOSYS);
+    CHECK(heirloom_child_kill(started) == 0);
+    CHECK(heirloom_child_wait(started, NULL) == 0 && heirloom_child_try_wait(started, &code) == 1);
+    CHECK(code == 256 + SIGKILL);
+    heirloom_child_free(started);
+}
+
+static void locks(void)
+{
+    heirloom_region *region = heirloom_region_create(4096, NULL, 0);
+    heirloom_mapping *mapping = heirloom_map_with_locks(region);
+    CHECK(mapping != NULL);
+    CHECK(heirloom_lock(mapping, 0, HEIRLOOM_FOREVER) == HEIRLOOM_LOCKED);
+    CHECK(heirloom_lock(mapping, 0, 0) == HEIRLOOM_TAKEN && heirloom_lock(mapping, 0, 1000) == HEIRLOOM_TAKEN);
+    CHECK(heirloom_unlock(mapping, 0) == 0);
+    CHECK(heirloom_lock(mapping, 0, 0) == HEIRLOOM_LOCKED && heirloom_unlock(mapping, 0) == 0);
+    FAILS(heirloom_lock(mapping, 2, 0) == -1, HEIRLOOM_MISALIGNED);
+    FAILS(heirloom_unlock(mapping, 1) == -1, HEIRLOOM_MISALIGNED);
+    heirloom_mapping *plain = heirloom_map(region, 0, 0);
+    FAILS(heirloom_lock(plain, 0, 0) == -1, HEIRLOOM_WRONG_KIND);
+    heirloom_unmap(HEIRLOOM_VIEW(plain));
+    heirloom_command *command = child("hold");
+    CHECK(heirloom_command_inherit(command, "locks", region) == 0);
+    heirloom_child *started = start(command);
+    CHECK(heirloom_wait_u32(HEIRLOOM_VIEW(mapping), 4, 0, 60 * SECOND, NULL) == 1);
+    CHECK(heirloom_lock(mapping, 0, SECOND / 100) == HEIRLOOM_TAKEN);
+    CHECK(heirloom_child_kill(started) == 0);
+    CHECK(heirloom_lock(mapping, 0, 60 * SECOND) == HEIRLOOM_OWNER_DIED && heirloom_unlock(mapping, 0) == 0);
+    end(started, 256 + SIGKILL);
+
+    /* A fork has no lock of its parent. */
+    pid_t forked = fork();
+    if (forked == 0) {
+        FAILS(heirloom_lock(mapping, 0, 0) == -1, HEIRLOOM_FORKED);
+        heirloom_mapping *again = heirloom_map_with_locks(region);
+        CHECK(heirloom_lock(again, 0, 0) == HEIRLOOM_LOCKED && heirloom_unlock(again, 0) == 0);
+        _exit(0);
+    }
+    int status = -1;
+    CHECK(waitpid(forked, &status, 0) == forked && status == 0);
+    heirloom_unmap(HEIRLOOM_VIEW(mapping));
+    heirloom_region_free(region);
+}
+
+static void channels(void)
+{
+    heirloom_sender *jobs, *theirs;
+    heirloom_receiver *their_jobs, *answers;
+    CHECK(heirloom_channel(4096, &jobs, &their_jobs) == 0 && heirloom_channel(4096, &theirs, &answers) == 0);
+    CHECK(heirloom_longest_message(jobs) == 2040);
+    FAILS(heirloom_channel(0, &jobs, &their_jobs) == -1, HEIRLOOM_INVALID_INPUT);
+    FAILS(heirloom_channel(4096, &jobs, NULL) == -1, HEIRLOOM_INVALID_INPUT);
+    heirloom_command *command = child("square");
+    CHECK(heirloom_command_inherit_receiver(command, "jobs", their_jobs) == 0);
+    CHECK(heirloom_command_inherit_sender(command, "answers", theirs) == 0);
+    heirloom_child *started = start(command);
+    for (uint32_t job = 0; job < 1000; job++) {
+        uint64_t answer = 0;
+        size_t len = 0;
+        CHECK(heirloom_send(jobs, &job, sizeof job, 60 * SECOND) == 1);
+        if (job == 0)
+            FAILS(heirloom_receive(answers, &answer, 7, HEIRLOOM_FOREVER, &len) == -1, HEIRLOOM_OUT_OF_BOUNDS);
+        CHECK(heirloom_receive(answers, &answer, sizeof answer, HEIRLOOM_FOREVER, &len) == 1);
+        CHECK(len == sizeof answer && answer == (uint64_t)job * job);
+    }
+    CHECK(heirloom_receive(answers, NULL, 0, 0, NULL) == 0);
+    CHECK(heirloom_receiver_arm(answers) == 1 && heirloom_sender_arm(jobs, 8) == 0);
+    CHECK(heirloom_receiver_fd(answers) >= 3 && heirloom_sender_fd(jobs) >= 3);
+    heirloom_sender_free(jobs);
+    end(started, 0);
+    FAILS(heirloom_receive(answers, NULL, 0, HEIRLOOM_FOREVER, NULL) == -1, HEIRLOOM_PEER_GONE);
+    heirloom_receiver_free(answers);
+}
+
+static int child_main(const char *what)
+{
+    /* It ends with a parent whose check failed. */
+    CHECK(prctl(PR_SET_PDEATHSIG, SIGKILL) == 0);
+    if (strcmp(what, "add") == 0) {
+        heirloom_region *region = heirloom_region_inherited("numbers");
+        CHECK(region != NULL && getenv("HOME") == NULL);
+        FAILS(heirloom_region_inherited("numbers") == NULL, HEIRLOOM_ALREADY_TAKEN);
+        heirloom_mapping *mapping = heirloom_map(region, 0, 0);
+        uint32_t number = 0;
+        CHECK(heirloom_wait_u32(HEIRLOOM_VIEW(mapping), 0, 0, HEIRLOOM_FOREVER, &number) == 1);
+        CHECK(heirloom_store_u32(mapping, 4, number + (uint32_t)atoi(getenv("ADD"))) == 0);
+        CHECK(heirloom_wake_all(mapping, 4) == 0);
+    } else if (strcmp(what, "import") == 0) {
+        heirloom_region *region = heirloom_region_import(getenv("EXPORTED"));
+        CHECK(region != NULL);
+        heirloom_mapping *mapping = heirloom_map(region, 0, 0);
+        CHECK(heirloom_store_u32(mapping, 8, 1) == 0 && heirloom_wake_all(mapping, 8) == 0);
+    } else if (strcmp(what, "hold") == 0) {
+        heirloom_mapping *mapping = heirloom_map_with_locks(heirloom_region_inherited("locks"));
+        CHECK(mapping != NULL && heirloom_lock(mapping, 0, HEIRLOOM_FOREVER) == HEIRLOOM_LOCKED);
+        CHECK(heirloom_store_u32(mapping, 4, 1) == 0 && heirloom_wake_all(mapping, 4) == 0);
+        pause();
+    } else if (strcmp(what, "square") == 0) {
+        heirloom_receiver *jobs = heirloom_receiver_inherited("jobs");
+        heirloom_sender *answers = heirloom_sender_inherited("answers");
+        uint32_t job = 0;
+        CHECK(jobs != NULL && answers != NULL);
+        while (heirloom_receive(jobs, &job, sizeof job, HEIRLOOM_FOREVER, NULL) == 1) {
+            uint64_t answer = (uint64_t)job * job;
+            CHECK(heirloom_send(answers, &answer, sizeof answer, HEIRLOOM_FOREVER) == 1);
+        }
+        CHECK(heirloom_last_error() == HEIRLOOM_PEER_GONE);
+        heirloom_receiver_free(jobs);
+        heirloom_sender_free(answers);
+    } else if (strcmp(what, "sleep") == 0) {
+        pause();
+    } else {
+        CHECK(!"known");
+    }
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    program = argv[0];
+    if (argc > 1)
+        return child_main(argv[1]);
+    CHECK(heirloom_abi_version() >= HEIRLOOM_ABI_VERSION);
+    CHECK(heirloom_last_error() == HEIRLOOM_NO_ERROR && strcmp(heirloom_last_message(), "") == 0);
+    regions();
+    numbers();
+    passing();
+    children();
+    locks();
+    channels();
+    printf("done\n");
+    return 0;
+}
