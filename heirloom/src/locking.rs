@@ -18,6 +18,8 @@ const WAITS: u32 = 1 << 31;
 
 /// How often a thread looks at a lock before it sleeps.
 const LOOKS: u32 = 100;
+/// How often a thread tries to take a free lock without looking at the time.
+const RETRIES: u8 = 3;
 /// The first sleep before a waiter asks whether the owner lives; each further one is twice as long.
 const FIRST_NAP: Duration = Duration::from_millis(1);
 /// The longest such sleep.
@@ -30,8 +32,8 @@ impl Region {
     ///
     /// # Errors
     /// As for [`map`](Self::map), and
-    /// - [`ErrorKind::Unsupported`]: on other systems, before Linux 4.14, without `/proc`, and where a sandbox forbids the locks
-    ///   of open file descriptions.
+    /// - [`ErrorKind::Unsupported`]: on other systems, before Linux 4.14, without `/proc`, without the right to open the memory
+    ///   anew (a file in a directory of another user), and where a sandbox forbids the locks of open file descriptions.
     /// - [`ErrorKind::OutOfDescriptors`]: the descriptor was one too many.
     ///
     /// ```
@@ -61,8 +63,9 @@ impl Region {
 /// access unsound, but each can make its bytes wrong, or keep a lock for ever; use [`lock_timeout`](Self::lock_timeout) beside
 /// a process that isn't trusted that far.
 ///
-/// **Death.** When a process dies that has a lock, the next that takes it is told by [`Locked::OwnerDied`], after 64 milliseconds
-/// at most. A panic that drops a guard counts as a death. A guard that is forgotten keeps the lock until the `LockMapping`
+/// **Death.** When a process dies that has a lock, the next that takes it is told by [`Locked::OwnerDied`], 64 milliseconds
+/// at most after the process has ended; a core dump comes before that. A panic that drops a guard counts as a death, unless the
+/// thread was panicking already when it took the lock. A guard that is forgotten keeps the lock until the `LockMapping`
 /// is dropped or the process ends; then it counts as a death.
 ///
 /// **Fork.** In a process that was forked without executing a program, this object is a copy, which refuses to lock
@@ -227,7 +230,7 @@ impl LockMapping {
     #[cold]
     fn acquire_slowly(&self, offset: usize, word: SharedU32<'_>, timeout: Option<Duration>) -> Result<Option<State>> {
         let failed = |failure| Error::system(format_args!("cannot wait for the lock at offset {offset}"), failure);
-        let (mut looks, mut nap, mut slept) = (0, FIRST_NAP, 0);
+        let (mut looks, mut retries, mut nap, mut slept) = (0, 0_u8, FIRST_NAP, 0);
         let start = Instant::now();
         loop {
             let now = word.load();
@@ -237,18 +240,26 @@ impl LockMapping {
                 hint::spin_loop();
                 continue;
             }
-            if owner == 0 || !self.owner.is_alive(owner).map_err(failed)? {
+            let free = owner == 0 || !self.owner.is_alive(owner).map_err(failed)?;
+            if free {
                 // Others may sleep as this thread did.
                 let mine = self.owner.number() | now & WAITS | slept;
                 if word.compare_exchange(now, mine).is_ok() {
                     let died = owner != 0 || now & DIED != 0;
                     return Ok(Some(if died { State::OwnerDied } else { State::Clean }));
                 }
-                continue;
+                // Others may take it or mark it meanwhile. Who goes on writing it keeps nobody beyond the limit of time.
+                retries = retries.saturating_add(1);
+                if retries <= RETRIES {
+                    continue;
+                }
             }
             let rest = timeout.map_or(LONGEST_NAP, |timeout| timeout.saturating_sub(start.elapsed()));
             if rest.is_zero() {
                 return Ok(None);
+            }
+            if free {
+                continue;
             }
             if now & WAITS == 0 && word.compare_exchange(now, now | WAITS).is_err() {
                 continue;

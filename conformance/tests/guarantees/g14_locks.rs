@@ -190,6 +190,19 @@ fn g14_holder_that_claims_every_number_is_an_error() {
     drop(region.map_with_locks().unwrap());
 }
 
+#[test]
+fn g14_limit_of_time_holds_beside_a_holder_that_goes_on_writing() {
+    let (region, view) = region();
+    let mut child = ready("go-on-writing", &region);
+    // Each look at an owner takes the kernel milliseconds, and the word is another one then. The answer may be any.
+    for timeout in [Duration::ZERO, Duration::from_millis(1)] {
+        left(view.lock_timeout(0, timeout).unwrap());
+    }
+    assert!(child.try_wait().unwrap().is_none());
+    drop(child.stdin.take());
+    assert!(child.wait().unwrap().success());
+}
+
 /// Kills a child after each instruction of taking a lock, writing under it and releasing it, where the lock is `word` before.
 fn kill_after_every_instruction(word: u32) {
     if emulated() {

@@ -186,13 +186,13 @@ const CALLS: &[(&str, &str, &str, &str)] = &[
     (
         "map-with-locks",
         "openat",
-        "/proc/self/fd",
+        "/proc/thread-self/fd",
         "EINTR=fine EMFILE=OutOfDescriptors ENFILE=OutOfDescriptors ENOMEM=OutOfMemory EACCES=Unsupported ENOENT=Unsupported",
     ),
     (
         "channel",
         "openat",
-        "/proc/self/fd",
+        "/proc/thread-self/fd",
         "EINTR=fine EMFILE=OutOfDescriptors ENFILE=OutOfDescriptors ENOMEM=OutOfMemory EACCES=Unsupported ENOENT=Unsupported",
     ),
     (

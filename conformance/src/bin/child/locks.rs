@@ -129,6 +129,7 @@ pub(super) fn run(args: &[&str]) {
             let _locked = view.lock(LOCK).unwrap();
             kill_process(getpid(), Signal::KILL).unwrap();
         }
+        ["go-on-writing", name] => go_on_writing(&Region::inherited(name).unwrap()),
         ["claim-every-number", name] => claim_every_number(&Region::inherited(name).unwrap()),
         _ => panic!("unknown arguments {args:?}"),
     }
@@ -157,16 +158,42 @@ fn lock_and_fork(region: &Region) {
     println!("released: {}", matches!(view.try_lock(LOCK).unwrap(), Some(Locked::Clean(_))));
 }
 
-/// Locks the bytes of all numbers by which owners are known.
-fn claim_every_number(region: &Region) {
-    let path = format!("/proc/self/fd/{}", region.as_fd().as_raw_fd());
-    let file = File::options().read(true).write(true).open(path).unwrap();
+/// Locks the bytes of `count` numbers by which owners are known, or unlocks them.
+fn claim_numbers(file: &File, kind: libc::c_int, first: i64, count: i64) {
     // SAFETY: Zeros are valid for these integers.
     let mut lock: libc::flock64 = unsafe { std::mem::zeroed() };
-    lock.l_type = libc::F_WRLCK.try_into().unwrap();
-    (lock.l_start, lock.l_len) = (1 << 60, 1 << 30);
+    lock.l_type = kind.try_into().unwrap();
+    (lock.l_start, lock.l_len) = ((1 << 60) + first, count);
     let call = if cfg!(target_pointer_width = "64") { libc::SYS_fcntl } else { FCNTL_64 };
     // SAFETY: The call reads `lock`, which outlives it.
     assert_eq!(unsafe { libc::syscall(call, file.as_raw_fd(), libc::F_OFD_SETLK, &raw const lock) }, 0);
+}
+
+fn open_anew(region: &Region) -> File {
+    let path = format!("/proc/self/fd/{}", region.as_fd().as_raw_fd());
+    File::options().read(true).write(true).open(path).unwrap()
+}
+
+fn claim_every_number(region: &Region) {
+    let file = open_anew(region);
+    claim_numbers(&file, libc::F_WRLCK, 0, 1 << 30);
     wait_for_parent();
+}
+
+/// Makes the kernel slow, by many locks, and writes numbers into the lock that no owner has, until standard input ends.
+fn go_on_writing(region: &Region) {
+    let file = open_anew(region);
+    // Every second one, since the kernel merges neighbours. From the last on, since it searches from the first.
+    claim_numbers(&file, libc::F_WRLCK, 0, 2_000_000);
+    (0..1_000_000).rev().for_each(|number| claim_numbers(&file, libc::F_UNLCK, 2 * number, 1));
+    let view = region.map().unwrap();
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(wait_for_parent);
+        let mut number = (1 << 29) + 1;
+        while !waiting.is_finished() {
+            view.atomic_u32(0).unwrap().store(number);
+            number += 1;
+            std::thread::sleep(Duration::from_micros(100));
+        }
+    });
 }

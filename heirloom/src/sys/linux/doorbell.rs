@@ -1,16 +1,17 @@
 //! Doorbells: two pipes, by which a process wakes its peer and learns of its death. See `pipe(7)`.
 
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec};
-use rustix::fs::{FileType, Mode, OFlags};
+use rustix::fs::{FileType, OFlags};
 use rustix::io::Errno;
 
-use crate::sys::failure::{Failure, Reason, Result};
+use super::open_anew::open_anew;
+use crate::sys::failure::{Reason, Result};
 use crate::sys::status::{Access, Heard, Identity};
 use crate::sys::unix::errno::retry;
-use crate::sys::unix::fd::{above_standard, access, identity_of, pipe};
+use crate::sys::unix::fd::{access, identity_of, pipe};
 
 /// How often a call is tried: a pipe holds 64 KiB, and memory may be short.
 const ATTEMPTS: usize = 256;
@@ -114,13 +115,8 @@ impl Doorbell {
 /// Creates a pipe, and returns the end that hears and the one that rings.
 fn one_way() -> Result<(OwnedFd, OwnedFd)> {
     let (reader, writer) = pipe()?;
-    let path = format!("/proc/self/fd/{}", writer.as_raw_fd());
-    let rings = retry(|| rustix::fs::open(&path, OFlags::RDWR | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty()));
-    let rings = rings.map_err(|errno| match errno {
-        Errno::NOENT | Errno::ACCESS | Errno::PERM => Failure::new(Reason::NoDoorbell, errno),
-        errno => errno.into(),
-    })?;
-    Ok((reader, above_standard(rings)?))
+    let rings = open_anew(writer.as_fd(), OFlags::RDWR | OFlags::NONBLOCK, Reason::NoDoorbell)?;
+    Ok((reader, rings))
 }
 
 /// Returns the identity of a pipe and what its descriptor allows; `None` if it is another file.

@@ -7,14 +7,14 @@ use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::OFlags;
 use rustix::io::Errno;
 use rustix::mm::{self, Advice, MapFlags, ProtFlags};
 use rustix::rand::{GetRandomFlags, getrandom};
 
+use super::open_anew::open_anew;
 use crate::sys::failure::{Failure, Reason, Result};
 use crate::sys::unix::errno::{last_errno, retry};
-use crate::sys::unix::fd::above_standard;
 
 /// The byte of the owner 0. No memory is as large.
 const FIRST_BYTE: i64 = 1 << 60;
@@ -37,9 +37,7 @@ pub(crate) struct LockOwner {
 
 impl LockOwner {
     pub(crate) fn new(memory: BorrowedFd<'_>) -> Result<Self> {
-        let path = format!("/proc/self/fd/{}", memory.as_raw_fd());
-        let opened = retry(|| rustix::fs::open(&path, OFlags::RDWR | OFlags::CLOEXEC, Mode::empty()));
-        let description = above_standard(opened.map_err(failure)?)?;
+        let description = open_anew(memory, OFlags::RDWR, Reason::NoLocks)?;
         let mark = ForkMark::new().map_err(failure)?;
         for _ in 0..ATTEMPTS {
             let mut random = [0; 4];
@@ -104,8 +102,8 @@ fn control(description: &OwnedFd, command: libc::c_int, lock: &mut libc::flock64
 
 fn failure(errno: Errno) -> Failure {
     match errno {
-        // No /proc, no such locks, or no pages that a fork wipes.
-        Errno::NOENT | Errno::ACCESS | Errno::PERM | Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP => {
+        // No such locks, or no pages that a fork wipes.
+        Errno::ACCESS | Errno::PERM | Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP => {
             Failure::new(Reason::NoLocks, errno)
         }
         errno => errno.into(),

@@ -7,6 +7,7 @@ pub(crate) mod doorbell;
 mod futex;
 mod huge;
 pub(crate) mod lock_owner;
+mod open_anew;
 pub(crate) mod process;
 
 use std::fs::File;
@@ -25,6 +26,7 @@ use super::status::{Commit, Identity, Protection};
 use super::unix::errno::retry;
 use super::unix::fd::{above_standard, allocation_granularity, identity_of};
 use super::unix::view::View;
+use open_anew::open_anew;
 
 pub(crate) use available::available_memory;
 pub(crate) use futex::{wait_while, wake};
@@ -139,11 +141,9 @@ pub(crate) fn map(fd: BorrowedFd<'_>, offset: u64, len: usize, protection: Prote
         // Some kernels (before Linux 6.7) refuse every shared mapping of sealed memory through a writable descriptor, even for
         // reading. A private mapping is the last choice: a write forced through /proc/PID/mem would change it.
         Err(Errno::PERM) if protection == Protection::ReadOnly => {
-            let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
-            let reopened = fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
-            reopened
-                .and_then(|reopened| View::map(reopened, offset, len, protection, populate))
-                .or_else(|_| View::map_private_read_only(fd, offset, len, populate))
+            let reopened = open_anew(fd, OFlags::RDONLY, Reason::Other).ok();
+            let mapped = reopened.and_then(|fd| View::map(fd, offset, len, protection, populate).ok());
+            mapped.map_or_else(|| View::map_private_read_only(fd, offset, len, populate), Ok)
         }
         answer => answer,
     };
