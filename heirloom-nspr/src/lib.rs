@@ -1,6 +1,7 @@
-//! NSPR's anonymous shared memory: a C library with the function names of the Netscape Portable Runtime.
+//! A C library: anonymous shared memory with the function names of the Netscape Portable Runtime (NSPR), and with its own.
 //!
-//! C programs use `include/heirloom_nspr.h` and `docs/nspr.md`. This page is for maintainers.
+//! C programs use `include/heirloom_nspr.h` and `docs/nspr.md`, or `include/heirloom.h`, whose functions are in `heirloom_h`. This
+//! page is for maintainers.
 //!
 //! Every exported function wraps its body in `error::call`. It stores the error of a failed body for `PR_GetError`, and
 //! catches panics. Only `PR_KillProcess`, which a signal handler may call, does without.

@@ -27,6 +27,36 @@ int main(void)
 }
 ";
 
+/// A program that uses the header of those who don't need NSPR.
+const USE_WITHOUT_NSPR: &str = "
+int main(void)
+{
+    heirloom_region *region = heirloom_region_create(4096, NULL, HEIRLOOM_POPULATE);
+    const void *data = heirloom_view_data(heirloom_map_view(region, 0, 0));
+    return data != NULL && heirloom_lock(heirloom_map(region, 0, 0), 0, HEIRLOOM_FOREVER) == HEIRLOOM_LOCKED;
+}
+";
+
+#[test]
+fn header_without_nspr_compiles_in_every_standard() {
+    let text = format!("#include <heirloom.h>\n#include <heirloom.h>\n{USE_WITHOUT_NSPR}");
+    for standard in ["c99", "c11", "c17"] {
+        assert!(compiles("cc", &["-x", "c", &format!("-std={standard}")], &text), "{standard}");
+    }
+    // Beside the other header.
+    assert!(compiles("cc", &["-x", "c", "-std=c99"], &format!("#include <heirloom_nspr.h>\n{text}")));
+    // Controls: what can't be written is const, and an undeclared name does not compile.
+    assert!(!compiles("cc", &["-x", "c", "-std=c99"], &text.replace("const void", "void")));
+    assert!(!compiles("cc", &["-x", "c", "-std=c99"], &text.replace("heirloom_lock", "heirloom_look")));
+    if !is_installed("c++", "g++") {
+        return;
+    }
+    for standard in ["c++11", "c++17", "c++20"] {
+        let text = text.replace("heirloom.h>", "heirloom.hpp>");
+        assert!(compiles("c++", &["-x", "c++", &format!("-std={standard}")], &text), "{standard}");
+    }
+}
+
 #[test]
 fn header_compiles_in_every_standard() {
     let text = format!("#include <heirloom_nspr.h>\n#include <heirloom_nspr.h>\n{USE}");
