@@ -6,7 +6,7 @@ use std::ptr;
 
 use heirloom::{Receiver, Sender, channel};
 
-use super::arguments::{DONE, FAILED, NO, YES, bytes, bytes_mut, free, give, object, object_mut, store, text, timeout};
+use super::arguments::{DONE, FAILED, NO, YES, bytes, bytes_mut, free, give, object_mut, store, text, timeout};
 use super::error::{Failure, call, wait};
 
 /// Creates a channel.
@@ -146,7 +146,7 @@ pub unsafe extern "C" fn heirloom_receiver_arm(receiver: *mut Receiver) -> c_int
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn heirloom_sender_fd(sender: *const Sender) -> c_int {
     // SAFETY: The caller's contract.
-    call(FAILED, || Ok(std::os::fd::AsRawFd::as_raw_fd(unsafe { object(sender, "the sender") }?)))
+    call(FAILED, || Ok(std::os::fd::AsRawFd::as_raw_fd(unsafe { super::arguments::object(sender, "the sender") }?)))
 }
 
 /// Returns the descriptor for an event loop.
@@ -157,7 +157,7 @@ pub unsafe extern "C" fn heirloom_sender_fd(sender: *const Sender) -> c_int {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn heirloom_receiver_fd(receiver: *const Receiver) -> c_int {
     // SAFETY: The caller's contract.
-    call(FAILED, || Ok(std::os::fd::AsRawFd::as_raw_fd(unsafe { object(receiver, "the receiver") }?)))
+    call(FAILED, || Ok(std::os::fd::AsRawFd::as_raw_fd(unsafe { super::arguments::object(receiver, "the receiver") }?)))
 }
 
 /// Closes a sender.

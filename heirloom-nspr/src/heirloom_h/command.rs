@@ -161,17 +161,17 @@ pub unsafe extern "C" fn heirloom_child_id(child: *const Child) -> u32 {
     unsafe { child.as_ref() }.map_or(0, Child::id)
 }
 
-/// Stores how a child ended: its exit code, or 256 and the signal that ended it.
-///
-/// # Safety
-/// `code` is NULL or can be written.
-unsafe fn store_status(code: *mut c_int, status: ExitStatus) {
-    #[cfg(unix)]
-    let signal = std::os::unix::process::ExitStatusExt::signal(&status);
-    #[cfg(not(unix))]
-    let signal: Option<c_int> = None;
-    // SAFETY: The caller's contract.
-    unsafe { store(code, status.code().unwrap_or_else(|| 256 + signal.unwrap_or(0))) };
+/// Returns how a child ended: its exit code, or 256 and the signal that ended it.
+#[cfg(unix)]
+fn code_of(status: ExitStatus) -> c_int {
+    use std::os::unix::process::ExitStatusExt;
+
+    status.code().unwrap_or_else(|| 256 + status.signal().unwrap_or(0))
+}
+
+#[cfg(not(unix))]
+fn code_of(status: ExitStatus) -> c_int {
+    status.code().unwrap_or(256)
 }
 
 /// Waits until a child ends.
@@ -182,7 +182,7 @@ unsafe fn store_status(code: *mut c_int, status: ExitStatus) {
 pub unsafe extern "C" fn heirloom_child_wait(child: *mut Child, code: *mut c_int) -> c_int {
     wait(FAILED, || {
         // SAFETY: The caller's contract.
-        unsafe { store_status(code, object_mut(child, "the child")?.wait()?) };
+        unsafe { store(code, code_of(object_mut(child, "the child")?.wait()?)) };
         Ok(DONE)
     })
 }
@@ -197,7 +197,7 @@ pub unsafe extern "C" fn heirloom_child_try_wait(child: *mut Child, code: *mut c
         // SAFETY: The caller's contract.
         let Some(status) = unsafe { object_mut(child, "the child") }?.try_wait()? else { return Ok(NO) };
         // SAFETY: As above.
-        unsafe { store_status(code, status) };
+        unsafe { store(code, code_of(status)) };
         Ok(YES)
     })
 }
