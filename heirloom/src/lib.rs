@@ -174,7 +174,9 @@ pub use locking::{LockGuard, LockMapping, Locked};
 pub use mapping::{CopyMapping, FrozenCopyMapping, FrozenMapping, Mapping, ReadOnlyMapping};
 pub use process::{Child, Command, Stdio};
 pub use region::{AnyRegion, AsRegion, FrozenOptions, FrozenRegion, ReadOnlyRegion, Region, RegionKind, RegionOptions};
-pub use transfer::{ExportedRegion, Inherited, InheritedState, VARIABLE, claim, inherited, unset_variable};
+pub use transfer::{
+    ExportedEnd, ExportedRegion, Inherited, InheritedState, VARIABLE, claim, inherited, unset_variable,
+};
 
 /// For the C library, which has locks of its own. It takes them before these in each call, and so before each fork too.
 #[doc(hidden)]

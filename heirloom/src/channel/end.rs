@@ -59,7 +59,7 @@ impl Limit {
 }
 
 impl End {
-    pub(super) fn new(parts: EndParts) -> Result<Self> {
+    pub(crate) fn new(parts: EndParts) -> Result<Self> {
         let view = Self::view(&parts)?;
         Self::over(parts, view)
     }

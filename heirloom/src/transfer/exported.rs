@@ -31,11 +31,15 @@ pub(super) fn exported() -> MutexGuard<'static, Vec<i32>> {
     EXPORTED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+pub(super) fn remember_export(number: i32) {
+    exported().push(number);
+}
+
 pub(super) fn forget_export(number: i32) {
     exported().retain(|other| *other != number);
 }
 
-/// Returns whether a descriptor belongs to an [`ExportedRegion`] of this process.
+/// Returns whether a descriptor belongs to an export of this process.
 pub(super) fn is_exported(number: i32) -> bool {
     exported().contains(&number)
 }
@@ -105,6 +109,6 @@ fn export_over(duplicate: io::Result<Memory>, region: &RegionInner, kind: Region
         Ok(ExportedRegion { memory, string })
     });
     let made = made.map_err(|failure| region.failed("export", failure))?;
-    exported().push(made.memory.number());
+    remember_export(made.memory.number());
     Ok(made)
 }

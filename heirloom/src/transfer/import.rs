@@ -5,12 +5,13 @@
 use std::sync::Arc;
 
 use super::claim::claim_quietly;
-use super::end_string::EndString;
+use super::end_string::{EndString, NamedPipe};
 use super::export_string::ExportString;
 use super::exported::is_exported;
-use super::validate::Named;
+use super::validate::{Mismatch, Named};
+use crate::channel::{End, EndParts, Role};
 use crate::region::{RegionInner, RegionKind, kind_of, validate};
-use crate::sys::{self, Owned};
+use crate::sys::{self, Doorbell, Owned};
 use crate::{ConvertError, Error, ErrorKind, Result};
 
 /// Imports a region over a duplicate of the descriptor; `wanted` is the type to accept, `None` accepts any.
@@ -19,11 +20,42 @@ pub(crate) fn import(string: &str, wanted: Option<&str>) -> Result<(Arc<RegionIn
     let named = parse(string, wanted)?;
     let refused = |mismatch| named.refused(&format!("cannot import the region {string:?}"), mismatch);
     let region = named.region(named.duplicate().map_err(refused)?);
-    // Standard streams are for this process's children as well, so they stay inheritable.
-    if !is_exported(named.number) && !sys::is_standard(named.number) {
-        named.set_close_on_exec().map_err(refused)?;
-    }
+    keep_from_children(named).map_err(refused)?;
     Ok((Arc::new(region), named.kind))
+}
+
+/// Imports an end of a channel over duplicates of the descriptors.
+pub(crate) fn import_end(string: &str, wanted: Role) -> Result<End> {
+    claim_quietly();
+    let Some(named) = EndString::parse(string) else {
+        let region: ExportString = string.parse()?;
+        let message = format!("cannot import {string:?} as the {wanted} of a channel: it is {}", region.kind);
+        return Err(Error::advised(ErrorKind::WrongKind, message, format!("use {}::import", region.kind.type_name())));
+    };
+    if named.role != wanted {
+        let message = format!("cannot import {string:?} as the {wanted} of a channel: it is the {}", named.role);
+        return Err(Error::advised(ErrorKind::WrongKind, message, format!("use {}::import", named.role.type_name())));
+    }
+    let tried = format!("cannot import the {wanted} {string:?}");
+    // All before the first changes: on a mismatch the descriptors are untouched.
+    let memory = named.memory.duplicate().map_err(|mismatch| named.memory.refused(&tried, mismatch))?;
+    let pipe = |pipe: NamedPipe| pipe.duplicate().map_err(|mismatch| pipe.refused(&tried, mismatch));
+    let pipes = [pipe(named.hears)?.0, pipe(named.rings)?.0];
+    keep_from_children(named.memory).map_err(|mismatch| named.memory.refused(&tried, mismatch))?;
+    for pipe in [named.hears, named.rings] {
+        keep_from_children(pipe).map_err(|mismatch| pipe.refused(&tried, mismatch))?;
+    }
+    let doorbell = Doorbell::received(pipes).map_err(|failure| Error::system(&tried, failure))?;
+    End::new(EndParts { memory: named.memory.region(memory).into(), doorbell, role: wanted })
+}
+
+/// Keeps a descriptor that a string names, and that was duplicated, from this process's children.
+fn keep_from_children(named: impl Named) -> Result<(), Mismatch> {
+    // Standard streams are for this process's children as well, so they stay inheritable.
+    if is_exported(named.number()) || sys::is_standard(named.number()) {
+        return Ok(());
+    }
+    named.set_close_on_exec()
 }
 
 /// Imports a region over the descriptor itself.
@@ -44,7 +76,7 @@ pub(crate) unsafe fn import_owned(string: &str, wanted: Option<&str>) -> Result<
 fn parse(string: &str, wanted: Option<&str>) -> Result<ExportString> {
     if let Some(end) = EndString::parse(string) {
         let message = format!("cannot import {string:?} as a region: it is the {} of a channel", end.role);
-        let advice = format!("use {}::inherited", end.role.type_name());
+        let advice = format!("use {}::import", end.role.type_name());
         return Err(Error::advised(ErrorKind::WrongKind, message, advice));
     }
     let named: ExportString = string.parse()?;

@@ -7,7 +7,7 @@ use std::os::fd::{FromRawFd, OwnedFd};
 use std::time::Duration;
 
 use heirloom::{Receiver, Region, Sender};
-use heirloom_conformance::{Chance, check_message, fill_message, single_step};
+use heirloom_conformance::{Chance, check_message, fill_message, is_inheritable, single_step};
 use rustix::event::{PollFd, PollFlags};
 use rustix::process::{Signal, getpid, kill_process};
 
@@ -46,6 +46,20 @@ pub(super) fn run(args: &[&str]) {
                     Err(error) => break println!("{:?}", error.kind()),
                 }
             }
+        }
+        // Returns each message, by ends that it imports.
+        ["import-and-echo"] => {
+            let string = |name| std::env::var(name).unwrap();
+            let mut questions = Receiver::import(&string("QUESTIONS")).unwrap();
+            let mut answers = Sender::import(&string("ANSWERS")).unwrap();
+            while let Ok(question) = questions.recv() {
+                answers.send(&question.to_vec()).unwrap();
+            }
+            // Not for a child of this process.
+            let strings = string("QUESTIONS") + ":" + &string("ANSWERS");
+            let fields: Vec<&str> = strings.split(':').collect();
+            let inheritable = [0, 7, 10, 13, 20, 23].map(|field| is_inheritable(fields[field].parse().unwrap()));
+            println!("{inheritable:?}");
         }
         // Is killed while it writes a message.
         ["send-and-die", name, count] => {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use heirloom::os::unix::InheritExt;
 use heirloom::{Child, Command, ErrorKind, Receiver, Region, Sender, Stdio, channel};
-use heirloom_conformance::{Chance, check_message, descriptors, emulated, fill_message, output, rounds};
+use heirloom_conformance::{Chance, check_message, descriptors, emulated, fill_message, output, rounds, text};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::{CHILD, child};
@@ -228,6 +228,70 @@ fn standard_command_passes_ends() {
     assert_eq!(receiver.recv().unwrap().to_vec(), 0_u32.to_ne_bytes());
     assert_eq!(receiver.recv().unwrap_err().kind(), ErrorKind::PeerGone);
     assert!(!child.wait().unwrap().success());
+}
+
+#[test]
+fn exported_ends_are_imported() {
+    let (mut questions, asked) = small();
+    let (replies, mut answers) = small();
+    let (asked, replies) = (asked.export_inheritable().unwrap(), replies.export_inheritable().unwrap());
+    let mut command = std::process::Command::new(CHILD);
+    command.args(["channel", "import-and-echo"]).env("QUESTIONS", asked.as_str()).env("ANSWERS", replies.as_str());
+    let child = command.stdout(std::process::Stdio::piped()).spawn().unwrap();
+    drop((asked, replies));
+    for message in [&b"one"[..], b"", &[7; LONGEST]] {
+        questions.send(message).unwrap();
+        assert_eq!(answers.recv().unwrap().to_vec(), message);
+    }
+    drop(questions);
+    assert_eq!(answers.recv().unwrap_err().kind(), ErrorKind::PeerGone);
+    assert_eq!(text(child.wait_with_output().unwrap()), format!("{:?}\n", [false; 6]));
+}
+
+#[test]
+fn death_of_a_child_that_imported_an_end_is_told() {
+    let (questions, asked) = small();
+    let (replies, mut answers) = small();
+    let (asked, replies) = (asked.export_inheritable().unwrap(), replies.export_inheritable().unwrap());
+    let mut command = std::process::Command::new(CHILD);
+    command.args(["channel", "import-and-echo"]).env("QUESTIONS", asked.as_str()).env("ANSWERS", replies.as_str());
+    let mut child = command.stdout(std::process::Stdio::null()).spawn().unwrap();
+    drop((asked, replies));
+    // Control: it waits while the child lives.
+    assert!(answers.recv_timeout(Duration::from_millis(100)).unwrap().is_none());
+    child.kill().unwrap();
+    assert_eq!(answers.recv().unwrap_err().kind(), ErrorKind::PeerGone);
+    child.wait().unwrap();
+    drop(questions);
+}
+
+#[test]
+fn exported_end_is_imported_as_what_it_is_or_left_alone() {
+    let (sender, receiver) = small();
+    let region = Region::create(4096).unwrap();
+    let exported = sender.export_inheritable().unwrap();
+    let string = exported.as_str();
+    let (hidden, region_string) = (descriptors(), region.export().unwrap());
+    let failed = |error: heirloom::Error| format!("{}: {}", error.kind(), error.advice().unwrap_or_default());
+    assert_eq!(failed(Receiver::import(string).unwrap_err()), "wrong kind of region: use Sender::import");
+    assert_eq!(failed(Region::import(string).unwrap_err()), "wrong kind of region: use Sender::import");
+    assert_eq!(failed(Sender::import(region_string.as_str()).unwrap_err()), "wrong kind of region: use Region::import");
+    drop(region_string);
+    assert_eq!(Sender::import("nonsense").unwrap_err().kind(), ErrorKind::Malformed);
+    // The pipes of the other side: what this end hears can't be what it rings.
+    let fields: Vec<&str> = string.split(':').collect();
+    let swapped = [&fields[..7], &fields[10..], &fields[7..10]].concat().join(":");
+    let error = Sender::import(&swapped).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Mismatch);
+    assert!(error.to_string().contains("it is another end of the pipe"), "{error}");
+    assert_eq!(descriptors(), hidden);
+    // Control.
+    Sender::import(string).unwrap().send(b"message").unwrap();
+    drop(exported);
+    let mut receiver = receiver;
+    assert_eq!(receiver.recv().unwrap().to_vec(), b"message");
+    assert_eq!(receiver.recv().unwrap_err().kind(), ErrorKind::PeerGone);
+    drop(region);
 }
 
 #[test]
