@@ -164,7 +164,7 @@ heirloom_region *heirloom_region_inherited(const char *name);
 /* Imports the region that an export string names, over a descriptor of its own. */
 heirloom_region *heirloom_region_import(const char *string);
 
-/* A region that is exported. */
+/* A region, or an end of a channel, that is exported. */
 typedef struct heirloom_export heirloom_export;
 
 /*
@@ -300,6 +300,20 @@ int heirloom_channel(uint64_t capacity, heirloom_sender **sender, heirloom_recei
 /* Takes the end that the parent passed under `name`. */
 heirloom_sender *heirloom_sender_inherited(const char *name);
 heirloom_receiver *heirloom_receiver_inherited(const char *name);
+
+/*
+ * Gives an end up to a child that the parent starts in its own way, and that
+ * imports the string. The end is the export's from then on, also after a
+ * failure. Every child that starts while the export lives inherits it: free the
+ * export as soon as the child has started, since the child's death is not told
+ * before.
+ */
+heirloom_export *heirloom_sender_export(heirloom_sender *sender);
+heirloom_export *heirloom_receiver_export(heirloom_receiver *receiver);
+
+/* Imports the end that an export string names. */
+heirloom_sender *heirloom_sender_import(const char *string);
+heirloom_receiver *heirloom_receiver_import(const char *string);
 
 /* Returns the length of the longest message in bytes: half the ring less 8. */
 size_t heirloom_longest_message(const heirloom_sender *sender);

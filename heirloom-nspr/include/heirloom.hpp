@@ -247,24 +247,12 @@ private:
     std::unique_ptr<heirloom_region, detail::deleter<heirloom_region, heirloom_region_free>> handle_;
 };
 
-/// A region that is exported while this lives.
-class exported {
-public:
-    explicit exported(const region &shared, bool inheritable = false)
-        : handle_(detail::check(heirloom_region_export(shared.get(), inheritable ? 1 : 0)))
-    {
-    }
-    std::string string() const { return heirloom_export_string(handle_.get()); }
-
-private:
-    std::unique_ptr<heirloom_export, detail::deleter<heirloom_export, heirloom_export_free>> handle_;
-};
-
 /// The end of a channel that sends.
 class sender {
 public:
     explicit sender(heirloom_sender *end) : end_(detail::check(end)) {}
     static sender inherited(const std::string &name) { return sender(heirloom_sender_inherited(name.c_str())); }
+    static sender import(const std::string &string) { return sender(heirloom_sender_import(string.c_str())); }
 
     /// Returns whether the message was sent within the time.
     bool send(const void *message, std::size_t len, std::chrono::nanoseconds timeout = forever)
@@ -287,6 +275,7 @@ class receiver {
 public:
     explicit receiver(heirloom_receiver *end) : end_(detail::check(end)) {}
     static receiver inherited(const std::string &name) { return receiver(heirloom_receiver_inherited(name.c_str())); }
+    static receiver import(const std::string &string) { return receiver(heirloom_receiver_import(string.c_str())); }
 
     /// Receives a message, and returns whether one arrived within the time.
     bool receive(std::vector<unsigned char> &message, std::chrono::nanoseconds timeout = forever)
@@ -309,6 +298,21 @@ public:
 
 private:
     std::unique_ptr<heirloom_receiver, detail::deleter<heirloom_receiver, heirloom_receiver_free>> end_;
+};
+
+/// A region, or an end of a channel, that is exported while this lives.
+class exported {
+public:
+    explicit exported(const region &shared, bool inheritable = false)
+        : handle_(detail::check(heirloom_region_export(shared.get(), inheritable ? 1 : 0)))
+    {
+    }
+    explicit exported(sender end) : handle_(detail::check(heirloom_sender_export(end.release()))) {}
+    explicit exported(receiver end) : handle_(detail::check(heirloom_receiver_export(end.release()))) {}
+    std::string string() const { return heirloom_export_string(handle_.get()); }
+
+private:
+    std::unique_ptr<heirloom_export, detail::deleter<heirloom_export, heirloom_export_free>> handle_;
 };
 
 /// Creates a channel whose ring has `capacity` bytes.

@@ -6,8 +6,9 @@ use std::ptr;
 
 use heirloom::{Receiver, Sender, channel};
 
-use super::arguments::{DONE, FAILED, NO, YES, bytes, bytes_mut, free, give, object_mut, store, text, timeout};
+use super::arguments::{DONE, FAILED, NO, YES, bytes, bytes_mut, free, give, object_mut, store, take, text, timeout};
 use super::error::{Failure, call, wait};
+use super::export::Exported;
 
 /// Creates a channel.
 ///
@@ -51,6 +52,46 @@ pub unsafe extern "C" fn heirloom_sender_inherited(name: *const c_char) -> *mut 
 pub unsafe extern "C" fn heirloom_receiver_inherited(name: *const c_char) -> *mut Receiver {
     // SAFETY: The caller's contract.
     call(ptr::null_mut(), || Ok(give(Receiver::inherited(unsafe { text(name, "the name of a receiver") }?)?)))
+}
+
+/// Gives a sender up to a child that imports a string.
+///
+/// # Safety
+/// `sender` is a sender that is not used again.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn heirloom_sender_export(sender: *mut Sender) -> *mut Exported {
+    // SAFETY: The caller's contract.
+    call(ptr::null_mut(), || Exported::give(unsafe { take(sender, "the sender") }?.export_inheritable()?))
+}
+
+/// Gives a receiver up to a child that imports a string.
+///
+/// # Safety
+/// `receiver` is a receiver that is not used again.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn heirloom_receiver_export(receiver: *mut Receiver) -> *mut Exported {
+    // SAFETY: The caller's contract.
+    call(ptr::null_mut(), || Exported::give(unsafe { take(receiver, "the receiver") }?.export_inheritable()?))
+}
+
+/// Imports a sender.
+///
+/// # Safety
+/// `string` is a string.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn heirloom_sender_import(string: *const c_char) -> *mut Sender {
+    // SAFETY: The caller's contract.
+    call(ptr::null_mut(), || Ok(give(Sender::import(unsafe { text(string, "the export string") }?)?)))
+}
+
+/// Imports a receiver.
+///
+/// # Safety
+/// `string` is a string.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn heirloom_receiver_import(string: *const c_char) -> *mut Receiver {
+    // SAFETY: The caller's contract.
+    call(ptr::null_mut(), || Ok(give(Receiver::import(unsafe { text(string, "the export string") }?)?)))
 }
 
 /// Sends a message.

@@ -8,6 +8,7 @@ mod arguments;
 mod channel;
 mod command;
 mod error;
+mod export;
 mod lock;
 mod mapping;
 mod number;

@@ -3,10 +3,11 @@
 use std::ffi::{c_char, c_int, c_uint, c_void};
 use std::ptr;
 
-use heirloom::{AnyRegion, ExportedRegion, FrozenOptions, FrozenRegion, ReadOnlyRegion, Region, RegionKind};
+use heirloom::{AnyRegion, FrozenOptions, FrozenRegion, ReadOnlyRegion, Region, RegionKind};
 
 use super::arguments::{DONE, FAILED, bytes, free, give, object, object_mut, text};
 use super::error::{Failure, Result, call};
+use super::export::Exported;
 use super::mapping::View;
 
 /// The flags of `heirloom_region_create`.
@@ -212,12 +213,6 @@ pub unsafe extern "C" fn heirloom_region_import(string: *const c_char) -> *mut A
     call(ptr::null_mut(), || Ok(give(AnyRegion::import(unsafe { text(string, "the export string") }?)?)))
 }
 
-/// A region that is exported, and its string for C.
-pub struct Exported {
-    _region: ExportedRegion,
-    string: std::ffi::CString,
-}
-
 /// Exports a region.
 ///
 /// # Safety
@@ -228,29 +223,8 @@ pub unsafe extern "C" fn heirloom_region_export(region: *const AnyRegion, inheri
         // SAFETY: The caller's contract.
         let region = unsafe { object(region, "the region") }?;
         let exported = if inheritable == 0 { region.export() } else { region.export_inheritable() }?;
-        let string = std::ffi::CString::new(exported.as_str()).map_err(|_| Failure::invalid("a NUL in a string"))?;
-        Ok(give(Exported { _region: exported, string }))
+        Exported::give(exported)
     })
-}
-
-/// Returns the export string, valid while the export lives; NULL of NULL.
-///
-/// # Safety
-/// `exported` is NULL or an export.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn heirloom_export_string(exported: *const Exported) -> *const c_char {
-    // SAFETY: The caller's contract.
-    unsafe { exported.as_ref() }.map_or(ptr::null(), |exported| exported.string.as_ptr())
-}
-
-/// Ends an export.
-///
-/// # Safety
-/// `exported` is NULL, or an export that is not used again.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn heirloom_export_free(exported: *mut Exported) {
-    // SAFETY: The caller's contract.
-    unsafe { free(exported) };
 }
 
 /// Returns the region's descriptor, which stays the region's.

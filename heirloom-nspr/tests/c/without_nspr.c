@@ -280,6 +280,25 @@ static void channels(void)
     end(started, 0);
     FAILS(heirloom_receive(answers, NULL, 0, HEIRLOOM_FOREVER, NULL) == -1, HEIRLOOM_PEER_GONE);
     heirloom_receiver_free(answers);
+
+    /* By export strings. */
+    CHECK(heirloom_channel(4096, &jobs, &their_jobs) == 0 && heirloom_channel(4096, &theirs, &answers) == 0);
+    heirloom_export *exports[2] = {heirloom_receiver_export(their_jobs), heirloom_sender_export(theirs)};
+    CHECK(exports[0] != NULL && exports[1] != NULL);
+    CHECK(setenv("JOBS", heirloom_export_string(exports[0]), 1) == 0);
+    CHECK(setenv("ANSWERS", heirloom_export_string(exports[1]), 1) == 0);
+    FAILS(heirloom_sender_import(getenv("JOBS")) == NULL, HEIRLOOM_WRONG_KIND);
+    started = start(child("square"));
+    heirloom_export_free(exports[0]);
+    heirloom_export_free(exports[1]);
+    CHECK(unsetenv("JOBS") == 0 && unsetenv("ANSWERS") == 0);
+    uint32_t job = 3;
+    uint64_t answer = 0;
+    CHECK(heirloom_send(jobs, &job, sizeof job, 0) == 1);
+    CHECK(heirloom_receive(answers, &answer, sizeof answer, HEIRLOOM_FOREVER, NULL) == 1 && answer == 9);
+    heirloom_sender_free(jobs);
+    end(started, 0);
+    heirloom_receiver_free(answers);
 }
 
 static int child_main(const char *what)
@@ -306,8 +325,10 @@ static int child_main(const char *what)
         CHECK(heirloom_store_u32(mapping, 4, 1) == 0 && heirloom_wake_all(mapping, 4) == 0);
         pause();
     } else if (strcmp(what, "square") == 0) {
-        heirloom_receiver *jobs = heirloom_receiver_inherited("jobs");
-        heirloom_sender *answers = heirloom_sender_inherited("answers");
+        const char *string = getenv("JOBS");
+        heirloom_receiver *jobs = string ? heirloom_receiver_import(string) : heirloom_receiver_inherited("jobs");
+        string = getenv("ANSWERS");
+        heirloom_sender *answers = string ? heirloom_sender_import(string) : heirloom_sender_inherited("answers");
         uint32_t job = 0;
         CHECK(jobs != NULL && answers != NULL);
         while (heirloom_receive(jobs, &job, sizeof job, HEIRLOOM_FOREVER, NULL) == 1) {
