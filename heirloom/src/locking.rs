@@ -354,3 +354,44 @@ impl fmt::Debug for LockGuard<'_> {
         f.debug_struct("LockGuard").field("offset", &self.offset()).finish_non_exhaustive()
     }
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    #![allow(unsafe_code)]
+
+    use std::cell::UnsafeCell;
+
+    use super::*;
+
+    /// Plain memory beside the region, which only the lock orders. A thread sanitizer checks it, see `.ci/sanitize`.
+    struct Beside(UnsafeCell<u64>);
+
+    // SAFETY: It is accessed under the lock alone.
+    unsafe impl Sync for Beside {}
+
+    impl Beside {
+        fn number(&self) -> *mut u64 {
+            self.0.get()
+        }
+    }
+
+    #[test]
+    fn lock_orders_plain_memory() {
+        let view = Region::create(4096).unwrap().map_with_locks().unwrap();
+        let beside = Beside(UnsafeCell::new(0));
+        let add = || {
+            for _ in 0..20_000 {
+                let _locked = view.lock(0).unwrap();
+                // SAFETY: This thread has the lock.
+                unsafe { *beside.number() += 1 };
+            }
+        };
+        thread::scope(|scope| {
+            // A sanitizer sees the joins, and not how the scope itself waits.
+            for thread in [scope.spawn(add), scope.spawn(add)] {
+                thread.join().unwrap();
+            }
+        });
+        assert_eq!(beside.0.into_inner(), 40_000);
+    }
+}

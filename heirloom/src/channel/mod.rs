@@ -9,6 +9,8 @@ mod parts;
 mod patience;
 mod receiver;
 mod sender;
+#[cfg(all(test, target_os = "linux"))]
+mod tests;
 
 pub use channel_end::ChannelEnd;
 #[cfg(any(target_os = "linux", target_os = "android"))]

@@ -31,6 +31,11 @@ impl Receiver {
         End::new(parts).map(Self)
     }
 
+    #[cfg(all(test, target_os = "linux"))]
+    pub(super) fn over(end: End) -> Self {
+        Self(end)
+    }
+
     /// Takes the receiver that this process's parent moved here under `name`.
     ///
     /// # Errors

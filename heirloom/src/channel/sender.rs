@@ -36,6 +36,11 @@ impl Sender {
         End::new(parts).map(Self)
     }
 
+    #[cfg(all(test, target_os = "linux"))]
+    pub(super) fn over(end: End) -> Self {
+        Self(end)
+    }
+
     /// Takes the sender that this process's parent moved here under `name`.
     ///
     /// # Errors
