@@ -42,8 +42,7 @@ template <typename T, void (*Free)(T *)> struct deleter {
     void operator()(T *object) const noexcept { Free(object); }
 };
 
-inline void unmap(heirloom_mapping *mapping) { heirloom_unmap(HEIRLOOM_VIEW(mapping)); }
-inline void unmap_view(heirloom_view *view) { heirloom_unmap(view); }
+inline void unmap(heirloom_view *view) { heirloom_unmap(view); }
 
 /// Throws if a call returned NULL.
 template <typename T> T *check(T *object)
@@ -98,39 +97,19 @@ public:
     }
 
 private:
-    std::unique_ptr<heirloom_view, detail::deleter<heirloom_view, detail::unmap_view>> mapped_;
+    std::unique_ptr<heirloom_view, detail::deleter<heirloom_view, detail::unmap>> mapped_;
 };
 
-class lock;
-
 /// Bytes that can be read and written.
-class mapping {
+class mapping : public view {
 public:
-    explicit mapping(heirloom_mapping *mapped) : mapped_(detail::check(mapped)) {}
+    explicit mapping(heirloom_mapping *mapped) : view(reinterpret_cast<heirloom_view *>(mapped)) {}
 
-    const heirloom_mapping *get() const noexcept { return mapped_.get(); }
+    const heirloom_mapping *get() const noexcept { return reinterpret_cast<const heirloom_mapping *>(view::get()); }
     void *data() const noexcept { return heirloom_mapping_data(get()); }
-    std::size_t size() const noexcept { return heirloom_view_size(shown()); }
-    void no_dump() const { detail::check(heirloom_view_no_dump(shown())); }
-    void read(std::size_t offset, void *into, std::size_t len) const
-    {
-        detail::check(heirloom_read(shown(), offset, into, len));
-    }
     void write(std::size_t offset, const void *from, std::size_t len) const
     {
         detail::check(heirloom_write(get(), offset, from, len));
-    }
-    std::uint32_t load_u32(std::size_t offset) const
-    {
-        std::uint32_t value = 0;
-        detail::check(heirloom_load_u32(shown(), offset, &value));
-        return value;
-    }
-    std::uint64_t load_u64(std::size_t offset) const
-    {
-        std::uint64_t value = 0;
-        detail::check(heirloom_load_u64(shown(), offset, &value));
-        return value;
     }
     void store_u32(std::size_t offset, std::uint32_t value) const { detail::check(heirloom_store_u32(get(), offset, value)); }
     void store_u64(std::size_t offset, std::uint64_t value) const { detail::check(heirloom_store_u64(get(), offset, value)); }
@@ -158,17 +137,8 @@ public:
     {
         return detail::check(heirloom_compare_exchange_u64(get(), offset, &current, desired)) == 1;
     }
-    bool wait(std::size_t offset, std::uint32_t current, std::chrono::nanoseconds timeout = forever) const
-    {
-        return detail::check(heirloom_wait_u32(shown(), offset, current, timeout.count(), nullptr)) == 1;
-    }
     void wake_one(std::size_t offset) const { detail::check(heirloom_wake_one(get(), offset)); }
     void wake_all(std::size_t offset) const { detail::check(heirloom_wake_all(get(), offset)); }
-
-private:
-    const heirloom_view *shown() const noexcept { return HEIRLOOM_VIEW(get()); }
-
-    std::unique_ptr<heirloom_mapping, detail::deleter<heirloom_mapping, detail::unmap>> mapped_;
 };
 
 /// A lock that this thread has, or failed to get in time. Its end releases it. It must not outlive the mapping.

@@ -231,7 +231,7 @@ impl LockMapping {
     fn acquire_slowly(&self, offset: usize, word: SharedU32<'_>, timeout: Option<Duration>) -> Result<Option<State>> {
         let failed = |failure| Error::system(format_args!("cannot wait for the lock at offset {offset}"), failure);
         let (mut looks, mut retries, mut nap, mut slept) = (0, 0_u8, FIRST_NAP, 0);
-        let start = Instant::now();
+        let mut start = None;
         loop {
             let now = word.load();
             let owner = now & OWNER;
@@ -254,7 +254,9 @@ impl LockMapping {
                     continue;
                 }
             }
-            let rest = timeout.map_or(LONGEST_NAP, |timeout| timeout.saturating_sub(start.elapsed()));
+            let rest = timeout.map_or(LONGEST_NAP, |timeout| {
+                timeout.saturating_sub(start.get_or_insert_with(Instant::now).elapsed())
+            });
             if rest.is_zero() {
                 return Ok(None);
             }

@@ -7,7 +7,7 @@ use std::ptr;
 use heirloom::{AnyRegion, Child, Command, Receiver, Sender};
 
 use super::arguments::{DONE, FAILED, NO, YES, free, give, object, object_mut, store, string, take, text};
-use super::error::{Failure, Result, call, wait};
+use super::error::{Failure, Result, call, outside, wait};
 use crate::sys;
 
 /// Returns a string for the system.
@@ -135,9 +135,7 @@ pub unsafe extern "C" fn heirloom_command_spawn(command: *mut Command) -> *mut C
     call(ptr::null_mut(), || {
         // SAFETY: The caller's contract.
         let command = unsafe { object_mut(command, "the command") }?;
-        // It claims before it forks, if it does.
-        heirloom::claim()?;
-        Ok(give(crate::fork::outside(|| command.spawn())?))
+        Ok(give(outside(|| command.spawn())?))
     })
 }
 

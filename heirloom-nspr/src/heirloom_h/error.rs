@@ -134,6 +134,13 @@ pub(super) fn wait<T>(failed: T, body: impl FnOnce() -> Result<T>) -> T {
     failed
 }
 
+/// Runs a part of a call that doesn't delay forks, since it may take long or fork itself. It may take locks of the Rust library.
+pub(super) fn outside<T>(work: impl FnOnce() -> T) -> T {
+    // Before, since no fork may meet a claim. A malformed variable is an error only for who asks for a name.
+    let _ = heirloom::claim();
+    fork::outside(work)
+}
+
 /// Returns the class of this thread's last error, or 0 if there was none.
 #[unsafe(no_mangle)]
 pub extern "C" fn heirloom_last_error() -> c_int {

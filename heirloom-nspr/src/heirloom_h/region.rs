@@ -75,15 +75,16 @@ pub unsafe extern "C" fn heirloom_region_frozen_from_fd(descriptor: c_int, name:
     use std::mem::ManuallyDrop;
     use std::os::fd::FromRawFd;
 
-    // It may wait long for a pipe.
-    super::error::wait(ptr::null_mut(), || {
+    call(ptr::null_mut(), || {
         if descriptor < 0 {
             return Err(Failure::invalid(format!("cannot read from descriptor {descriptor}")));
         }
         // SAFETY: The caller keeps the descriptor open, and it is not closed here.
         let file = ManuallyDrop::new(unsafe { File::from_raw_fd(descriptor) });
         // SAFETY: The caller's contract.
-        Ok(give(unsafe { frozen_options(name) }?.from_file(&file)?.into()))
+        let options = unsafe { frozen_options(name) }?;
+        // It may wait long for a pipe.
+        Ok(give(super::error::outside(|| options.from_file(&file))?.into()))
     })
 }
 
