@@ -56,6 +56,19 @@ pub fn steps(child: &Child, instructions: usize) -> Stopped {
     Stopped::Within
 }
 
+/// Returns how many instructions the child executes until it has finished.
+///
+/// # Panics
+/// If the child ends.
+#[must_use]
+pub fn length(child: &Child) -> usize {
+    let mut instructions = 1;
+    while steps(child, 1) == Stopped::Within {
+        instructions += 1;
+    }
+    instructions
+}
+
 /// Waits until the child stops, and returns the signal.
 fn stop(child: &Child) -> libc::c_int {
     let process = libc::pid_t::try_from(child.id()).unwrap();

@@ -9,11 +9,6 @@ use heirloom_conformance::{emulated, rounds, skip};
 
 use crate::child;
 
-/// One of so many instructions; all of them with `HEIRLOOM_FULL`.
-fn stride() -> usize {
-    rounds(331, 1)
-}
-
 /// Returns a channel whose next message of more than 48 bytes begins at the ring's end and goes on at its start.
 fn almost_wrapped() -> (Sender, Receiver) {
     let (mut sender, mut receiver) = channel(4096).unwrap();
@@ -131,6 +126,11 @@ fn g12_ringing_a_dead_peer_sends_no_signal() {
 /// Kills a child after each instruction of `operation`, until it has finished. `start` makes the child's peer, and `check` says
 /// whether what that saw is right.
 fn kill_after_every_instruction<T>(mut start: impl FnMut() -> (Child, T), mut check: impl FnMut(T, Child, usize)) {
+    let (mut measured, peer) = start();
+    single_step::until_stopped(&measured);
+    let length = single_step::length(&measured);
+    measured.kill().unwrap();
+    check(peer, measured, length);
     let mut instructions = 0;
     loop {
         let (mut child, peer) = start();
@@ -140,10 +140,10 @@ fn kill_after_every_instruction<T>(mut start: impl FnMut() -> (Child, T), mut ch
         check(peer, child, instructions);
         if stopped == Stopped::Finished {
             // Far more than a few: the operation was there.
-            assert!(instructions > 100, "{instructions}");
+            assert!(length > 100, "{length}");
             break;
         }
-        instructions += stride();
+        instructions += rounds(length / 32, 1);
     }
 }
 

@@ -208,12 +208,20 @@ fn kill_after_every_instruction(word: u32) {
     if emulated() {
         return skip("the emulator has no ptrace");
     }
-    let (mut instructions, mut torn, mut dead, mut whole) = (0, 0, 0, 0);
-    loop {
+    let start = || {
         let (region, view) = region();
         view.atomic_u32(0).unwrap().store(word);
-        let mut child = child(&["lock", "traced-add", "shared"]).inherit("shared", &region).unwrap().spawn().unwrap();
+        let child = child(&["lock", "traced-add", "shared"]).inherit("shared", &region).unwrap().spawn().unwrap();
         single_step::until_stopped(&child);
+        (view, child)
+    };
+    let (_view, mut measured) = start();
+    let length = single_step::length(&measured);
+    measured.kill().unwrap();
+    measured.wait().unwrap();
+    let (mut instructions, mut torn, mut dead, mut whole) = (0, 0, 0, 0);
+    loop {
+        let (view, mut child) = start();
         let stopped = single_step::steps(&child, instructions);
         thread::scope(|scope| {
             // It waits before or after the death.
@@ -238,10 +246,10 @@ fn kill_after_every_instruction(word: u32) {
         if stopped == Stopped::Finished {
             break;
         }
-        instructions += rounds(97, 1);
+        instructions += rounds(length / 24, 1);
     }
     // The operation was there.
-    assert!(instructions > 50 && torn > 0 && dead > torn && whole > 0, "{instructions} {torn} {dead} {whole}");
+    assert!(length > 50 && torn > 0 && dead > torn && whole > 0, "{length} {torn} {dead} {whole}");
 }
 
 #[test]
