@@ -98,7 +98,7 @@ fn advice(reason: Reason) -> (ErrorKind, &'static str) {
         ),
         Reason::NoLocks => (
             ErrorKind::Unsupported,
-            "locks need Linux 4.14 or later or Android, /proc and the right to open the memory anew, and no sandbox that forbids \
+            "locks need Linux or Android, /proc and the right to open the memory anew, and no sandbox that forbids \
              F_OFD_SETLK: let one process own the data, and send it messages",
         ),
         Reason::NoHoles => (

@@ -32,7 +32,7 @@ impl Region {
     ///
     /// # Errors
     /// As for [`map`](Self::map), and
-    /// - [`ErrorKind::Unsupported`]: on other systems, before Linux 4.14, without `/proc`, without the right to open the memory
+    /// - [`ErrorKind::Unsupported`]: on other systems, without `/proc`, without the right to open the memory
     ///   anew (a file in a directory of another user), and where a sandbox forbids the locks of open file descriptions.
     /// - [`ErrorKind::OutOfDescriptors`]: the descriptor was one too many.
     ///

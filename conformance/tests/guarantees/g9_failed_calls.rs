@@ -169,7 +169,7 @@ const CALLS: &[(&str, &str, &str, &str)] = &[
     ),
     // Where a block isn't free in one piece, the mapping keeps its ordinary pages.
     ("use-huge-pages", "madvise", "", "EINVAL=Unsupported ENOMEM=fine EAGAIN=fine EBUSY=fine"),
-    ("map-with-locks", "madvise", "", "EAGAIN=System EINVAL=Unsupported ENOMEM=OutOfMemory"),
+    ("map-with-locks", "madvise", "", "EAGAIN=fine EINVAL=fine ENOMEM=fine"),
     ("", "madvise", "", "EAGAIN=System EINVAL=System ENOMEM=OutOfMemory"),
     // How much memory is left: where that is unknown, the memory is requested anyway.
     ("create-populated", "openat", "", "ENOENT=fine EACCES=fine EMFILE=fine ENFILE=fine ENOMEM=fine EINTR=fine"),

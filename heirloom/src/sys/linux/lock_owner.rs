@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 use rustix::mm::{self, Advice, MapFlags, ProtFlags};
+use rustix::process::{Pid, getpid};
 use rustix::rand::{GetRandomFlags, getrandom};
 
 use super::open_anew::open_anew;
@@ -102,7 +103,7 @@ fn control(description: &OwnedFd, command: libc::c_int, lock: &mut libc::flock64
 
 fn failure(errno: Errno) -> Failure {
     match errno {
-        // No such locks, or no pages that a fork wipes.
+        // No such locks.
         Errno::ACCESS | Errno::PERM | Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP => {
             Failure::new(Reason::NoLocks, errno)
         }
@@ -110,32 +111,54 @@ fn failure(errno: Errno) -> Failure {
     }
 }
 
-/// A page that the kernel wipes in a forked process, whatever code forks.
-struct ForkMark(NonNull<AtomicU32>);
-
-// SAFETY: The page belongs to the whole process, and is accessed by atomics only.
-unsafe impl Send for ForkMark {}
-// SAFETY: As above.
-unsafe impl Sync for ForkMark {}
-
-/// The kernel takes whole pages.
-const MARK: usize = size_of::<AtomicU32>();
+/// What tells a forked process from the one that made it.
+enum ForkMark {
+    /// A page that the kernel wipes in a forked process, whatever code forks.
+    Page(Page),
+    /// The process, where the kernel has no such pages (before Linux 4.14, and under some emulators).
+    Process(Pid),
+}
 
 impl ForkMark {
     fn new() -> rustix::io::Result<Self> {
-        // SAFETY: The kernel chooses the address, so no other memory is touched.
-        let page =
-            unsafe { mm::mmap_anonymous(ptr::null_mut(), MARK, ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE) };
-        let mark = Self(NonNull::new(page?.cast()).ok_or(Errno::NOMEM)?);
-        // SAFETY: The page was just mapped, and the advice changes no byte of it here.
-        unsafe { mm::madvise(mark.0.as_ptr().cast(), MARK, Advice::LinuxWipeOnFork) }?;
-        mark.number().store(1, Ordering::Relaxed);
-        Ok(mark)
+        Ok(Page::new()?.map_or_else(|| Self::Process(getpid()), Self::Page))
     }
 
     #[inline]
     fn is_forked(&self) -> bool {
-        self.number().load(Ordering::Relaxed) == 0
+        match self {
+            Self::Page(page) => page.number().load(Ordering::Relaxed) == 0,
+            Self::Process(process) => getpid() != *process,
+        }
+    }
+}
+
+/// A page that is wiped in a forked process.
+struct Page(NonNull<AtomicU32>);
+
+// SAFETY: The page belongs to the whole process, and is accessed by atomics only.
+unsafe impl Send for Page {}
+// SAFETY: As above.
+unsafe impl Sync for Page {}
+
+/// The kernel takes whole pages.
+const LEN: usize = size_of::<AtomicU32>();
+
+impl Page {
+    /// Returns `None` where the kernel doesn't wipe pages.
+    fn new() -> rustix::io::Result<Option<Self>> {
+        // SAFETY: The kernel chooses the address, so no other memory is touched.
+        let page =
+            unsafe { mm::mmap_anonymous(ptr::null_mut(), LEN, ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE) };
+        let page = Self(NonNull::new(page?.cast()).ok_or(Errno::NOMEM)?);
+        let address = page.0.as_ptr().cast();
+        // SAFETY: The page was just mapped, and no advice changes a byte of it here.
+        let wipes = unsafe {
+            // An emulator that takes an advice that doesn't exist takes all, and does nothing.
+            libc::madvise(address, LEN, -1) == -1 && mm::madvise(address, LEN, Advice::LinuxWipeOnFork).is_ok()
+        };
+        page.number().store(1, Ordering::Relaxed);
+        Ok(wipes.then_some(page))
     }
 
     #[inline]
@@ -145,9 +168,9 @@ impl ForkMark {
     }
 }
 
-impl Drop for ForkMark {
+impl Drop for Page {
     fn drop(&mut self) {
         // SAFETY: This object owns the page, and its end is the last use.
-        let _ = unsafe { mm::munmap(self.0.as_ptr().cast(), MARK) };
+        let _ = unsafe { mm::munmap(self.0.as_ptr().cast(), LEN) };
     }
 }
