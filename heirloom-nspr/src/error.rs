@@ -24,7 +24,7 @@ pub(crate) struct Failure {
     text: Cow<'static, str>,
 }
 
-pub(crate) type Result<T> = std::result::Result<T, Failure>;
+pub(crate) type Result<T, F = Failure> = std::result::Result<T, F>;
 
 impl Failure {
     pub(crate) fn new(code: Code, text: impl Into<Cow<'static, str>>) -> Self {
@@ -117,15 +117,19 @@ impl<T> From<ConvertError<T>> for Failure {
 /// Runs the body of an exported function. On failure it stores the error and returns `failed`.
 pub(crate) fn call<T>(failed: T, body: impl FnOnce() -> Result<T>) -> T {
     let _entered = fork::enter();
-    let failure = match panic::catch_unwind(AssertUnwindSafe(body)) {
-        Ok(Ok(value)) => return value,
-        Ok(Err(failure)) => failure,
-        Err(_) => {
-            Failure::new(Code::Unknown, "internal error in heirloom; please report the message on standard error")
-        }
-    };
-    set(&failure);
-    failed
+    caught(body, |message| Failure::new(Code::Unknown, message)).unwrap_or_else(|failure| {
+        set(&failure);
+        failed
+    })
+}
+
+/// Runs a body, and makes a failure of a panic.
+pub(crate) fn caught<T, F>(
+    body: impl FnOnce() -> Result<T, F>,
+    failure: impl FnOnce(&'static str) -> F,
+) -> Result<T, F> {
+    let panicked = "internal error in heirloom; please report the message on standard error";
+    panic::catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|_| Err(failure(panicked)))
 }
 
 /// The size of the text buffer in bytes, with the NUL.

@@ -285,7 +285,7 @@ pub extern "C" fn heirloom_make_read_only(file_map: *mut PRFileMap) -> PRStatus 
 /// Freezes a file map.
 #[unsafe(no_mangle)]
 pub extern "C" fn heirloom_freeze(file_map: *mut PRFileMap) -> PRStatus {
-    change(file_map, region::freeze)
+    change(file_map, |region| Ok(region::freeze(region)?))
 }
 
 fn change(file_map: *mut PRFileMap, change: impl FnOnce(&AnyRegion) -> Result<AnyRegion>) -> PRStatus {

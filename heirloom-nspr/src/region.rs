@@ -89,7 +89,7 @@ pub(crate) fn make_read_only(region: &AnyRegion) -> Result<AnyRegion> {
 }
 
 /// Freezes a region. A frozen one is returned as it is.
-pub(crate) fn freeze(region: &AnyRegion) -> Result<AnyRegion> {
+pub(crate) fn freeze(region: &AnyRegion) -> Result<AnyRegion, heirloom::Error> {
     Ok(match region.clone() {
         AnyRegion::Writable(region) => region.freeze()?.into(),
         AnyRegion::ReadOnly(region) => region.freeze()?.into(),

@@ -9,11 +9,20 @@ use crate::code::Code;
 use crate::error::{Failure, Result};
 use crate::sys;
 
+/// An invalid argument, in words. Each of the two interfaces makes its own failure of it.
+pub(crate) struct Invalid(pub(crate) String);
+
+impl From<Invalid> for Failure {
+    fn from(Invalid(text): Invalid) -> Self {
+        Self::new(Code::InvalidArgument, text)
+    }
+}
+
 /// Returns a required string.
 ///
 /// # Safety
 /// `pointer` is null, or points to a NUL-terminated string that stays valid and unchanged for `'a`.
-pub(crate) unsafe fn string<'a>(pointer: *const c_char, what: &str) -> Result<&'a CStr> {
+pub(crate) unsafe fn string<'a>(pointer: *const c_char, what: &str) -> Result<&'a CStr, Invalid> {
     if pointer.is_null() {
         return Err(missing(what));
     }
@@ -25,10 +34,10 @@ pub(crate) unsafe fn string<'a>(pointer: *const c_char, what: &str) -> Result<&'
 ///
 /// # Safety
 /// As for `string`.
-pub(crate) unsafe fn text<'a>(pointer: *const c_char, what: &str) -> Result<&'a str> {
+pub(crate) unsafe fn text<'a>(pointer: *const c_char, what: &str) -> Result<&'a str, Invalid> {
     // SAFETY: The caller keeps the contract of `string`.
     let string = unsafe { string(pointer, what) }?;
-    string.to_str().map_err(|_| Failure::new(Code::InvalidArgument, format!("{what} is not UTF-8: {string:?}")))
+    string.to_str().map_err(|_| Invalid(format!("{what} is not UTF-8: {string:?}")))
 }
 
 /// Converts bytes from C into a string for the system.
@@ -44,7 +53,7 @@ pub(crate) fn os_string(bytes: &[u8]) -> Result<Cow<'_, OsStr>> {
 ///
 /// # Safety
 /// `list` is null, or points to such a list; each string is as for `string`.
-pub(crate) unsafe fn strings<'a>(list: *const *mut c_char, what: &str) -> Result<Vec<&'a CStr>> {
+pub(crate) unsafe fn strings<'a>(list: *const *mut c_char, what: &str) -> Result<Vec<&'a CStr>, Invalid> {
     if list.is_null() {
         return Err(missing(what));
     }
@@ -60,6 +69,6 @@ pub(crate) unsafe fn strings<'a>(list: *const *mut c_char, what: &str) -> Result
     Ok(strings)
 }
 
-fn missing(what: &str) -> Failure {
-    Failure::new(Code::InvalidArgument, format!("{what} is NULL"))
+pub(crate) fn missing(what: &str) -> Invalid {
+    Invalid(format!("{what} is NULL"))
 }

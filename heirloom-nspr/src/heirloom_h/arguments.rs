@@ -1,11 +1,13 @@
 //! Arguments from C.
 
-use std::ffi::{CStr, c_char, c_int, c_void};
+use std::ffi::{c_char, c_int, c_void};
+use std::ptr::NonNull;
 use std::slice;
 use std::time::Duration;
 
 use super::error::{Failure, Result};
 use crate::fork;
+use crate::strings::{missing, text};
 
 /// The answers of a function that may have nothing to return.
 pub(super) const FAILED: c_int = -1;
@@ -32,17 +34,13 @@ pub(super) unsafe fn free<T>(object: *mut T) {
     }
 }
 
-fn missing(what: &str) -> Failure {
-    Failure::invalid(format!("{what} is NULL"))
-}
-
 /// Returns an object that C still owns.
 ///
 /// # Safety
 /// `object` is NULL, or was returned by [`give`] and lives for `'a`.
 pub(super) unsafe fn object<'a, T>(object: *const T, what: &str) -> Result<&'a T> {
     // SAFETY: The caller's contract.
-    unsafe { object.as_ref() }.ok_or_else(|| missing(what))
+    unsafe { object.as_ref() }.ok_or_else(|| missing(what).into())
 }
 
 /// Returns an object that C still owns and that no other thread uses.
@@ -51,7 +49,7 @@ pub(super) unsafe fn object<'a, T>(object: *const T, what: &str) -> Result<&'a T
 /// As for [`object`], and nobody else uses it for `'a`.
 pub(super) unsafe fn object_mut<'a, T>(object: *mut T, what: &str) -> Result<&'a mut T> {
     // SAFETY: The caller's contract.
-    unsafe { object.as_mut() }.ok_or_else(|| missing(what))
+    unsafe { object.as_mut() }.ok_or_else(|| missing(what).into())
 }
 
 /// Takes an object over from C.
@@ -60,32 +58,22 @@ pub(super) unsafe fn object_mut<'a, T>(object: *mut T, what: &str) -> Result<&'a
 /// As for [`free`].
 pub(super) unsafe fn take<T>(object: *mut T, what: &str) -> Result<T> {
     if object.is_null() {
-        return Err(missing(what));
+        return Err(missing(what).into());
     }
     // SAFETY: The caller's contract.
     Ok(*unsafe { Box::from_raw(object) })
 }
 
-/// Returns a required string.
+/// Returns an optional string that must be UTF-8.
 ///
 /// # Safety
-/// `string` is NULL or NUL-terminated, and unchanged for `'a`.
-pub(super) unsafe fn string<'a>(string: *const c_char, what: &str) -> Result<&'a CStr> {
-    if string.is_null() {
-        return Err(missing(what));
+/// As for [`text`].
+pub(super) unsafe fn optional_text<'a>(optional: *const c_char, what: &str) -> Result<Option<&'a str>> {
+    if optional.is_null() {
+        return Ok(None);
     }
     // SAFETY: The caller's contract.
-    Ok(unsafe { CStr::from_ptr(string) })
-}
-
-/// Returns a required string that must be UTF-8.
-///
-/// # Safety
-/// As for [`string`].
-pub(super) unsafe fn text<'a>(text: *const c_char, what: &str) -> Result<&'a str> {
-    // SAFETY: The caller's contract.
-    let string = unsafe { string(text, what) }?;
-    string.to_str().map_err(|_| Failure::invalid(format!("{what} is not UTF-8: {string:?}")))
+    Ok(Some(unsafe { text(optional, what) }?))
 }
 
 /// Returns `len` bytes to read. Of no bytes, the pointer may be NULL.
@@ -93,14 +81,9 @@ pub(super) unsafe fn text<'a>(text: *const c_char, what: &str) -> Result<&'a str
 /// # Safety
 /// They are readable and unchanged for `'a`.
 pub(super) unsafe fn bytes<'a>(bytes: *const c_void, len: usize) -> Result<&'a [u8]> {
-    if len == 0 {
-        return Ok(&[]);
-    }
-    if bytes.is_null() || isize::try_from(len).is_err() {
-        return Err(Failure::invalid(format!("{len} bytes at {bytes:p} can't be memory")));
-    }
+    let start = start(bytes.cast_mut(), len)?;
     // SAFETY: The caller's contract, and the check.
-    Ok(unsafe { slice::from_raw_parts(bytes.cast(), len) })
+    Ok(unsafe { slice::from_raw_parts(start, len) })
 }
 
 /// Returns `len` bytes to write. Of no bytes, the pointer may be NULL.
@@ -108,13 +91,20 @@ pub(super) unsafe fn bytes<'a>(bytes: *const c_void, len: usize) -> Result<&'a [
 /// # Safety
 /// They are writable, and nobody else uses them for `'a`.
 pub(super) unsafe fn bytes_mut<'a>(bytes: *mut c_void, len: usize) -> Result<&'a mut [u8]> {
-    // SAFETY: The caller's contract. The pointer is checked there.
-    unsafe { self::bytes(bytes, len) }?;
+    let start = start(bytes, len)?;
+    // SAFETY: The caller's contract, and the check.
+    Ok(unsafe { slice::from_raw_parts_mut(start, len) })
+}
+
+/// Returns where `len` bytes start, if they can be memory.
+fn start(bytes: *mut c_void, len: usize) -> Result<*mut u8> {
     if len == 0 {
-        return Ok(&mut []);
+        return Ok(NonNull::dangling().as_ptr());
     }
-    // SAFETY: As above.
-    Ok(unsafe { slice::from_raw_parts_mut(bytes.cast(), len) })
+    if bytes.is_null() || isize::try_from(len).is_err() {
+        return Err(Failure::invalid(format!("{len} bytes at {bytes:p} can't be memory")));
+    }
+    Ok(bytes.cast())
 }
 
 /// Stores a result, unless C doesn't want it.

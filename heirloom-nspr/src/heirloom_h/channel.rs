@@ -6,9 +6,10 @@ use std::ptr;
 
 use heirloom::{Receiver, Sender, channel};
 
-use super::arguments::{DONE, FAILED, NO, YES, bytes, bytes_mut, free, give, object_mut, store, take, text, timeout};
+use super::arguments::{DONE, FAILED, NO, YES, bytes, bytes_mut, free, give, object_mut, store, take, timeout};
 use super::error::{Failure, call, wait};
 use super::export::Exported;
+use crate::strings::text;
 
 /// Creates a channel.
 ///
@@ -32,66 +33,6 @@ pub unsafe extern "C" fn heirloom_channel(
         }
         Ok(DONE)
     })
-}
-
-/// Takes the sender that the parent passed under `name`.
-///
-/// # Safety
-/// `name` is a string.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn heirloom_sender_inherited(name: *const c_char) -> *mut Sender {
-    // SAFETY: The caller's contract.
-    call(ptr::null_mut(), || Ok(give(Sender::inherited(unsafe { text(name, "the name of a sender") }?)?)))
-}
-
-/// Takes the receiver that the parent passed under `name`.
-///
-/// # Safety
-/// `name` is a string.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn heirloom_receiver_inherited(name: *const c_char) -> *mut Receiver {
-    // SAFETY: The caller's contract.
-    call(ptr::null_mut(), || Ok(give(Receiver::inherited(unsafe { text(name, "the name of a receiver") }?)?)))
-}
-
-/// Gives a sender up to a child that imports a string.
-///
-/// # Safety
-/// `sender` is a sender that is not used again.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn heirloom_sender_export(sender: *mut Sender) -> *mut Exported {
-    // SAFETY: The caller's contract.
-    call(ptr::null_mut(), || Exported::give(unsafe { take(sender, "the sender") }?.export_inheritable()?))
-}
-
-/// Gives a receiver up to a child that imports a string.
-///
-/// # Safety
-/// `receiver` is a receiver that is not used again.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn heirloom_receiver_export(receiver: *mut Receiver) -> *mut Exported {
-    // SAFETY: The caller's contract.
-    call(ptr::null_mut(), || Exported::give(unsafe { take(receiver, "the receiver") }?.export_inheritable()?))
-}
-
-/// Imports a sender.
-///
-/// # Safety
-/// `string` is a string.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn heirloom_sender_import(string: *const c_char) -> *mut Sender {
-    // SAFETY: The caller's contract.
-    call(ptr::null_mut(), || Ok(give(Sender::import(unsafe { text(string, "the export string") }?)?)))
-}
-
-/// Imports a receiver.
-///
-/// # Safety
-/// `string` is a string.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn heirloom_receiver_import(string: *const c_char) -> *mut Receiver {
-    // SAFETY: The caller's contract.
-    call(ptr::null_mut(), || Ok(give(Receiver::import(unsafe { text(string, "the export string") }?)?)))
 }
 
 /// Sends a message.
@@ -179,44 +120,88 @@ pub unsafe extern "C" fn heirloom_receiver_arm(receiver: *mut Receiver) -> c_int
     wait(FAILED, || Ok(c_int::from(unsafe { object_mut(receiver, "the receiver") }?.arm()?)))
 }
 
-/// Returns the descriptor for an event loop.
-///
-/// # Safety
-/// `sender` is a sender.
-#[cfg(any(target_os = "linux", target_os = "android"))]
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn heirloom_sender_fd(sender: *const Sender) -> c_int {
-    // SAFETY: The caller's contract.
-    call(FAILED, || Ok(std::os::fd::AsRawFd::as_raw_fd(unsafe { super::arguments::object(sender, "the sender") }?)))
+/// Defines the functions that both ends have.
+macro_rules! end {
+    ($end:ident, $word:literal, $inherited:ident, $export:ident, $import:ident, $fd:ident, $free:ident) => {
+        #[doc = concat!("Takes the ", $word, " that the parent passed under `name`.")]
+        ///
+        /// # Safety
+        /// `name` is a string.
+        #[unsafe(no_mangle)]
+        pub unsafe extern "C" fn $inherited(name: *const c_char) -> *mut $end {
+            call(ptr::null_mut(), || {
+                // SAFETY: The caller's contract.
+                let name = unsafe { text(name, concat!("the name of a ", $word)) }?;
+                Ok(give($end::inherited(name)?))
+            })
+        }
+
+        #[doc = concat!("Gives a ", $word, " up to a child that imports a string.")]
+        ///
+        /// # Safety
+        #[doc = concat!("`end` is a ", $word, " that is not used again.")]
+        #[unsafe(no_mangle)]
+        pub unsafe extern "C" fn $export(end: *mut $end) -> *mut Exported {
+            call(ptr::null_mut(), || {
+                // SAFETY: The caller's contract.
+                let end = unsafe { take(end, concat!("the ", $word)) }?;
+                Exported::give(end.export_inheritable()?)
+            })
+        }
+
+        #[doc = concat!("Imports a ", $word, ".")]
+        ///
+        /// # Safety
+        /// `string` is a string.
+        #[unsafe(no_mangle)]
+        pub unsafe extern "C" fn $import(string: *const c_char) -> *mut $end {
+            call(ptr::null_mut(), || {
+                // SAFETY: The caller's contract.
+                let string = unsafe { text(string, "the export string") }?;
+                Ok(give($end::import(string)?))
+            })
+        }
+
+        /// Returns the descriptor for an event loop.
+        ///
+        /// # Safety
+        #[doc = concat!("`end` is a ", $word, ".")]
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        #[unsafe(no_mangle)]
+        pub unsafe extern "C" fn $fd(end: *const $end) -> c_int {
+            use std::os::fd::AsRawFd;
+
+            // SAFETY: The caller's contract.
+            call(FAILED, || Ok(unsafe { super::arguments::object(end, concat!("the ", $word)) }?.as_raw_fd()))
+        }
+
+        #[doc = concat!("Closes a ", $word, ".")]
+        ///
+        /// # Safety
+        #[doc = concat!("`end` is NULL, or a ", $word, " that is not used again.")]
+        #[unsafe(no_mangle)]
+        pub unsafe extern "C" fn $free(end: *mut $end) {
+            // SAFETY: The caller's contract.
+            unsafe { free(end) };
+        }
+    };
 }
 
-/// Returns the descriptor for an event loop.
-///
-/// # Safety
-/// `receiver` is a receiver.
-#[cfg(any(target_os = "linux", target_os = "android"))]
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn heirloom_receiver_fd(receiver: *const Receiver) -> c_int {
-    // SAFETY: The caller's contract.
-    call(FAILED, || Ok(std::os::fd::AsRawFd::as_raw_fd(unsafe { super::arguments::object(receiver, "the receiver") }?)))
-}
-
-/// Closes a sender.
-///
-/// # Safety
-/// `sender` is NULL, or a sender that is not used again.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn heirloom_sender_free(sender: *mut Sender) {
-    // SAFETY: The caller's contract.
-    unsafe { free(sender) };
-}
-
-/// Closes a receiver.
-///
-/// # Safety
-/// `receiver` is NULL, or a receiver that is not used again.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn heirloom_receiver_free(receiver: *mut Receiver) {
-    // SAFETY: The caller's contract.
-    unsafe { free(receiver) };
-}
+end!(
+    Sender,
+    "sender",
+    heirloom_sender_inherited,
+    heirloom_sender_export,
+    heirloom_sender_import,
+    heirloom_sender_fd,
+    heirloom_sender_free
+);
+end!(
+    Receiver,
+    "receiver",
+    heirloom_receiver_inherited,
+    heirloom_receiver_export,
+    heirloom_receiver_import,
+    heirloom_receiver_fd,
+    heirloom_receiver_free
+);

@@ -4,10 +4,11 @@ use std::ffi::{c_char, c_int};
 use std::process::ExitStatus;
 use std::ptr;
 
-use heirloom::{AnyRegion, Child, Command, Receiver, Sender};
+use heirloom::{AnyRegion, ChannelEnd, Child, Command, Receiver, Sender};
 
-use super::arguments::{DONE, FAILED, NO, YES, free, give, object, object_mut, store, string, take, text};
+use super::arguments::{DONE, FAILED, NO, YES, free, give, object, object_mut, store, take};
 use super::error::{Failure, Result, call, outside, wait};
+use crate::strings::{string, text};
 use crate::sys;
 
 /// Returns a string for the system.
@@ -86,44 +87,48 @@ pub unsafe extern "C" fn heirloom_command_inherit(
     })
 }
 
+/// Moves an end of a channel, a `word`, to the child.
+///
+/// # Safety
+/// `command` is a command that no other thread uses, `name` a string, and `end` an end that is not used again.
+unsafe fn inherit_end(command: *mut Command, name: *const c_char, end: *mut impl ChannelEnd, word: &str) -> c_int {
+    call(FAILED, || {
+        // SAFETY: The caller's contract.
+        unsafe {
+            // First, since the end is the command's after a failure too.
+            let end = take(end, &format!("the {word}"))?;
+            object_mut(command, "the command")?.inherit_end(text(name, &format!("the name of a {word}"))?, end)?;
+        }
+        Ok(DONE)
+    })
+}
+
 /// Moves a sender to the child.
 ///
 /// # Safety
-/// `command` is a command that no other thread uses, `name` a string, and `sender` a sender that is not used again.
+/// As for `inherit_end`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn heirloom_command_inherit_sender(
     command: *mut Command,
     name: *const c_char,
     sender: *mut Sender,
 ) -> c_int {
-    call(FAILED, || {
-        // SAFETY: The caller's contract.
-        unsafe {
-            let sender = take(sender, "the sender")?;
-            object_mut(command, "the command")?.inherit_end(text(name, "the name of a sender")?, sender)?;
-        }
-        Ok(DONE)
-    })
+    // SAFETY: The caller's contract.
+    unsafe { inherit_end(command, name, sender, "sender") }
 }
 
 /// Moves a receiver to the child.
 ///
 /// # Safety
-/// `command` is a command that no other thread uses, `name` a string, and `receiver` a receiver that is not used again.
+/// As for `inherit_end`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn heirloom_command_inherit_receiver(
     command: *mut Command,
     name: *const c_char,
     receiver: *mut Receiver,
 ) -> c_int {
-    call(FAILED, || {
-        // SAFETY: The caller's contract.
-        unsafe {
-            let receiver = take(receiver, "the receiver")?;
-            object_mut(command, "the command")?.inherit_end(text(name, "the name of a receiver")?, receiver)?;
-        }
-        Ok(DONE)
-    })
+    // SAFETY: The caller's contract.
+    unsafe { inherit_end(command, name, receiver, "receiver") }
 }
 
 /// Starts the program.

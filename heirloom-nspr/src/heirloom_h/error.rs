@@ -2,13 +2,14 @@
 
 use std::cell::RefCell;
 use std::ffi::{CStr, CString, c_char, c_int};
-use std::panic::{self, AssertUnwindSafe};
 
 use heirloom::{ConvertError, Error, ErrorKind};
 
+use crate::error::caught;
 use crate::fork;
+use crate::strings::Invalid;
 
-/// Why a call failed.
+/// Why a call failed; at first, that none did.
 pub(super) struct Failure {
     /// The value of `heirloom_error_kind`.
     kind: c_int,
@@ -86,6 +87,12 @@ impl Failure {
     }
 }
 
+impl From<Invalid> for Failure {
+    fn from(Invalid(message): Invalid) -> Self {
+        Self::invalid(message)
+    }
+}
+
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         let message = match advice(&error) {
@@ -102,14 +109,8 @@ impl<T> From<ConvertError<T>> for Failure {
     }
 }
 
-struct Last {
-    kind: c_int,
-    os: c_int,
-    message: CString,
-}
-
 thread_local! {
-    static LAST: RefCell<Last> = RefCell::new(Last { kind: 0, os: 0, message: CString::default() });
+    static LAST: RefCell<Failure> = RefCell::new(Failure { kind: 0, os: 0, message: CString::default() });
 }
 
 /// Runs the body of a function, and delays forks meanwhile. On failure it stores the error and returns `failed`.
@@ -120,18 +121,11 @@ pub(super) fn call<T>(failed: T, body: impl FnOnce() -> Result<T>) -> T {
 
 /// Runs the body of a function that may wait long, and takes no lock of the library.
 pub(super) fn wait<T>(failed: T, body: impl FnOnce() -> Result<T>) -> T {
-    let failure = match panic::catch_unwind(AssertUnwindSafe(body)) {
-        Ok(Ok(value)) => return value,
-        Ok(Err(failure)) => failure,
-        Err(_) => {
-            let message = "internal error in heirloom; please report the message on standard error";
-            Failure::new(SYSTEM, 0, message.to_owned())
-        }
-    };
-    let Failure { kind, os, message } = failure;
-    // A thread that is ending has no last error any more.
-    let _ = LAST.try_with(|last| *last.borrow_mut() = Last { kind, os, message });
-    failed
+    caught(body, |message| Failure::new(SYSTEM, 0, message.to_owned())).unwrap_or_else(|failure| {
+        // A thread that is ending has no last error any more.
+        let _ = LAST.try_with(|last| last.replace(failure));
+        failed
+    })
 }
 
 /// Runs a part of a call that doesn't delay forks, since it may take long or fork itself. It may take locks of the Rust library.

@@ -3,12 +3,13 @@
 use std::ffi::{c_char, c_int, c_uint, c_void};
 use std::ptr;
 
-use heirloom::{AnyRegion, FrozenOptions, FrozenRegion, ReadOnlyRegion, Region, RegionKind};
+use heirloom::{AnyRegion, FrozenOptions, FrozenRegion, Region, RegionKind};
 
-use super::arguments::{DONE, FAILED, bytes, free, give, object, object_mut, text};
+use super::arguments::{DONE, FAILED, bytes, free, give, object, object_mut, optional_text};
 use super::error::{Failure, Result, call};
 use super::export::Exported;
 use super::mapping::View;
+use crate::strings::text;
 
 /// The flags of `heirloom_region_create`.
 const POPULATE: c_uint = 1;
@@ -20,9 +21,9 @@ const HUGE_PAGES: c_uint = 2;
 /// As for [`text`].
 unsafe fn frozen_options(name: *const c_char) -> Result<FrozenOptions> {
     let mut options = FrozenRegion::options();
-    if !name.is_null() {
-        // SAFETY: The caller's contract.
-        options.name(unsafe { text(name, "the name of a region") }?);
+    // SAFETY: The caller's contract.
+    if let Some(name) = unsafe { optional_text(name, "the name of a region") }? {
+        options.name(name);
     }
     Ok(options)
 }
@@ -39,9 +40,9 @@ pub unsafe extern "C" fn heirloom_region_create(size: u64, name: *const c_char, 
         }
         let mut options = Region::options();
         options.populate(flags & POPULATE != 0).huge_pages(flags & HUGE_PAGES != 0);
-        if !name.is_null() {
-            // SAFETY: The caller passes a string.
-            options.name(unsafe { text(name, "the name of a region") }?);
+        // SAFETY: The caller's contract.
+        if let Some(name) = unsafe { optional_text(name, "the name of a region") }? {
+            options.name(name);
         }
         Ok(give(options.create(size)?.into()))
     })
@@ -128,20 +129,7 @@ pub unsafe extern "C" fn heirloom_region_freeze(region: *mut AnyRegion) -> c_int
     call(FAILED, || {
         // SAFETY: The caller's contract.
         let region = unsafe { object_mut(region, "the region") }?;
-        let frozen = match region.clone() {
-            AnyRegion::Writable(region) => match region.freeze() {
-                Ok(frozen) => frozen,
-                // Another holder may have made it read-only meanwhile.
-                Err(failed) => {
-                    let (error, region) = failed.into_parts();
-                    let Ok(region) = ReadOnlyRegion::try_from(region) else { return Err(error.into()) };
-                    region.freeze()?
-                }
-            },
-            AnyRegion::ReadOnly(region) => region.freeze()?,
-            AnyRegion::Frozen(region) => region,
-        };
-        *region = frozen.into();
+        *region = crate::region::freeze(region)?;
         Ok(DONE)
     })
 }
