@@ -192,7 +192,7 @@ impl LockMapping {
     /// ```
     #[inline]
     pub fn try_lock(&self, offset: usize) -> Result<Option<Locked<'_>>> {
-        Ok(self.acquire(offset, Some(Duration::ZERO))?.map(|state| self.locked(offset, state)))
+        self.lock_timeout(offset, Duration::ZERO)
     }
 
     /// Takes the lock at `offset` as [`lock`](Self::lock) does, but waits at most for `timeout`; `None` if that has passed.

@@ -4,6 +4,7 @@
 
 mod channel_end;
 mod end;
+mod export;
 mod layout;
 mod parts;
 mod patience;

@@ -7,7 +7,7 @@ use super::end::{End, Limit};
 use super::layout::{Position, WRAP, units_for};
 use super::parts::{EndParts, Role};
 use crate::access::{ReadOnlyBytes, SharedBytes};
-use crate::{ExportedEnd, Result, transfer};
+use crate::{Result, transfer};
 
 /// The receiving end of a channel; from [`channel`](crate::channel()).
 ///
@@ -24,16 +24,11 @@ use crate::{ExportedEnd, Result, transfer};
 /// assert_eq!(message.len(), 5);
 /// # Ok::<(), heirloom::Error>(())
 /// ```
-pub struct Receiver(End);
+pub struct Receiver(pub(super) End);
 
 impl Receiver {
     pub(super) fn new(parts: EndParts) -> Result<Self> {
         End::new(parts).map(Self)
-    }
-
-    #[cfg(all(test, target_os = "linux"))]
-    pub(super) fn over(end: End) -> Self {
-        Self(end)
     }
 
     /// Takes the receiver that this process's parent moved here under `name`.
@@ -49,40 +44,6 @@ impl Receiver {
     /// ```
     pub fn inherited(name: &str) -> Result<Self> {
         transfer::take_end(name, Role::Receiver).map(Self)
-    }
-
-    /// Gives this end up to a child that is started by other means, which imports the string.
-    ///
-    /// Every child that starts while the returned value lives inherits the end: see [`ExportedEnd`](crate::ExportedEnd). Where
-    /// [`Command`](crate::Command) or `InheritExt` start the child, `inherit_end` moves it to that child alone.
-    ///
-    /// # Errors
-    /// [`ErrorKind::System`](crate::ErrorKind::System): the kernel refused.
-    ///
-    /// ```
-    /// # if cfg!(not(any(target_os = "linux", target_os = "android"))) { return Ok(()) }
-    /// let (sender, receiver) = heirloom::channel(4096)?;
-    /// let exported = receiver.export_inheritable()?;
-    /// println!("import {exported}");
-    /// # Ok::<(), heirloom::Error>(())
-    /// ```
-    pub fn export_inheritable(self) -> Result<ExportedEnd> {
-        transfer::export_end(self.0)
-    }
-
-    /// Imports the receiver that an export string names, over descriptors of its own.
-    ///
-    /// The inherited descriptors become close-on-exec, and stay open until the process ends.
-    ///
-    /// # Errors
-    /// As for [`Region::import`](crate::Region::import).
-    ///
-    /// ```no_run
-    /// let jobs = heirloom::Receiver::import(&std::env::var("JOBS")?)?;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn import(string: &str) -> Result<Self> {
-        transfer::import_end(string, Role::Receiver).map(Self)
     }
 
     /// Waits for a message. It stays in the ring until the returned value is dropped.

@@ -7,7 +7,7 @@ use super::end::{End, Limit};
 use super::layout::{Position, WRAP, units_for};
 use super::parts::{EndParts, Role};
 use crate::access::SharedBytes;
-use crate::{Error, ErrorKind, ExportedEnd, Result, transfer};
+use crate::{Error, ErrorKind, Result, transfer};
 
 /// The sending end of a channel; from [`channel`](crate::channel()).
 ///
@@ -29,16 +29,11 @@ use crate::{Error, ErrorKind, ExportedEnd, Result, transfer};
 /// assert_eq!(receiver.recv().unwrap_err().kind(), heirloom::ErrorKind::PeerGone);
 /// # Ok::<(), heirloom::Error>(())
 /// ```
-pub struct Sender(End);
+pub struct Sender(pub(super) End);
 
 impl Sender {
     pub(super) fn new(parts: EndParts) -> Result<Self> {
         End::new(parts).map(Self)
-    }
-
-    #[cfg(all(test, target_os = "linux"))]
-    pub(super) fn over(end: End) -> Self {
-        Self(end)
     }
 
     /// Takes the sender that this process's parent moved here under `name`.
@@ -54,40 +49,6 @@ impl Sender {
     /// ```
     pub fn inherited(name: &str) -> Result<Self> {
         transfer::take_end(name, Role::Sender).map(Self)
-    }
-
-    /// Gives this end up to a child that is started by other means, which imports the string.
-    ///
-    /// Every child that starts while the returned value lives inherits the end: see [`ExportedEnd`](crate::ExportedEnd). Where
-    /// [`Command`](crate::Command) or `InheritExt` start the child, `inherit_end` moves it to that child alone.
-    ///
-    /// # Errors
-    /// [`ErrorKind::System`](crate::ErrorKind::System): the kernel refused.
-    ///
-    /// ```
-    /// # if cfg!(not(any(target_os = "linux", target_os = "android"))) { return Ok(()) }
-    /// let (sender, receiver) = heirloom::channel(4096)?;
-    /// let exported = sender.export_inheritable()?;
-    /// println!("import {exported}");
-    /// # Ok::<(), heirloom::Error>(())
-    /// ```
-    pub fn export_inheritable(self) -> Result<ExportedEnd> {
-        transfer::export_end(self.0)
-    }
-
-    /// Imports the sender that an export string names, over descriptors of its own.
-    ///
-    /// The inherited descriptors become close-on-exec, and stay open until the process ends.
-    ///
-    /// # Errors
-    /// As for [`Region::import`](crate::Region::import).
-    ///
-    /// ```no_run
-    /// let answers = heirloom::Sender::import(&std::env::var("ANSWERS")?)?;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn import(string: &str) -> Result<Self> {
-        transfer::import_end(string, Role::Sender).map(Self)
     }
 
     /// Sends a message, and waits for space in the ring.

@@ -42,8 +42,8 @@ fn messages_order_plain_memory() {
     let parts = |doorbell, role| EndParts { memory: Arc::clone(&memory), doorbell, role };
     let (sending, receiving) = (parts(sending, Role::Sender), parts(receiving, Role::Receiver));
     let view = End::view(&sending).unwrap();
-    let mut sender = Sender::over(over(&view, sending));
-    let mut receiver = Receiver::over(over(&view, receiving));
+    let mut sender = Sender(over(&view, sending));
+    let mut receiver = Receiver(over(&view, receiving));
     let beside = Beside((0..MESSAGES).map(|_| UnsafeCell::new(0)).collect());
     thread::scope(|scope| {
         let sending = scope.spawn(|| {
