@@ -3,6 +3,8 @@
 use std::mem;
 use std::sync::atomic::AtomicU32;
 
+use heirloom::Region;
+
 /// Lets this thread run on one processor only, or on all.
 pub fn pin(processor: Option<usize>) {
     // SAFETY: Zeros are an empty set, which the call only reads.
@@ -40,4 +42,13 @@ pub fn futex_wait(number: &AtomicU32, value: u32) {
 pub fn futex_wake(number: &AtomicU32) {
     // SAFETY: The kernel only takes note of the address.
     unsafe { libc::syscall(libc::SYS_futex, number.as_ptr(), libc::FUTEX_WAKE, 1) };
+}
+
+/// Returns zeroed memory that a forked process shares, and that is never unmapped.
+pub fn shared<T>() -> &'static T {
+    let view = Region::create(4096).unwrap().map().unwrap();
+    let start = view.as_mut_ptr().cast();
+    mem::forget(view);
+    // SAFETY: The memory is large enough, aligned to a page and never unmapped, and zeros are valid for the types used here.
+    unsafe { &*start }
 }

@@ -18,13 +18,13 @@ const LONGEST: usize = 2040;
 
 fuzz_target!(|input: &[u8]| {
     let Some((end, writes)) = input.split_first() else { return };
-    let (sender, receiver) = channel(u64::from(RING)).unwrap();
+    let (mut sender, mut receiver) = channel(u64::from(RING)).unwrap();
     if end % 2 == 0 {
         let liar = sender.export_inheritable().unwrap();
-        lie(&memory(liar.as_str()), writes, Receiving(receiver));
+        lie(&memory(liar.as_str()), writes, |number| receive(&mut receiver, number));
     } else {
         let liar = receiver.export_inheritable().unwrap();
-        lie(&memory(liar.as_str()), writes, Sending(sender));
+        lie(&memory(liar.as_str()), writes, |number| send(&mut sender, number));
     }
 });
 
@@ -35,40 +35,29 @@ fn memory(string: &str) -> Mapping {
     Region::import(&fields.join(":")).unwrap().map().unwrap()
 }
 
-/// An end that is used beside a liar.
-trait End {
-    /// Does what it can without waiting. `number` chooses what.
-    fn use_once(&mut self, number: u32) -> Result<()>;
-}
-
-struct Receiving(Receiver);
-
-impl End for Receiving {
-    fn use_once(&mut self, number: u32) -> Result<()> {
-        if number.is_multiple_of(7) {
-            self.0.arm()?;
-        }
-        while let Some(message) = self.0.try_recv()? {
-            assert!(message.len() <= LONGEST);
-            assert_eq!(message.to_vec().len(), message.len());
-        }
-        Ok(())
+/// Receives what there is, without waiting. `number` chooses whether it prepares to wait before.
+fn receive(receiver: &mut Receiver, number: u32) -> Result<()> {
+    if number.is_multiple_of(7) {
+        receiver.arm()?;
     }
-}
-
-struct Sending(Sender);
-
-impl End for Sending {
-    fn use_once(&mut self, number: u32) -> Result<()> {
-        let len = number as usize % (LONGEST + 1);
-        if number.is_multiple_of(7) {
-            self.0.arm(len)?;
-        }
-        self.0.try_send(&[7; LONGEST][..len]).map(drop)
+    while let Some(message) = receiver.try_recv()? {
+        assert!(message.len() <= LONGEST);
+        assert_eq!(message.to_vec().len(), message.len());
     }
+    Ok(())
 }
 
-fn lie(memory: &Mapping, writes: &[u8], mut end: impl End) {
+/// Sends a message without waiting. `number` chooses its length, and whether it prepares to wait before.
+fn send(sender: &mut Sender, number: u32) -> Result<()> {
+    let len = number as usize % (LONGEST + 1);
+    if number.is_multiple_of(7) {
+        sender.arm(len)?;
+    }
+    sender.try_send(&[7; LONGEST][..len]).map(drop)
+}
+
+/// Writes, and lets the other end do something in between.
+fn lie(memory: &Mapping, writes: &[u8], mut act: impl FnMut(u32) -> Result<()>) {
     let mut broken = false;
     for write in writes.chunks_exact(6) {
         let (place, number) = write.split_at(2);
@@ -79,7 +68,7 @@ fn lie(memory: &Mapping, writes: &[u8], mut end: impl End) {
         if place & 1 == 0 {
             continue;
         }
-        match end.use_once(number).map_err(|error| error.kind()) {
+        match act(number).map_err(|error| error.kind()) {
             Err(ErrorKind::PeerBroken) => broken = true,
             // It marked itself as closed.
             Ok(()) | Err(ErrorKind::PeerGone) => assert!(!broken),

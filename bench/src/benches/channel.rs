@@ -9,7 +9,7 @@ use heirloom::{Mapping, Receiver, Region, Sender, channel};
 use ipc_channel::ipc;
 
 use super::Results;
-use crate::peer::{fork_peer, futex_wait, futex_wake, pin};
+use crate::peer::{fork_peer, futex_wait, futex_wake, pin, shared};
 use crate::table::{Table, size_label};
 use heirloom_bench::measure::{Routine, routine, time};
 
@@ -31,12 +31,8 @@ struct Numbers(&'static [AtomicU32; 2]);
 
 impl Numbers {
     fn new() -> Self {
-        let view = Region::create(4096).unwrap().map().unwrap();
-        let numbers = view.as_mut_ptr().cast();
-        mem::forget(view);
-        // SAFETY: The mapping is never unmapped, and these numbers are all that is accessed in it. They share a line of the cache,
-        // which goes from one processor to the other once in each direction.
-        Self(unsafe { &*numbers })
+        // They share a line of the cache, which goes from one processor to the other once in each direction.
+        Self(shared())
     }
 
     /// Asks and waits for the answer; both by `wait` and `wake`.

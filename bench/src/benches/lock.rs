@@ -9,7 +9,7 @@ use heirloom::{Locked, Region};
 use heirloom_bench::measure::{Routine, routine, time};
 
 use super::Results;
-use crate::peer::{fork_peer, futex_wait, futex_wake, pin};
+use crate::peer::{fork_peer, futex_wait, futex_wake, pin, shared};
 use crate::table::Table;
 
 const ALONE: u32 = 10_000;
@@ -75,15 +75,6 @@ fn contended(lock: &Lock, processor: usize) -> Routine<'static> {
         while view.wait(64, round - 1).unwrap() != round {}
         taken
     })
-}
-
-/// Returns zeroed memory that a forked process shares, and that is never unmapped.
-fn shared<T>() -> &'static T {
-    let view = Region::create(4096).unwrap().map().unwrap();
-    let start = view.as_mut_ptr().cast();
-    mem::forget(view);
-    // SAFETY: The memory is large enough, aligned to a page and never unmapped, and zeros are valid for the types used here.
-    unsafe { &*start }
 }
 
 /// A lock of three states, and the number that it protects.

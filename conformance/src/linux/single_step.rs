@@ -4,9 +4,11 @@ use std::ptr;
 
 use heirloom::Child;
 
+use crate::rounds;
+
 /// What a child did during some instructions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stopped {
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stopped {
     /// It is in the middle of its operation.
     Within,
     /// It has finished it.
@@ -31,20 +33,44 @@ pub fn end() {
     unsafe { libc::raise(libc::SIGUSR1) };
 }
 
-/// Waits until the child has called [`begin`]. For the thread that started it.
+/// Stops children at many points of an operation: after about one of `points` parts of its instructions, or after each
+/// instruction if `HEIRLOOM_FULL` is set, until a child has finished. `start` starts a child that calls [`begin`] and [`end`].
+/// `stopped` gets what `start` returned and the number of instructions, and kills the child. Returns the number of all instructions.
 ///
 /// # Panics
-/// If the child ends before.
-pub fn until_stopped(child: &Child) {
+/// If a child ends by itself.
+pub fn at_every_instruction<T>(
+    points: usize,
+    mut start: impl FnMut() -> (Child, T),
+    mut stopped: impl FnMut(Child, T, usize),
+) -> usize {
+    let (child, peer) = start();
+    until_stopped(&child);
+    let mut length = 1;
+    while steps(&child, 1) == Stopped::Within {
+        length += 1;
+    }
+    stopped(child, peer, length);
+    let mut instructions = 0;
+    loop {
+        let (child, peer) = start();
+        until_stopped(&child);
+        let progress = steps(&child, instructions);
+        stopped(child, peer, instructions);
+        if progress == Stopped::Finished {
+            return length;
+        }
+        instructions += rounds(length / points, 1);
+    }
+}
+
+/// Waits until the child has called [`begin`]. For the thread that started it.
+fn until_stopped(child: &Child) {
     assert_eq!(stop(child), libc::SIGSTOP);
 }
 
 /// Lets the child execute some instructions.
-///
-/// # Panics
-/// If the child ends.
-#[must_use]
-pub fn steps(child: &Child, instructions: usize) -> Stopped {
+fn steps(child: &Child, instructions: usize) -> Stopped {
     let process = libc::pid_t::try_from(child.id()).unwrap();
     for _ in 0..instructions {
         // SAFETY: The child is stopped, and the call takes plain numbers.
@@ -54,19 +80,6 @@ pub fn steps(child: &Child, instructions: usize) -> Stopped {
         }
     }
     Stopped::Within
-}
-
-/// Returns how many instructions the child executes until it has finished.
-///
-/// # Panics
-/// If the child ends.
-#[must_use]
-pub fn length(child: &Child) -> usize {
-    let mut instructions = 1;
-    while steps(child, 1) == Stopped::Within {
-        instructions += 1;
-    }
-    instructions
 }
 
 /// Waits until the child stops, and returns the signal.

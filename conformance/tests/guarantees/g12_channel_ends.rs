@@ -4,8 +4,7 @@ use std::thread;
 use std::time::Duration;
 
 use heirloom::{Child, ErrorKind, Receiver, Sender, Stdio, channel};
-use heirloom_conformance::single_step::{self, Stopped};
-use heirloom_conformance::{emulated, rounds, skip};
+use heirloom_conformance::{emulated, single_step, skip};
 
 use crate::child;
 
@@ -123,28 +122,15 @@ fn g12_ringing_a_dead_peer_sends_no_signal() {
     assert_eq!(child.wait_with_output().unwrap().stdout, b"sent\n");
 }
 
-/// Kills a child after each instruction of `operation`, until it has finished. `start` makes the child's peer, and `check` says
-/// whether what that saw is right.
-fn kill_after_every_instruction<T>(mut start: impl FnMut() -> (Child, T), mut check: impl FnMut(T, Child, usize)) {
-    let (mut measured, peer) = start();
-    single_step::until_stopped(&measured);
-    let length = single_step::length(&measured);
-    measured.kill().unwrap();
-    check(peer, measured, length);
-    let mut instructions = 0;
-    loop {
-        let (mut child, peer) = start();
-        single_step::until_stopped(&child);
-        let stopped = single_step::steps(&child, instructions);
+/// Kills a child after each instruction of its operation. `start` makes the child's peer, and `check` says whether what that saw
+/// is right.
+fn kill_after_every_instruction<T>(start: impl FnMut() -> (Child, T), mut check: impl FnMut(T, Child, usize)) {
+    let length = single_step::at_every_instruction(32, start, |mut child, peer, instructions| {
         child.kill().unwrap();
         check(peer, child, instructions);
-        if stopped == Stopped::Finished {
-            // Far more than a few: the operation was there.
-            assert!(length > 100, "{length}");
-            break;
-        }
-        instructions += rounds(length / 32, 1);
-    }
+    });
+    // Far more than a few: the operation was there.
+    assert!(length > 100, "{length}");
 }
 
 #[test]

@@ -5,8 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use heirloom::{Child, Command, ErrorKind, LockMapping, Locked, Region, Stdio};
-use heirloom_conformance::single_step::{self, Stopped};
-use heirloom_conformance::{emulated, rounds, skip, text};
+use heirloom_conformance::{emulated, rounds, single_step, skip, text};
 
 use crate::child;
 
@@ -212,17 +211,10 @@ fn kill_after_every_instruction(word: u32) {
         let (region, view) = region();
         view.atomic_u32(0).unwrap().store(word);
         let child = child(&["lock", "traced-add", "shared"]).inherit("shared", &region).unwrap().spawn().unwrap();
-        single_step::until_stopped(&child);
-        (view, child)
+        (child, view)
     };
-    let (_view, mut measured) = start();
-    let length = single_step::length(&measured);
-    measured.kill().unwrap();
-    measured.wait().unwrap();
-    let (mut instructions, mut torn, mut dead, mut whole) = (0, 0, 0, 0);
-    loop {
-        let (view, mut child) = start();
-        let stopped = single_step::steps(&child, instructions);
+    let (mut torn, mut dead, mut whole) = (0, 0, 0);
+    let length = single_step::at_every_instruction(24, start, |mut child, view, instructions| {
         thread::scope(|scope| {
             // It waits before or after the death.
             let waiter = scope.spawn(|| {
@@ -243,11 +235,7 @@ fn kill_after_every_instruction(word: u32) {
             whole += usize::from((first, second) == (1, 1));
         });
         child.wait().unwrap();
-        if stopped == Stopped::Finished {
-            break;
-        }
-        instructions += rounds(length / 24, 1);
-    }
+    });
     // The operation was there.
     assert!(length > 50 && torn > 0 && dead > torn && whole > 0, "{length} {torn} {dead} {whole}");
 }
