@@ -38,8 +38,15 @@ fn sections(page: &str) -> Vec<Section<'_>> {
 }
 
 fn is_installed(program: &str) -> bool {
-    program.is_empty()
-        || std::env::var("PATH").unwrap().split(':').any(|directory| Path::new(directory).join(program).is_file())
+    let directories = std::env::var("PATH").unwrap();
+    let found = directories.split(':').any(|directory| Path::new(directory).join(program).is_file());
+    // Other programs have this name too.
+    program.is_empty() || found && (program != "convert" || is_image_magick(program))
+}
+
+fn is_image_magick(program: &str) -> bool {
+    let version = Command::new(program).arg("-version").output().unwrap();
+    String::from_utf8_lossy(&version.stdout).contains("ImageMagick")
 }
 
 /// Runs a section in the directory; each command's output goes to the file of its number, and its exit code behind it.
