@@ -50,6 +50,11 @@ pub const RUN: Help = Help {
             purpose: "A program writes to 64 MiB of shared memory, which is saved if it succeeds",
             command: "heirloom run --shared out=64M --save out=result.bin -- ./render {out}",
         },
+        #[cfg(target_os = "linux")]
+        Example {
+            purpose: "A filter runs on four processors",
+            command: "heirloom run --split 1M --jobs 4 -- tr a-z A-Z < in.txt > out.txt",
+        },
     ],
 };
 

@@ -16,6 +16,7 @@ mod standard;
 mod sys;
 mod table;
 mod usage;
+mod workers;
 
 use std::process::ExitCode;
 

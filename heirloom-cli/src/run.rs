@@ -3,39 +3,77 @@
 use std::ffi::OsString;
 use std::process::{ExitCode, ExitStatus};
 
-use heirloom::{AnyRegion, Child, Command, InheritedState, Stdio};
+use heirloom::{AnyRegion, Command, InheritedState, Stdio};
 
 use crate::environment::Environment;
 use crate::failure::{self, Failure};
 use crate::misspelt;
-use crate::options::{Exec, Regions, Run};
+use crate::options::{Exec, Place, Regions, Run};
 use crate::placeholders::fill_in;
 use crate::regions::{self, Named};
 use crate::save::Saves;
 use crate::sys::{self, Waiting};
+use crate::workers::{Outcome, Streams};
 
 pub fn run(options: &Run) -> Result<ExitCode, Failure> {
     regions::check(&options.regions)?;
+    let split = sys::split(&options.system);
+    if let Some(frozen) = options.regions.frozen.iter().find(|frozen| frozen.value == Place::Standard) {
+        if split.is_some() {
+            let name = &frozen.name;
+            let why = format_args!("standard input is split into blocks, so it cannot fill region {name:?}");
+            return Err(Failure::new(why));
+        }
+    }
     misspelt::warn(&options.program, &options.environment, &options.regions, &["job", "jobs"]);
     let saves = Saves::open(options)?;
     let family = Family::new(&options.regions)?;
     let mut waiting = Waiting::begin()?;
     let words = sys::wrap(&options.program.words, &options.system);
     let jobs = options.jobs;
-    let mut interrupted = None;
+    let mut start = |waiting: &mut Waiting, job: usize, streams: &Streams<'_>| {
+        let own = [("job".to_owned(), job.to_string()), ("jobs".to_owned(), jobs.to_string())];
+        family.launch(&words, &options.environment, &own, |command| {
+            streams(command)?;
+            waiting.start(command)
+        })
+    };
+    let alone = split.is_none() && jobs == 1;
+    let report = |job, status| report(job, alone, status);
+    let ended = match split {
+        Some(split) => split.run(jobs, &mut waiting, &mut start, report),
+        None => start_all(jobs, &mut waiting, &mut start, report),
+    };
+    let outcome = ended.inspect_err(|_| waiting.kill())?;
+    waiting.end(saves.unfinished())?;
+    if let Some(signal) = outcome.interrupted {
+        saves.give_up("not all workers were started");
+        return Ok(sys::end_by(signal));
+    }
+    if let Some(status) = outcome.failed {
+        saves.give_up("a worker failed");
+        return Ok(sys::end_like(status));
+    }
+    saves.write(&family.created)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Starts `jobs` workers, and waits for them.
+fn start_all(
+    jobs: u32,
+    waiting: &mut Waiting,
+    mut start: impl FnMut(&mut Waiting, usize, &Streams<'_>) -> Result<(), Failure>,
+    report: impl Fn(usize, ExitStatus),
+) -> Result<Outcome, Failure> {
     let mut started = 0;
+    let mut interrupted = None;
     while started < jobs && interrupted.is_none() {
-        let own = [("job".to_owned(), started.to_string()), ("jobs".to_owned(), jobs.to_string())];
-        let launched = family.launch(&words, &options.environment, &own, |command| {
+        start(waiting, started as usize, &|command| {
             if jobs > 1 {
                 command.stdin(Stdio::null());
             }
-            waiting.start(command)
-        });
-        if let Err(failure) = launched {
-            end(waiting.into_workers());
-            return Err(failure);
-        }
+            Ok(())
+        })?;
         started += 1;
         interrupted = waiting.interrupted();
     }
@@ -43,18 +81,8 @@ pub fn run(options: &Run) -> Result<ExitCode, Failure> {
     if let Some(signal) = interrupted {
         failure::print(format_args!("signal {signal} arrived when {started} of {jobs} workers were started"));
     }
-    let failed = waiting.for_all(|job, status| report(job, jobs, status))?;
-    waiting.end(saves.unfinished())?;
-    if let Some(signal) = interrupted {
-        saves.give_up("not all workers were started");
-        return Ok(sys::end_by(signal));
-    }
-    if let Some(status) = failed {
-        saves.give_up("a worker failed");
-        return Ok(sys::end_like(status));
-    }
-    saves.write(&family.created)?;
-    Ok(ExitCode::SUCCESS)
+    let failed = waiting.for_all(report)?;
+    Ok(Outcome { failed, interrupted })
 }
 
 pub fn exec(options: &Exec) -> Result<ExitCode, Failure> {
@@ -135,26 +163,17 @@ fn inherited(wanted: &Regions) -> Result<Vec<Named>, Failure> {
 /// SIGINT and SIGPIPE: the user's own interrupt, and the end of a pipeline. Shells don't report them either.
 const EXPECTED_SIGNALS: [i32; 2] = [2, 13];
 
-/// Reports a failed worker. A single one reports its own failures, unless a signal killed it.
-fn report(job: usize, jobs: u32, status: ExitStatus) {
+/// Reports a failed worker. One that is alone reports its own failures, unless a signal killed it.
+fn report(job: usize, alone: bool, status: ExitStatus) {
     match (sys::killed_by(status), status.code()) {
-        (Some(signal), _) if jobs == 1 && EXPECTED_SIGNALS.contains(&signal) => {}
-        (Some(signal), _) if jobs == 1 => failure::print(format_args!("the program was killed by signal {signal}")),
+        (Some(signal), _) if alone && EXPECTED_SIGNALS.contains(&signal) => {}
+        (Some(signal), _) if alone => failure::print(format_args!("the program was killed by signal {signal}")),
         (Some(signal), _) => {
             failure::print(format_args!("worker {job} failed: killed by signal {signal}"));
         }
-        (None, Some(code)) if jobs > 1 => {
+        (None, Some(code)) if !alone => {
             failure::print(format_args!("worker {job} failed: exit code {code}"));
         }
         _ => {}
-    }
-}
-
-/// Kills the workers that were started before a failure.
-fn end(workers: impl Iterator<Item = Child>) {
-    for mut worker in workers {
-        // The caller reports the first failure, not these.
-        let _ = worker.kill();
-        let _ = worker.wait();
     }
 }

@@ -8,6 +8,7 @@ mod create;
 mod fill;
 mod lock;
 mod spawn;
+mod split;
 mod touch;
 
 use crate::table::Table;
@@ -57,7 +58,7 @@ impl Results {
 type Bench = (&'static str, fn() -> Results);
 
 /// All benchmarks, in the order of the page.
-pub const BENCHES: [Bench; 9] = [
+pub const BENCHES: [Bench; 10] = [
     ("create", create::measure),
     ("spawn", spawn::measure),
     ("attach", attach::measure),
@@ -67,4 +68,5 @@ pub const BENCHES: [Bench; 9] = [
     ("channel", channel::measure),
     ("lock", lock::measure),
     ("command", command::measure),
+    ("split", split::measure),
 ];

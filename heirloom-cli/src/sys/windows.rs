@@ -16,6 +16,7 @@ use heirloom::{AnyRegion, Child, Command, FrozenOptions, FrozenRegion};
 
 use crate::failure::Failure;
 use crate::options::Format;
+use crate::workers::Outcome;
 
 pub const RUN_HELP: &str = "\
 In PROGRAM and each ARG, {NAME} is replaced by the number of the child's handle of the region, for MapViewOfFile, {job} by the
@@ -191,6 +192,20 @@ impl Drop for Destination {
     }
 }
 
+/// How to split standard input: not at all.
+pub enum Split {}
+
+/// Returns `None`: only Linux has the option.
+pub const fn split(_: &RunOptions) -> Option<Split> {
+    None
+}
+
+impl Split {
+    pub fn run<S>(&self, _: u32, _: &mut Waiting, _: S, _: impl Fn(usize, ExitStatus)) -> Result<Outcome, Failure> {
+        match *self {}
+    }
+}
+
 /// Starts workers, and waits for them. Nothing is forwarded: a console sends its events to each worker.
 pub struct Waiting {
     workers: Vec<Child>,
@@ -237,9 +252,12 @@ impl Waiting {
         })
     }
 
-    /// Returns the workers, to be ended.
-    pub fn into_workers(self) -> impl Iterator<Item = Child> {
-        self.workers.into_iter()
+    /// Kills the workers, after a failure that the caller reports.
+    pub fn kill(&mut self) {
+        for mut worker in self.workers.drain(..) {
+            let _ = worker.kill();
+            let _ = worker.wait();
+        }
     }
 
     /// Does nothing: a console's events end this process at any time.

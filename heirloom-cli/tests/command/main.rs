@@ -17,6 +17,8 @@ mod save;
 #[cfg(target_os = "linux")]
 mod signals;
 #[cfg(target_os = "linux")]
+mod split;
+#[cfg(target_os = "linux")]
 mod tables;
 mod usage;
 #[cfg(windows)]

@@ -1,13 +1,16 @@
 //! Linux.
 
 mod at_start;
+mod blocks;
 mod destination;
 mod group;
 mod options;
+mod outputs;
 mod path;
 mod ps;
 mod script;
 mod signals;
+mod split;
 mod streams;
 mod workers;
 
@@ -27,6 +30,7 @@ pub use self::options::{ExecOptions, RegionOptions, RunOptions, frozen_options};
 pub use self::path::{hand_down, keep_open, prepare, reference};
 pub use self::ps::ps;
 pub use self::script::interpreted;
+pub use self::split::split;
 pub use self::streams::{Patient, input, output};
 pub use self::workers::{Waiting, apply, end_by, end_like, killed_by, wrap};
 use crate::failure::{self, Failure};
@@ -63,6 +67,10 @@ pub const RUN_HELP: &str = help!(
 In PROGRAM and each ARG, {NAME} is replaced by a path that opens the region (/proc/self/fd/N), {job} by the worker's
 number, from 0, and {jobs} by the number of workers. All other braces are left as they are. Options of heirloom come
 before PROGRAM: everything from there on is the program's.
+
+With --split, {job} is the number of the block. The worker reads its block as standard input, which is a frozen region.
+What it prints is kept in memory until it is written: whole, and in the order of the blocks. A worker that fails doesn't
+keep the others from going on, and its block is not given to another. Without input no worker is started.
 
 --save opens its file before the work starts, as > does in a shell, and replaces the content after all workers succeeded.
 If that fails, heirloom says where the bytes are.

@@ -6,6 +6,8 @@ use clap::Args;
 use heirloom::os::linux::FrozenOptionsExt;
 use heirloom::{FrozenOptions, FrozenRegion};
 
+use crate::size::Size;
+
 /// Options of regions.
 #[derive(Args)]
 pub struct RegionOptions {
@@ -28,6 +30,12 @@ pub struct RunOptions {
     /// Kill the workers if heirloom itself is killed.
     #[arg(long)]
     pub kill_on_exit: bool,
+    /// Run a worker for each block of standard input: as many lines as SIZE holds, or one longer line; --jobs at a time.
+    #[arg(long, value_name = "SIZE", value_parser = block_size)]
+    pub split: Option<usize>,
+    /// Write what a worker prints as soon as it ends; otherwise it waits for the blocks before.
+    #[arg(long, requires = "split")]
+    pub unordered: bool,
 }
 
 /// Options of `exec`.
@@ -51,4 +59,12 @@ impl FromStr for Mode {
             _ => Err("expected three octal digits, each 0, 2, 4 or 6".to_owned()),
         }
     }
+}
+
+fn block_size(size: &str) -> Result<usize, String> {
+    let Size(bytes) = size.parse()?;
+    usize::try_from(bytes)
+        .ok()
+        .filter(|bytes| *bytes > 0)
+        .ok_or_else(|| format!("expected a size from 1 to {}", usize::MAX))
 }

@@ -5,6 +5,8 @@
 use std::collections::BTreeMap;
 use std::ffi::c_int;
 use std::fs;
+use std::os::fd::BorrowedFd;
+use std::os::unix::net::UnixStream;
 use std::process;
 use std::ptr;
 use std::thread;
@@ -13,8 +15,9 @@ use std::time::Duration;
 use nix::errno::Errno;
 use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal, kill, signal};
 use nix::unistd::{Pid, getpgid};
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use signal_hook::iterator::SignalsInfo;
+use signal_hook::iterator::backend::SignalDelivery;
 use signal_hook::iterator::exfiltrator::WithRawSiginfo;
 use signal_hook::low_level::emulate_default_handler;
 
@@ -31,9 +34,27 @@ const BETWEEN_PROCESS_AND_GROUP: Duration = Duration::from_millis(20);
 
 /// The signals of this process, received instead of ending it.
 pub struct Signals {
-    received: SignalsInfo<WithRawSiginfo>,
+    received: SignalDelivery<UnixStream, WithRawSiginfo>,
     /// The signal mask that this process was started with.
     mask: SigSet,
+}
+
+/// A file that is waited for.
+pub struct Awaited<'a> {
+    file: BorrowedFd<'a>,
+    /// For reading or for writing.
+    until: PollFlags,
+    pub ready: bool,
+}
+
+impl<'a> Awaited<'a> {
+    pub const fn reading(file: BorrowedFd<'a>) -> Self {
+        Self { file, until: PollFlags::IN, ready: false }
+    }
+
+    pub const fn writing(file: BorrowedFd<'a>) -> Self {
+        Self { file, until: PollFlags::OUT, ready: false }
+    }
 }
 
 pub enum Event {
@@ -50,7 +71,9 @@ impl Signals {
     pub fn receive() -> Result<Self, Failure> {
         // Also an ignored SIGCHLD: with it, the kernel would discard the workers' exit statuses.
         let wanted = FORWARDED.into_iter().filter(|signal| !is_ignored(*signal)).chain([Signal::SIGCHLD]);
-        let received = SignalsInfo::new(wanted.map(|signal| signal as c_int));
+        let received = UnixStream::pair().and_then(|(read, write)| {
+            SignalDelivery::with_pipe(read, write, WithRawSiginfo, wanted.map(|signal| signal as c_int))
+        });
         let received = received.map_err(|error| Failure::new(format_args!("cannot receive signals: {error}")))?;
         // Also a blocked SIGCHLD: with it, the end of a worker would go unnoticed.
         let mask = SigSet::from(Signal::SIGCHLD).thread_swap_mask(SigmaskHow::SIG_UNBLOCK).map_err(failed)?;
@@ -67,10 +90,21 @@ impl Signals {
         Ok(started)
     }
 
-    /// Waits for signals, and returns each once, however often it arrived.
-    pub fn wait(&mut self, group: &mut Group) -> Vec<Event> {
-        let arrived = self.received.wait().collect();
-        self.events(arrived, group)
+    /// Waits until signals arrive or a file is ready, and returns each signal once, however often it arrived.
+    pub fn wait(&mut self, group: &mut Group, files: &mut [Option<Awaited<'_>>]) -> Vec<Event> {
+        self.sleep(files);
+        self.pending(group)
+    }
+
+    /// Sleeps until signals arrive or a file is ready.
+    fn sleep(&self, files: &mut [Option<Awaited<'_>>]) {
+        let mut polled = vec![PollFd::new(self.received.get_read(), PollFlags::IN)];
+        polled.extend(files.iter().flatten().map(|file| PollFd::from_borrowed_fd(file.file, file.until)));
+        // An error, that of a signal which arrived in between, leaves nothing ready.
+        let _ = poll(&mut polled, None);
+        for (file, polled) in files.iter_mut().flatten().zip(&polled[1..]) {
+            file.ready = !polled.revents().is_empty();
+        }
     }
 
     /// Returns the signals that have arrived, without waiting.
@@ -118,10 +152,13 @@ impl Signals {
         // With SIGXFSZ ignored, a file that exceeds the size limit is an error of the write, which is reported.
         ignore(Signal::SIGXFSZ)?;
         let wait = move || {
-            let mut signals = self.received.forever().map(|info| info.si_signo);
-            if let Some(signal) = signals.find(|signal| *signal != libc::SIGCHLD) {
-                clean_up();
-                process::exit(die_of(signal).into());
+            loop {
+                self.sleep(&mut []);
+                let mut signals = self.received.pending().map(|info| info.si_signo);
+                if let Some(signal) = signals.find(|signal| *signal != libc::SIGCHLD) {
+                    clean_up();
+                    process::exit(die_of(signal).into());
+                }
             }
         };
         let waiting = thread::Builder::new().name("signals".to_owned()).spawn(wait);

@@ -14,7 +14,7 @@ use nix::unistd::{Pid, getppid};
 use super::destination::Unfinished;
 use super::group::Group;
 use super::options::{ExecOptions, RunOptions};
-use super::signals::{self, Event, Signals, forward, in_own_group, takes};
+use super::signals::{self, Awaited, Event, Signals, forward, in_own_group, takes};
 use crate::failure::Failure;
 
 /// This program, in a child of its own.
@@ -50,12 +50,28 @@ pub struct Waiting {
     /// The workers that were not waited for, each with its index.
     running: Vec<(usize, Child)>,
     started: usize,
+    /// Whether the kernel told of children that ended, and they were not waited for.
+    children: bool,
+}
+
+/// What ended a wait.
+pub struct Woken {
+    /// The workers that have ended, each with its index.
+    pub ended: Vec<(usize, ExitStatus)>,
+    /// A signal that asks this process to end.
+    pub interrupted: Option<c_int>,
 }
 
 impl Waiting {
     /// Receives signals; call it before the first worker starts.
     pub fn begin() -> Result<Self, Failure> {
-        Ok(Self { group: Group::watch(), signals: Signals::receive()?, running: Vec::new(), started: 0 })
+        Ok(Self {
+            group: Group::watch(),
+            signals: Signals::receive()?,
+            running: Vec::new(),
+            started: 0,
+            children: false,
+        })
     }
 
     /// Starts a worker, with the signals as the caller of this process left them.
@@ -72,50 +88,73 @@ impl Waiting {
     pub fn interrupted(&mut self) -> Option<c_int> {
         let mut interrupted = None;
         for event in self.signals.pending(&mut self.group) {
-            let signal = match event {
-                // `for_all` looks for the children that ended.
-                Event::Child => continue,
-                Event::Sent(signal) => {
-                    self.forward(signal);
-                    signal
+            if let Event::ToGroup(signal) = event {
+                // The newest worker may have been started after the signal. If it may have been before, a second one
+                // changes nothing as long as the program has not set up how to take it.
+                let newest = self.running.last().map(|(_, newest)| newest.id());
+                if let Some(newest) = newest.filter(|id| in_own_group(*id) && !takes(*id, signal)) {
+                    forward(signal, newest);
                 }
-                Event::ToGroup(signal) => {
-                    self.forward_outside(signal);
-                    // The newest worker may have been started after the signal. If it may have been before, a second one
-                    // changes nothing as long as the program has not set up how to take it.
-                    let newest = self.running.last().map(|(_, newest)| newest.id());
-                    if let Some(newest) = newest.filter(|id| in_own_group(*id) && !takes(*id, signal)) {
-                        forward(signal, newest);
-                    }
-                    signal
-                }
-            };
-            if !matches!(signal, Signal::SIGUSR1 | Signal::SIGUSR2) {
-                interrupted = Some(signal as c_int);
             }
+            interrupted = self.take(&event).or(interrupted);
         }
         interrupted
+    }
+
+    /// Forwards a signal, and returns its number if it asks this process to end.
+    fn take(&mut self, event: &Event) -> Option<c_int> {
+        let signal = match event {
+            Event::Child => {
+                self.children = true;
+                return None;
+            }
+            Event::Sent(signal) => {
+                self.forward(*signal);
+                *signal
+            }
+            Event::ToGroup(signal) => {
+                self.forward_outside(*signal);
+                *signal
+            }
+        };
+        (!matches!(signal, Signal::SIGUSR1 | Signal::SIGUSR2)).then_some(signal as c_int)
     }
 
     /// Waits for all workers, and returns the status of the first that failed. Calls `report` with the index and status of
     /// each failed one.
     pub fn for_all(&mut self, report: impl Fn(usize, ExitStatus)) -> Result<Option<ExitStatus>, Failure> {
-        let mut failed = self.take_ended(&report)?;
+        let mut failed = None;
         while !self.running.is_empty() {
-            for event in self.signals.wait(&mut self.group) {
-                match event {
-                    Event::Child => failed = failed.or(self.take_ended(&report)?),
-                    Event::Sent(signal) => self.forward(signal),
-                    Event::ToGroup(signal) => self.forward_outside(signal),
+            for (job, status) in self.wait(&mut [])?.ended {
+                if !status.success() {
+                    report(job, status);
+                    failed = failed.or(Some(status));
                 }
             }
         }
         Ok(failed)
     }
 
-    /// Waits for the children that have ended, and returns the status of the first worker of them that failed.
-    fn take_ended(&mut self, report: &impl Fn(usize, ExitStatus)) -> Result<Option<ExitStatus>, Failure> {
-        let mut failed = None;
+    /// Waits until workers have ended, a file is ready or signals arrive, which it forwards.
+    pub fn wait(&mut self, files: &mut [Option<Awaited<'_>>]) -> Result<Woken, Failure> {
+        let mut interrupted = None;
+        if !self.children {
+            for event in self.signals.wait(&mut self.group, files) {
+                interrupted = self.take(&event).or(interrupted);
+            }
+        }
+        let ended = if std::mem::take(&mut self.children) { self.take_ended()? } else { Vec::new() };
+        Ok(Woken { ended, interrupted })
+    }
+
+    /// Returns how many workers were not waited for.
+    pub fn running(&self) -> usize {
+        self.running.len()
+    }
+
+    /// Waits for the children that have ended, and returns the indices and statuses of the workers among them.
+    fn take_ended(&mut self) -> Result<Vec<(usize, ExitStatus)>, Failure> {
+        let mut workers = Vec::new();
         while let Some(ended) = ended_child()? {
             let Some(index) = self.running.iter().position(|(_, worker)| is(worker, ended)) else {
                 // As process 1 of a container, this process gets every orphan.
@@ -124,13 +163,9 @@ impl Waiting {
                 continue;
             };
             let (job, mut worker) = self.running.swap_remove(index);
-            let status = worker.wait()?;
-            if !status.success() {
-                report(job, status);
-                failed = failed.or(Some(status));
-            }
+            workers.push((job, worker.wait()?));
         }
-        Ok(failed)
+        Ok(workers)
     }
 
     fn forward(&self, signal: Signal) {
@@ -143,9 +178,12 @@ impl Waiting {
         outside.for_each(|(_, worker)| forward(signal, worker.id()));
     }
 
-    /// Returns the workers, to be ended.
-    pub fn into_workers(self) -> impl Iterator<Item = Child> {
-        self.running.into_iter().map(|(_, worker)| worker)
+    /// Kills the workers, after a failure that the caller reports.
+    pub fn kill(&mut self) {
+        for (_, mut worker) in self.running.drain(..) {
+            let _ = worker.kill();
+            let _ = worker.wait();
+        }
     }
 
     /// Lets a signal end this process again, when no worker is left.
