@@ -52,3 +52,28 @@ pub fn shared<T>() -> &'static T {
     // SAFETY: The memory is large enough, aligned to a page and never unmapped, and zeros are valid for the types used here.
     unsafe { &*start }
 }
+
+/// Initializes a mutex in memory that processes share.
+pub fn init_mutex(mutex: *mut libc::pthread_mutex_t, robust: bool) {
+    // SAFETY: The attributes are initialized before they are used, and the mutex is not in use yet.
+    unsafe {
+        let mut attributes = mem::zeroed();
+        assert_eq!(libc::pthread_mutexattr_init(&raw mut attributes), 0);
+        assert_eq!(libc::pthread_mutexattr_setpshared(&raw mut attributes, libc::PTHREAD_PROCESS_SHARED), 0);
+        if robust {
+            assert_eq!(libc::pthread_mutexattr_setrobust(&raw mut attributes, libc::PTHREAD_MUTEX_ROBUST), 0);
+        }
+        assert_eq!(libc::pthread_mutex_init(mutex, &raw const attributes), 0);
+    }
+}
+
+/// Initializes a condition variable in memory that processes share.
+pub fn init_condition(condition: *mut libc::pthread_cond_t) {
+    // SAFETY: The attributes are initialized before they are used, and the condition variable is not in use yet.
+    unsafe {
+        let mut attributes = mem::zeroed();
+        assert_eq!(libc::pthread_condattr_init(&raw mut attributes), 0);
+        assert_eq!(libc::pthread_condattr_setpshared(&raw mut attributes, libc::PTHREAD_PROCESS_SHARED), 0);
+        assert_eq!(libc::pthread_cond_init(condition, &raw const attributes), 0);
+    }
+}

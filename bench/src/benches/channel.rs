@@ -1,15 +1,18 @@
 //! Messages between two processes: a round trip, and many messages in one direction.
 
+use std::cell::UnsafeCell;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::{hint, mem, thread};
 
 use heirloom::{Mapping, Receiver, Region, Sender, channel};
-use ipc_channel::ipc;
+use iceoryx2::port::{publisher::Publisher, subscriber::Subscriber};
+use iceoryx2::prelude::{LogLevel, Node, NodeBuilder, ipc, set_log_level};
+use ipc_channel::ipc::bytes_channel;
 
 use super::Results;
-use crate::peer::{fork_peer, futex_wait, futex_wake, pin, shared};
+use crate::peer::{fork_peer, futex_wait, futex_wake, init_condition, init_mutex, pin, shared};
 use crate::table::{Table, size_label};
 use heirloom_bench::measure::{Routine, routine, time};
 
@@ -105,6 +108,120 @@ fn by_spinning(processor: usize) -> Routine<'static> {
     routine("spinning", move || time(ROUND_TRIPS, || numbers.ask(|_| (), look)))
 }
 
+/// Two numbers under a mutex, each with a condition variable.
+struct Conditions {
+    mutex: UnsafeCell<libc::pthread_mutex_t>,
+    changed: [UnsafeCell<libc::pthread_cond_t>; 2],
+    numbers: [UnsafeCell<u32>; 2],
+}
+
+impl Conditions {
+    /// Sets one number, and waits until the other is `wanted`.
+    fn exchange(&self, mine: usize, value: u32, wanted: u32) {
+        let (mutex, theirs) = (self.mutex.get(), 1 - mine);
+        // SAFETY: The mutex and the condition variables were initialized and live for ever, and the numbers are accessed under the
+        // mutex.
+        unsafe {
+            assert_eq!(libc::pthread_mutex_lock(mutex), 0);
+            *self.numbers[mine].get() = value;
+            libc::pthread_cond_signal(self.changed[mine].get());
+            while *self.numbers[theirs].get() != wanted {
+                libc::pthread_cond_wait(self.changed[theirs].get(), mutex);
+            }
+            assert_eq!(libc::pthread_mutex_unlock(mutex), 0);
+        }
+    }
+}
+
+fn by_pthread(processor: usize) -> Routine<'static> {
+    let shared: &Conditions = shared();
+    init_mutex(shared.mutex.get(), false);
+    shared.changed.iter().for_each(|condition| init_condition(condition.get()));
+    fork_peer(processor, || {
+        for round in 0_u32.. {
+            shared.exchange(1, round, round + 1);
+        }
+    });
+    let mut round = 0;
+    routine("pthread condition", move || {
+        time(ROUND_TRIPS, || {
+            round += 1;
+            shared.exchange(0, round, round);
+        })
+    })
+}
+
+/// A publisher and a subscriber of 8 bytes each way, which look again and again.
+struct PublishSubscribe {
+    publisher: Publisher<ipc::Service, u64, ()>,
+    subscriber: Subscriber<ipc::Service, u64, ()>,
+    _node: Node<ipc::Service>,
+}
+
+impl PublishSubscribe {
+    fn new(to: &str, from: &str) -> Self {
+        let node = NodeBuilder::new().create::<ipc::Service>().unwrap();
+        let service = |topic: &str| {
+            let name = format!("heirloom-bench/{}/{topic}", rustix::process::getpgrp().as_raw_nonzero());
+            let service = node.service_builder(&name.as_str().try_into().unwrap()).publish_subscribe::<u64>();
+            service.open_or_create().unwrap()
+        };
+        let publisher = service(to).publisher_builder().create().unwrap();
+        let subscriber = service(from).subscriber_builder().create().unwrap();
+        Self { publisher, subscriber, _node: node }
+    }
+
+    fn receive(&self) -> Option<u64> {
+        self.subscriber.receive().unwrap().map(|sample| *sample)
+    }
+
+    /// Answers until a question ends it, so that it removes its files.
+    fn answer(&self) {
+        loop {
+            match self.receive() {
+                Some(END) => return,
+                Some(question) => drop(self.publisher.send_copy(question)),
+                None => {}
+            }
+        }
+    }
+}
+
+const END: u64 = u64::MAX;
+
+struct Asks(PublishSubscribe);
+
+impl Asks {
+    fn ask(&self, question: u64) {
+        self.0.publisher.send_copy(question).unwrap();
+        while self.0.receive() != Some(question) {}
+    }
+}
+
+impl Drop for Asks {
+    fn drop(&mut self) {
+        let _ = self.0.publisher.send_copy(END);
+    }
+}
+
+fn by_iceoryx2(processor: usize) -> Routine<'static> {
+    set_log_level(LogLevel::Error);
+    fork_peer(processor, || PublishSubscribe::new("answers", "questions").answer());
+    let asks = Asks(PublishSubscribe::new("questions", "answers"));
+    // The peer may not have subscribed yet.
+    while asks.0.receive().is_none() {
+        asks.0.publisher.send_copy(0).unwrap();
+        thread::yield_now();
+    }
+    let mut question = 0;
+    routine("iceoryx2, busy", move || {
+        time(ROUND_TRIPS, || {
+            question += 1;
+            asks.ask(question);
+        })
+    })
+}
+
 fn by_wait_and_wake(processor: usize) -> Routine<'static> {
     let view = Region::create(4096).unwrap().map().unwrap();
     fork_peer(processor, || answer_by_wait(&view));
@@ -167,7 +284,7 @@ fn by_socket(processor: usize) -> Routine<'static> {
 }
 
 fn by_ipc_channel(processor: usize) -> Routine<'static> {
-    let ((questions, asked), (replies, answers)) = (ipc::bytes_channel().unwrap(), ipc::bytes_channel().unwrap());
+    let ((questions, asked), (replies, answers)) = (bytes_channel().unwrap(), bytes_channel().unwrap());
     fork_peer(processor, || {
         while let Ok(question) = asked.recv() {
             replies.send(&question).unwrap();
@@ -187,14 +304,15 @@ fn round_trips(results: &mut Results) {
         "Send 8 bytes to another process, and get 8 bytes back",
         "",
         "The peer is a forked process. Each process runs on one processor: both on the same, or each on its own. \"futex\" is \
-         two words, with a system call for each wait and each wake; \"spinning\" is the same words without any, which makes no \
-         sense on one processor. The channel looks for 100 µs before it sleeps, where that has paid.",
+         two words, with a system call for each wait and each wake; \"spinning\" is the same words without any, and \"iceoryx2\" \
+         publishes and subscribes without waiting, which makes no sense on one processor. The channel looks for 100 µs before it sleeps, where that has paid.",
     );
     for (place, label, processor) in [(1.0, "one processor", 0), (2.0, "two processors", 1)] {
         pin(Some(0));
-        let mut candidates = vec![by_futex, by_wait_and_wake, by_channel, by_pipe, by_socket, by_ipc_channel];
+        let mut candidates =
+            vec![by_futex, by_wait_and_wake, by_channel, by_pipe, by_socket, by_pthread, by_ipc_channel];
         if processor > 0 {
-            candidates.push(by_spinning);
+            candidates.extend([by_spinning as fn(usize) -> Routine<'static>, by_iceoryx2]);
         }
         table.add_row(place, label, candidates.into_iter().map(|candidate| candidate(processor)).collect());
     }
@@ -223,6 +341,12 @@ fn round_trips(results: &mut Results) {
         ratio("heirloom channel", "spinning", 1),
         "a message is a position and a frame, which are two lines of the cache and an atomic exchange in each direction, for one \
          line of the spinning words",
+    );
+    results.at_least(
+        "channel: round trip on two processors, iceoryx2 to it",
+        4.0,
+        ratio("iceoryx2, busy", "heirloom channel", 1),
+        "",
     );
     results.tables.push(table);
 }
@@ -279,7 +403,7 @@ fn stream_by_socket(message: &[u8], count: u32) -> Routine<'_> {
 }
 
 fn stream_by_ipc_channel(message: &[u8], count: u32) -> Routine<'_> {
-    let ((sender, messages), (replies, answers)) = (ipc::bytes_channel().unwrap(), ipc::bytes_channel().unwrap());
+    let ((sender, messages), (replies, answers)) = (bytes_channel().unwrap(), bytes_channel().unwrap());
     fork_peer(1, || {
         loop {
             for _ in 0..count {

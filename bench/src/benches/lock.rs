@@ -2,14 +2,13 @@
 
 use std::cell::UnsafeCell;
 use std::hint;
-use std::mem;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use heirloom::{Locked, Region};
 use heirloom_bench::measure::{Routine, routine, time};
 
 use super::Results;
-use crate::peer::{fork_peer, futex_wait, futex_wake, pin, shared};
+use crate::peer::{fork_peer, futex_wait, futex_wake, init_mutex, pin, shared};
 use crate::table::Table;
 
 const ALONE: u32 = 10_000;
@@ -138,16 +137,7 @@ fn by_pthread(name: &'static str, robust: bool) -> Lock {
     }
     let shared: &Pthread = shared();
     let mutex = shared.mutex.get();
-    // SAFETY: The attributes are initialized before they are used, and the mutex is not in use yet.
-    unsafe {
-        let mut attributes = mem::zeroed();
-        assert_eq!(libc::pthread_mutexattr_init(&raw mut attributes), 0);
-        assert_eq!(libc::pthread_mutexattr_setpshared(&raw mut attributes, libc::PTHREAD_PROCESS_SHARED), 0);
-        if robust {
-            assert_eq!(libc::pthread_mutexattr_setrobust(&raw mut attributes, libc::PTHREAD_MUTEX_ROBUST), 0);
-        }
-        assert_eq!(libc::pthread_mutex_init(mutex, &raw const attributes), 0);
-    }
+    init_mutex(mutex, robust);
     let add = move || {
         // SAFETY: The mutex was initialized, and lives for ever.
         unsafe {
