@@ -94,7 +94,7 @@ fn advice(reason: Reason) -> (ErrorKind, &'static str) {
         ),
         Reason::NoDoorbell => (
             ErrorKind::Unsupported,
-            "channels need Linux or Android, and /proc to open a pipe anew: use a pipe or a socket",
+            "channels need Linux or Android with /proc, to open a pipe anew, or Windows: use a pipe or a socket",
         ),
         Reason::NoLocks => (
             ErrorKind::Unsupported,

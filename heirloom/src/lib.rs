@@ -42,7 +42,7 @@
 //! ```
 //!
 //! # Sending messages
-//! A [`channel`](channel()) carries messages from one process to another, on Linux and Android. Its ends are *moved*: the parent
+//! A [`channel`](channel()) carries messages from one process to another, on Linux, Android and Windows. Its ends are *moved*: the parent
 //! keeps one and names the other on the command. A child that dies closes its end, so the parent is told.
 //!
 //! ```no_run
@@ -91,8 +91,9 @@
 //! - It does not defend against root or the kernel.
 //! - The bytes can be swapped to disk. Core dumps contain them unless the mapping calls `no_dump`.
 //! - Synchronization: there are atomics, and [`wait`](ReadOnlyMapping::wait) and [`wake_all`](Mapping::wake_all) for a 32-bit
-//!   number. A wait doesn't notice that the process that should change the number has died; a [`channel`](channel()) and a
-//!   [lock](Region::map_with_locks) do, on Linux and Android only. Windows and NetBSD have no such waits: use a pipe there.
+//!   number. A wait doesn't notice that the process that should change the number has died; a [`channel`](channel()) (on Linux,
+//!   Android and Windows) and a [lock](Region::map_with_locks) (on Linux and Android) do. Windows and NetBSD have no such waits:
+//!   use a channel or a pipe there.
 //! - On systems without seals, read-only and frozen regions rely on the creating process: see [Systems](#systems).
 //!
 //! [The security document](documentation::security) has the threat model, and the test behind each guarantee.

@@ -16,7 +16,7 @@ macro_rules! export {
             /// [`ErrorKind::System`](crate::ErrorKind::System): the kernel refused.
             ///
             /// ```
-            /// # if cfg!(not(any(target_os = "linux", target_os = "android"))) { return Ok(()) }
+            /// # if cfg!(not(any(target_os = "linux", target_os = "android", windows))) { return Ok(()) }
             /// let (sender, receiver) = heirloom::channel(4096)?;
             #[doc = concat!("let exported = ", stringify!($word), ".export_inheritable()?;")]
             /// println!("import {exported}");

@@ -33,16 +33,17 @@ use crate::{Error, ErrorKind, Region, Result};
 /// Each end belongs to one process: [`Command::inherit_end`](crate::Command::inherit_end) moves it to a child. If that is dropped,
 /// or the last process that has its descriptors ends, the other end is told ([`ErrorKind::PeerGone`]). A child that doesn't
 /// [`claim`](crate::claim()) passes the descriptors on to its own children, and a fork copies them. An end uses three descriptors: the memory
-/// and two pipes, by which the processes wake each other. See [pipe(7)](https://man7.org/linux/man-pages/man7/pipe.7.html).
+/// and two pipes, by which the processes wake each other (see [pipe(7)](https://man7.org/linux/man-pages/man7/pipe.7.html)); on
+/// Windows four handles, the fourth to wait.
 ///
 /// # Errors
 /// - [`ErrorKind::InvalidInput`]: a capacity of 0.
 /// - [`ErrorKind::TooLarge`]: a capacity above 4 GiB.
-/// - [`ErrorKind::Unsupported`]: the system is not Linux or Android, or has no `/proc`.
+/// - [`ErrorKind::Unsupported`]: the system is not Linux, Android or Windows, or is Linux without `/proc`.
 /// - As for [`Region::create`].
 ///
 /// ```
-/// # if cfg!(not(any(target_os = "linux", target_os = "android"))) { return Ok(()) }
+/// # if cfg!(not(any(target_os = "linux", target_os = "android", windows))) { return Ok(()) }
 /// let (mut sender, mut receiver) = heirloom::channel(64 << 10)?;
 /// sender.send(b"hello")?;
 /// assert_eq!(receiver.recv()?.to_vec(), b"hello");

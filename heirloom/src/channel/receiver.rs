@@ -16,7 +16,7 @@ use crate::{Result, transfer};
 /// After a fork without an exec, only one of the two processes may use or drop it.
 ///
 /// ```
-/// # if cfg!(not(any(target_os = "linux", target_os = "android"))) { return Ok(()) }
+/// # if cfg!(not(any(target_os = "linux", target_os = "android", windows))) { return Ok(()) }
 /// let (mut sender, mut receiver) = heirloom::channel(4096)?;
 /// assert!(receiver.try_recv()?.is_none());
 /// sender.send(b"hello")?;
@@ -57,7 +57,7 @@ impl Receiver {
     /// - [`ErrorKind::System`](crate::ErrorKind::System): the kernel refused to wait.
     ///
     /// ```
-    /// # if cfg!(not(any(target_os = "linux", target_os = "android"))) { return Ok(()) }
+    /// # if cfg!(not(any(target_os = "linux", target_os = "android", windows))) { return Ok(()) }
     /// let (mut sender, mut receiver) = heirloom::channel(4096)?;
     /// std::thread::spawn(move || sender.send(b"hello"));
     /// assert_eq!(receiver.recv()?.to_vec(), b"hello");
@@ -79,7 +79,7 @@ impl Receiver {
     /// As for [`recv`](Self::recv).
     ///
     /// ```
-    /// # if cfg!(not(any(target_os = "linux", target_os = "android"))) { return Ok(()) }
+    /// # if cfg!(not(any(target_os = "linux", target_os = "android", windows))) { return Ok(()) }
     /// let (sender, mut receiver) = heirloom::channel(4096)?;
     /// assert!(receiver.try_recv()?.is_none());
     /// drop(sender);
@@ -96,7 +96,7 @@ impl Receiver {
     /// As for [`recv`](Self::recv).
     ///
     /// ```
-    /// # if cfg!(not(any(target_os = "linux", target_os = "android"))) { return Ok(()) }
+    /// # if cfg!(not(any(target_os = "linux", target_os = "android", windows))) { return Ok(()) }
     /// use std::time::Duration;
     ///
     /// let (sender, mut receiver) = heirloom::channel(4096)?;
@@ -108,7 +108,8 @@ impl Receiver {
     }
 
     /// Prepares to wait in an event loop: true if there is no message yet. The descriptor (`AsFd`) then becomes readable when one
-    /// arrives, or when the sender is gone. False: call [`try_recv`](Self::try_recv) again.
+    /// arrives, or when the sender is gone. False: call [`try_recv`](Self::try_recv) again. Windows has no such descriptor: wait in a
+    /// thread there, by [`recv`](Self::recv) or [`recv_timeout`](Self::recv_timeout).
     ///
     /// After the descriptor became readable, call `try_recv` until it returns `None`, and this again. Nobody else may read the
     /// descriptor.
@@ -117,7 +118,7 @@ impl Receiver {
     /// [`ErrorKind::System`](crate::ErrorKind::System). A sender that is gone or broke the protocol is no error: it returns false.
     ///
     /// ```
-    /// # if cfg!(not(any(target_os = "linux", target_os = "android"))) { return Ok(()) }
+    /// # if cfg!(not(any(target_os = "linux", target_os = "android", windows))) { return Ok(()) }
     /// let (mut sender, mut receiver) = heirloom::channel(4096)?;
     /// assert!(receiver.arm()?); // now poll(2) for reading
     /// sender.send(b"hello")?;
@@ -185,7 +186,7 @@ impl fmt::Debug for Receiver {
 /// you validate.
 ///
 /// ```
-/// # if cfg!(not(any(target_os = "linux", target_os = "android"))) { return Ok(()) }
+/// # if cfg!(not(any(target_os = "linux", target_os = "android", windows))) { return Ok(()) }
 /// let (mut sender, mut receiver) = heirloom::channel(4096)?;
 /// sender.send(b"headerbody")?;
 /// let message = receiver.recv()?;

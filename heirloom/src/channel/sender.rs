@@ -19,7 +19,7 @@ use crate::{Error, ErrorKind, Result, transfer};
 /// After a fork without an exec, only one of the two processes may use or drop it.
 ///
 /// ```
-/// # if cfg!(not(any(target_os = "linux", target_os = "android"))) { return Ok(()) }
+/// # if cfg!(not(any(target_os = "linux", target_os = "android", windows))) { return Ok(()) }
 /// let (mut sender, mut receiver) = heirloom::channel(4096)?;
 /// sender.send(b"one")?;
 /// sender.send(b"two")?;
@@ -60,7 +60,7 @@ impl Sender {
     /// - [`ErrorKind::System`](crate::ErrorKind::System): the kernel refused to wait.
     ///
     /// ```
-    /// # if cfg!(not(any(target_os = "linux", target_os = "android"))) { return Ok(()) }
+    /// # if cfg!(not(any(target_os = "linux", target_os = "android", windows))) { return Ok(()) }
     /// let (mut sender, receiver) = heirloom::channel(4096)?;
     /// sender.send(b"hello")?;
     /// assert!(sender.send(&[0; 4096]).is_err());
@@ -76,7 +76,7 @@ impl Sender {
     /// As for [`send`](Self::send).
     ///
     /// ```
-    /// # if cfg!(not(any(target_os = "linux", target_os = "android"))) { return Ok(()) }
+    /// # if cfg!(not(any(target_os = "linux", target_os = "android", windows))) { return Ok(()) }
     /// let (mut sender, receiver) = heirloom::channel(4096)?;
     /// assert!(sender.try_send(&[1; 2000])? && sender.try_send(&[2; 2000])?);
     /// assert!(!sender.try_send(&[3; 2000])?);
@@ -92,7 +92,7 @@ impl Sender {
     /// As for [`send`](Self::send).
     ///
     /// ```
-    /// # if cfg!(not(any(target_os = "linux", target_os = "android"))) { return Ok(()) }
+    /// # if cfg!(not(any(target_os = "linux", target_os = "android", windows))) { return Ok(()) }
     /// use std::time::Duration;
     ///
     /// let (mut sender, receiver) = heirloom::channel(4096)?;
@@ -116,7 +116,7 @@ impl Sender {
     /// As for [`send`](Self::send).
     ///
     /// ```
-    /// # if cfg!(not(any(target_os = "linux", target_os = "android"))) { return Ok(()) }
+    /// # if cfg!(not(any(target_os = "linux", target_os = "android", windows))) { return Ok(()) }
     /// let (mut sender, mut receiver) = heirloom::channel(4096)?;
     /// let slot = sender.reserve(10)?;
     /// slot.write_at(0, b"header")?;
@@ -140,7 +140,7 @@ impl Sender {
     /// As for [`send`](Self::send).
     ///
     /// ```
-    /// # if cfg!(not(any(target_os = "linux", target_os = "android"))) { return Ok(()) }
+    /// # if cfg!(not(any(target_os = "linux", target_os = "android", windows))) { return Ok(()) }
     /// let (mut sender, receiver) = heirloom::channel(4096)?;
     /// let slot = sender.try_reserve(2000)?.expect("the ring is empty");
     /// slot.send()?;
@@ -153,7 +153,7 @@ impl Sender {
     /// Returns the length of the longest message, in bytes.
     ///
     /// ```
-    /// # if cfg!(not(any(target_os = "linux", target_os = "android"))) { return Ok(()) }
+    /// # if cfg!(not(any(target_os = "linux", target_os = "android", windows))) { return Ok(()) }
     /// assert_eq!(heirloom::channel(4096)?.0.longest_message(), 2040);
     /// # Ok::<(), heirloom::Error>(())
     /// ```
@@ -168,7 +168,7 @@ impl Sender {
     /// As for [`send`](Self::send), but for a receiver that is gone or broke the protocol: then it returns false.
     ///
     /// ```
-    /// # if cfg!(not(any(target_os = "linux", target_os = "android"))) { return Ok(()) }
+    /// # if cfg!(not(any(target_os = "linux", target_os = "android", windows))) { return Ok(()) }
     /// let (mut sender, receiver) = heirloom::channel(4096)?;
     /// assert!(!sender.arm(100)?); // there is space
     /// # Ok::<(), heirloom::Error>(())
@@ -233,7 +233,7 @@ impl fmt::Debug for Sender {
 /// them. Dropping it sends nothing.
 ///
 /// ```
-/// # if cfg!(not(any(target_os = "linux", target_os = "android"))) { return Ok(()) }
+/// # if cfg!(not(any(target_os = "linux", target_os = "android", windows))) { return Ok(()) }
 /// let (mut sender, mut receiver) = heirloom::channel(4096)?;
 /// let slot = sender.reserve(4)?;
 /// slot.atomic_u32(0)?.store(7);
@@ -262,7 +262,7 @@ impl<'a> Slot<'a> {
     /// None today; a later version may report a system's.
     ///
     /// ```
-    /// # if cfg!(not(any(target_os = "linux", target_os = "android"))) { return Ok(()) }
+    /// # if cfg!(not(any(target_os = "linux", target_os = "android", windows))) { return Ok(()) }
     /// let (mut sender, mut receiver) = heirloom::channel(4096)?;
     /// sender.reserve(0)?.send()?;
     /// assert!(receiver.recv()?.is_empty());

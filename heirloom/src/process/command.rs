@@ -145,7 +145,7 @@ impl Command {
     /// closed then.
     ///
     /// ```
-    /// # if cfg!(not(any(target_os = "linux", target_os = "android"))) { return Ok(()) }
+    /// # if cfg!(not(any(target_os = "linux", target_os = "android", windows))) { return Ok(()) }
     /// use heirloom::{Command, ErrorKind};
     ///
     /// let (sender, mut receiver) = heirloom::channel(64 << 10)?;

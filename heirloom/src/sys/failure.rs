@@ -72,7 +72,7 @@ pub(crate) enum Reason {
     NoCopyOnWrite,
     /// The system, or a sandbox, can't wait for a number that another process changes.
     NoWaiting,
-    /// The system has no channels, or a sandbox forbids to open a pipe anew.
+    /// The system has no channels, or a sandbox forbids to open a pipe anew (Linux).
     NoDoorbell,
     /// The system has no locks that end with their process, or a sandbox forbids them.
     NoLocks,

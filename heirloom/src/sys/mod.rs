@@ -26,7 +26,7 @@ mod lent;
 mod linux;
 #[cfg(target_os = "macos")]
 mod macos;
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
+#[cfg(not(any(target_os = "linux", target_os = "android", windows)))]
 mod no_doorbell;
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 mod no_locks;
@@ -60,7 +60,7 @@ pub(crate) use platform::{
     remove_variable, set_close_on_exec, size_limit, status, take_over, variables, wait, wait_while, wake,
 };
 pub(crate) use spawn::spawn;
-pub(crate) use status::{Access, Commit, Heard, Identity, Protection, Status, Wake};
+pub(crate) use status::{Access, Commit, Heard, Identity, PipeEnd, Protection, Status, Wake};
 
 #[cfg(unix)]
 pub(crate) use spawn::{exec, pass_with_std};

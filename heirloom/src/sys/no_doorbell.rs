@@ -1,11 +1,11 @@
-//! Systems without channels: all but Linux and Android. No end of a channel ever exists.
+//! Systems without channels: all but Linux, Android and Windows. No end of a channel ever exists.
 
 use std::io;
 use std::time::Duration;
 
 use super::failure::{Failure, Reason, Result};
 use super::platform::{Borrowed, Owned, borrowed};
-use super::status::{Access, Heard, Identity};
+use super::status::{Heard, Identity, PipeEnd};
 
 #[derive(Debug)]
 pub(crate) struct Doorbell([Owned; 2]);
@@ -25,7 +25,7 @@ impl Doorbell {
     }
 
     #[allow(clippy::unused_self)] // Other systems need it.
-    pub(crate) fn ring(&self) {}
+    pub(crate) fn ring(&mut self) {}
 
     #[allow(clippy::unused_self)] // Other systems need it.
     pub(crate) fn wait(&mut self, _: Option<Duration>) -> Result<Heard> {
@@ -38,7 +38,7 @@ impl Doorbell {
     }
 }
 
-pub(crate) fn pipe_status(_: Borrowed<'_>) -> Result<Option<(Identity, Access)>> {
+pub(crate) fn pipe_status(_: Borrowed<'_>) -> Result<Option<(Identity, PipeEnd)>> {
     Err(unsupported())
 }
 

@@ -70,17 +70,18 @@ pub(crate) use super::openbsd::{wait_while, wake};
 #[cfg(any(windows, target_os = "netbsd"))]
 pub(crate) use super::no_waiting::{wait_while, wake};
 
+#[cfg(not(any(target_os = "linux", target_os = "android", windows)))]
+pub(crate) use super::no_doorbell::{Doorbell, pipe_status};
+
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
-pub(crate) use super::{
-    no_doorbell::{Doorbell, pipe_status},
-    no_locks::LockOwner,
-};
+pub(crate) use super::no_locks::LockOwner;
 
 #[cfg(windows)]
 pub(crate) use super::{
     buffered::Filling,
-    tracked::{Memory, View, identity},
+    tracked::{Memory, View},
     windows::{
+        doorbell::{Doorbell, identity, pipe_status},
         environment::{EnvKey, remove_variable, variables},
         handle::{
             Borrowed, Owned, borrowed, duplicate, is_close_on_exec, is_standard, look_at, null, number_of, pipe,

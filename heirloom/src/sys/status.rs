@@ -62,11 +62,21 @@ pub(crate) enum Wake {
 
 /// What an end of a channel hears of its peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(dead_code)] // Only Linux has channels.
+#[allow(dead_code)] // Not every system has channels.
 pub(crate) enum Heard {
     Nothing,
     Rung,
     PeerGone,
+}
+
+/// What an end of a channel does with a pipe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(dead_code)] // Not every system has channels.
+pub(crate) enum PipeEnd {
+    Hears,
+    Rings,
+    /// Neither: for one, a descriptor of the pipe that allows something else.
+    Other,
 }
 
 /// How a mapping may be used, and whether other holders see its writes.

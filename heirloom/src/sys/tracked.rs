@@ -237,6 +237,7 @@ impl State {
 }
 
 /// Returns the identity of the object behind a descriptor.
+#[cfg(unix)]
 pub(crate) fn identity(descriptor: Borrowed<'_>) -> Result<Identity> {
     Ok(status(descriptor)?.identity)
 }

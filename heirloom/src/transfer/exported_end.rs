@@ -14,7 +14,7 @@ use crate::{Error, Result, sys};
 /// dropped.
 ///
 /// ```
-/// # if cfg!(not(any(target_os = "linux", target_os = "android"))) { return Ok(()) }
+/// # if cfg!(not(any(target_os = "linux", target_os = "android", windows))) { return Ok(()) }
 /// use std::process::Command;
 ///
 /// let (sender, mut receiver) = heirloom::channel(4096)?;
@@ -50,7 +50,7 @@ impl ExportedEnd {
     /// Returns the string for the child to import.
     ///
     /// ```
-    /// # if cfg!(not(any(target_os = "linux", target_os = "android"))) { return Ok(()) }
+    /// # if cfg!(not(any(target_os = "linux", target_os = "android", windows))) { return Ok(()) }
     /// let (sender, _receiver) = heirloom::channel(4096)?;
     /// assert!(sender.export_inheritable()?.as_str().contains(":sender:"));
     /// # Ok::<(), heirloom::Error>(())

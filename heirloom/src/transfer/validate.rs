@@ -8,7 +8,7 @@ use super::end_string::NamedPipe;
 use super::export_string::ExportString;
 use super::exported::forget_export;
 use crate::region::{RegionInner, validate};
-use crate::sys::{self, Access, Borrowed, Failure, Identity, Owned, Status};
+use crate::sys::{self, Borrowed, Failure, Identity, Owned, PipeEnd, Status};
 use crate::{Error, ErrorKind, Result};
 
 /// What [`Named::reserve`] found.
@@ -172,12 +172,11 @@ impl Named for NamedPipe {
     }
 
     fn check(self, descriptor: Borrowed<'_>) -> Result<(), Mismatch> {
-        let Some((identity, access)) = sys::pipe_status(descriptor)? else { return Err(Mismatch::OtherFile) };
+        let Some((identity, end)) = sys::pipe_status(descriptor)? else { return Err(Mismatch::OtherFile) };
         if identity != self.identity {
             return Err(Mismatch::OtherFile);
         }
-        // A process that can write what it hears would never learn of its peer's death.
-        let wanted = if self.rings { Access::ReadWrite } else { Access::Read };
-        if access == wanted { Ok(()) } else { Err(Mismatch::Property("it is another end of the pipe")) }
+        let wanted = if self.rings { PipeEnd::Rings } else { PipeEnd::Hears };
+        if end == wanted { Ok(()) } else { Err(Mismatch::Property("it is another end of the pipe")) }
     }
 }

@@ -9,7 +9,7 @@ use rustix::io::Errno;
 
 use super::open_anew::open_anew;
 use crate::sys::failure::{Reason, Result};
-use crate::sys::status::{Access, Heard, Identity};
+use crate::sys::status::{Access, Heard, Identity, PipeEnd};
 use crate::sys::unix::errno::retry;
 use crate::sys::unix::fd::{access, identity_of, pipe};
 
@@ -119,9 +119,17 @@ fn one_way() -> Result<(OwnedFd, OwnedFd)> {
     Ok((reader, rings))
 }
 
-/// Returns the identity of a pipe and what its descriptor allows; `None` if it is another file.
-pub(crate) fn pipe_status(fd: BorrowedFd<'_>) -> Result<Option<(Identity, Access)>> {
+/// Returns the identity of a pipe and which end of it the descriptor is; `None` if it is another file.
+pub(crate) fn pipe_status(fd: BorrowedFd<'_>) -> Result<Option<(Identity, PipeEnd)>> {
     let stat = rustix::fs::fstat(fd)?;
-    let is_pipe = FileType::from_raw_mode(stat.st_mode) == FileType::Fifo;
-    Ok(if is_pipe { Some((identity_of(&stat), access(fd)?)) } else { None })
+    if FileType::from_raw_mode(stat.st_mode) != FileType::Fifo {
+        return Ok(None);
+    }
+    let end = match access(fd)? {
+        // A process that can write what it hears would never learn of its peer's death.
+        Access::Read => PipeEnd::Hears,
+        Access::ReadWrite => PipeEnd::Rings,
+        Access::None => PipeEnd::Other,
+    };
+    Ok(Some((identity_of(&stat), end)))
 }

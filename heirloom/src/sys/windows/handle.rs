@@ -7,13 +7,15 @@ use std::io;
 use std::os::windows::io::{AsHandle, AsRawHandle, FromRawHandle, RawHandle};
 use std::ptr;
 
+use windows_sys::Wdk::Foundation::NtQueryObject;
 use windows_sys::Win32::Foundation::{
-    ERROR_INVALID_HANDLE, GetHandleInformation, HANDLE_FLAG_INHERIT, SetHandleInformation,
+    DuplicateHandle, ERROR_INVALID_HANDLE, GetHandleInformation, HANDLE_FLAG_INHERIT, SetHandleInformation,
 };
 use windows_sys::Win32::System::Console::{GetStdHandle, STD_ERROR_HANDLE, STD_INPUT_HANDLE, STD_OUTPUT_HANDLE};
 use windows_sys::Win32::System::Pipes::CreatePipe;
+use windows_sys::Win32::System::Threading::GetCurrentProcess;
 
-use super::error::{last_failure, os_error};
+use super::error::{last_failure, len_of, os_error};
 use crate::sys::failure::Result;
 
 pub(crate) use std::os::windows::io::{BorrowedHandle as Borrowed, OwnedHandle as Owned};
@@ -47,6 +49,46 @@ pub(crate) fn duplicate_inheritable(handle: impl AsHandle) -> io::Result<Owned> 
     let duplicate = duplicate(handle)?;
     set_close_on_exec(&duplicate, false)?;
     Ok(duplicate)
+}
+
+/// Returns another handle of the same object, with only these rights.
+pub(crate) fn restricted(handle: impl AsHandle, rights: u32) -> Result<Owned> {
+    let mut made = ptr::null_mut();
+    // SAFETY: The handle is open, both processes are this one, and the new handle lives during the call.
+    let answer = unsafe {
+        let own = GetCurrentProcess();
+        DuplicateHandle(own, handle.as_handle().as_raw_handle(), own, &raw mut made, rights, 0, 0)
+    };
+    if answer == 0 {
+        return Err(last_failure());
+    }
+    // SAFETY: The system has just created this handle, so nothing else owns it.
+    Ok(unsafe { Owned::from_raw_handle(made) })
+}
+
+/// `PUBLIC_OBJECT_BASIC_INFORMATION`.
+#[repr(C)]
+#[derive(Default)]
+struct ObjectInformation {
+    attributes: u32,
+    access: u32,
+    handles: u32,
+    pointers: u32,
+    reserved: [u32; 10],
+}
+
+/// `ObjectBasicInformation`, a class of information.
+const OBJECT_INFORMATION: i32 = 0;
+
+/// Returns the rights of a handle.
+pub(crate) fn granted(handle: impl AsHandle) -> Option<u32> {
+    let handle = handle.as_handle().as_raw_handle();
+    let mut information = ObjectInformation::default();
+    let len = len_of(&information);
+    // SAFETY: The handle is open, and the call fills in at most the given length.
+    let answer =
+        unsafe { NtQueryObject(handle, OBJECT_INFORMATION, (&raw mut information).cast(), len, ptr::null_mut()) };
+    (answer >= 0).then_some(information.access)
 }
 
 /// Passes the handle with a number from elsewhere to `look`, if it is open.

@@ -12,8 +12,7 @@ use std::ptr;
 
 use windows_sys::Wdk::Foundation::NtQueryObject;
 use windows_sys::Win32::Foundation::{
-    DuplicateHandle, ERROR_NO_SYSTEM_RESOURCES, ERROR_NOT_ALL_ASSIGNED, HANDLE, INVALID_HANDLE_VALUE, NTSTATUS,
-    UNICODE_STRING,
+    ERROR_NO_SYSTEM_RESOURCES, ERROR_NOT_ALL_ASSIGNED, HANDLE, INVALID_HANDLE_VALUE, NTSTATUS, UNICODE_STRING,
 };
 use windows_sys::Win32::Security::{
     ACL, ACL_REVISION, AddAccessDeniedAce, AdjustTokenPrivileges, InitializeAcl, InitializeSecurityDescriptor,
@@ -27,7 +26,7 @@ use windows_sys::Win32::System::Memory::{
 use windows_sys::Win32::System::Threading::{GetCurrentProcess, OpenProcessToken};
 
 use super::error::{code_of, last_failure, len_of};
-use super::handle::Owned;
+use super::handle::{Owned, granted, restricted};
 use super::layout::{Layout, allocation_granularity};
 use super::view::{View, halves};
 use crate::sys::failure::{Failure, Reason, Result};
@@ -129,21 +128,6 @@ fn allow_large_pages() -> Result<()> {
     Err(Failure::new(Reason::NoHugePagePrivilege, answer))
 }
 
-/// Returns another handle of the section, with only these rights.
-fn restricted(section: BorrowedHandle<'_>, rights: u32) -> Result<Owned> {
-    let mut made = ptr::null_mut();
-    // SAFETY: The section is open, both processes are this one, and the new handle lives during the call.
-    let answer = unsafe {
-        let own = GetCurrentProcess();
-        DuplicateHandle(own, section.as_raw_handle(), own, &raw mut made, rights, 0, 0)
-    };
-    if answer == 0 {
-        return Err(last_failure());
-    }
-    // SAFETY: The system has just created this handle, so nothing else owns it.
-    Ok(unsafe { Owned::from_raw_handle(made) })
-}
-
 /// `SECTION_BASIC_INFORMATION`.
 #[repr(C)]
 #[derive(Default)]
@@ -153,20 +137,8 @@ struct SectionInformation {
     size: i64,
 }
 
-/// `PUBLIC_OBJECT_BASIC_INFORMATION`.
-#[repr(C)]
-#[derive(Default)]
-struct ObjectInformation {
-    attributes: u32,
-    access: u32,
-    handles: u32,
-    pointers: u32,
-    reserved: [u32; 10],
-}
-
-/// The classes of information: `SectionBasicInformation`, `ObjectBasicInformation`, `ObjectNameInformation`.
+/// The classes of information: `SectionBasicInformation`, `ObjectNameInformation`.
 const SECTION_INFORMATION: i32 = 0;
-const OBJECT_INFORMATION: i32 = 0;
 const OBJECT_NAME: i32 = 1;
 
 #[link(name = "ntdll")]
@@ -210,16 +182,11 @@ fn has_name(handle: BorrowedHandle<'_>) -> bool {
 }
 
 fn access(handle: BorrowedHandle<'_>) -> Access {
-    let mut information = ObjectInformation::default();
-    let len = len_of(&information);
-    // SAFETY: The handle is open, and the call fills in at most the given length.
-    let answer = unsafe {
-        NtQueryObject(handle.as_raw_handle(), OBJECT_INFORMATION, (&raw mut information).cast(), len, ptr::null_mut())
-    };
-    let allows = |rights| answer >= 0 && information.access & rights == rights;
+    let granted = granted(handle).unwrap_or(0);
+    let allows = |rights| granted & rights == rights;
     if allows(WRITABLE) {
         Access::ReadWrite
-    } else if allows(READABLE) && information.access & SECTION_MAP_WRITE == 0 {
+    } else if allows(READABLE) && granted & SECTION_MAP_WRITE == 0 {
         Access::Read
     } else {
         Access::None

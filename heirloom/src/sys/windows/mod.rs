@@ -1,5 +1,6 @@
 //! Windows: memory from sections of the paging file. A handle can't be turned into one with more rights.
 
+pub(crate) mod doorbell;
 pub(crate) mod environment;
 pub(crate) mod error;
 pub(crate) mod handle;
