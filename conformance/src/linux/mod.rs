@@ -12,7 +12,7 @@ pub mod watch;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, RawFd};
 use std::os::unix::fs::MetadataExt;
 
 /// Lists the regions among this process's descriptors: number and inode.
@@ -69,6 +69,40 @@ pub fn number(of: &impl AsFd) -> i32 {
 pub fn is_inheritable(number: i32) -> bool {
     // SAFETY: The argument is an integer, and no memory is accessed.
     unsafe { libc::fcntl(number, libc::F_GETFD) == 0 }
+}
+
+/// Makes the descriptor of that number inheritable or not.
+///
+/// # Panics
+/// If no descriptor of that number is open.
+pub fn set_inheritable(number: i32, on: bool) {
+    let flags = if on { 0 } else { libc::FD_CLOEXEC };
+    // SAFETY: The arguments are integers, and no memory is accessed.
+    check(unsafe { libc::fcntl(number, libc::F_SETFD, flags) }).unwrap();
+}
+
+/// Takes ownership of a descriptor.
+///
+/// # Safety
+/// It is open, and nothing else in this process owns it.
+#[must_use]
+pub unsafe fn take_over(number: i32) -> Owned {
+    // SAFETY: The caller guarantees it.
+    unsafe { Owned::from_raw_fd(number) }
+}
+
+/// Writes into a pipe if that has space now.
+pub fn write_at_once(pipe: &Owned, bytes: [u8; 8]) {
+    let _ = rustix::io::write(pipe, &bytes);
+}
+
+/// Ends this process by the kernel, so that it can't prepare for it.
+///
+/// # Panics
+/// If the kernel doesn't.
+pub fn die() -> ! {
+    rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL).unwrap();
+    unreachable!("killed");
 }
 
 /// Converts the result of a C function that returns -1 on error.

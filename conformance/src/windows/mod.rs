@@ -7,16 +7,19 @@ pub mod hostile;
 use std::collections::BTreeMap;
 use std::ffi::{CStr, c_char};
 use std::io;
-use std::os::windows::io::{AsHandle, AsRawHandle};
+use std::os::windows::io::{AsHandle, AsRawHandle, FromRawHandle};
 use std::ptr;
 
 pub use std::os::windows::io::OwnedHandle as Owned;
 
 use windows_sys::Win32::Foundation::{GetHandleInformation, HANDLE, HANDLE_FLAG_INHERIT, SetHandleInformation};
+use windows_sys::Win32::Storage::FileSystem::WriteFile;
+use windows_sys::Win32::System::IO::OVERLAPPED;
 use windows_sys::Win32::System::LibraryLoader::{GetModuleHandleW, GetProcAddress};
 use windows_sys::Win32::System::Memory::{
     FILE_MAP_READ, MEMORY_BASIC_INFORMATION, MapViewOfFile, UnmapViewOfFile, VirtualQuery,
 };
+use windows_sys::Win32::System::Threading::{GetCurrentProcess, TerminateProcess};
 
 /// The environment variables that Wine adds. Windows adds none.
 pub const ADDED_BY_THE_SYSTEM: &[&str] = &[
@@ -62,6 +65,33 @@ pub fn set_inheritable(number: i32, on: bool) {
     let flags = if on { HANDLE_FLAG_INHERIT } else { 0 };
     // SAFETY: The arguments are integers; an invalid handle is an error.
     check(unsafe { SetHandleInformation(handle(number), HANDLE_FLAG_INHERIT, flags) }).unwrap();
+}
+
+/// Takes ownership of a handle.
+///
+/// # Safety
+/// It is open, and nothing else in this process owns it.
+#[must_use]
+pub unsafe fn take_over(number: i32) -> Owned {
+    // SAFETY: The caller guarantees it.
+    unsafe { Owned::from_raw_handle(handle(number)) }
+}
+
+/// Writes into a pipe. The write goes on after the return if the pipe is full: only the end of this process ends it.
+pub fn write_at_once(pipe: &Owned, bytes: [u8; 8]) {
+    let (bytes, operation) = (Box::leak(Box::new(bytes)), Box::leak(Box::new(OVERLAPPED::default())));
+    // SAFETY: The bytes and the operation live as long as this process.
+    unsafe { WriteFile(pipe.as_raw_handle(), bytes.as_ptr(), 8, ptr::null_mut(), operation) };
+}
+
+/// Ends this process by the system, so that it can't prepare for it.
+///
+/// # Panics
+/// If the system doesn't.
+pub fn die() -> ! {
+    // SAFETY: The arguments are a handle that is always valid, and an integer.
+    check(unsafe { TerminateProcess(GetCurrentProcess(), 1) }).unwrap();
+    unreachable!("killed");
 }
 
 /// Converts the result of a function that returns 0 on error.

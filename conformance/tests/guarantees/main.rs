@@ -5,6 +5,7 @@
 mod g10_no_silent_downgrade;
 mod g11_bounded_waits;
 mod g12_channel_ends;
+mod g12_on_linux;
 mod g13_lying_peers;
 mod g14_locks;
 mod g1_no_name;

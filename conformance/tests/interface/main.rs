@@ -1,5 +1,6 @@
 //! Tests of each call of the library: results and errors. One file per topic; Linux-only tests are in `linux/`.
 
+mod channels;
 mod command;
 mod exporting;
 mod inheritance;

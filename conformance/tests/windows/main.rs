@@ -4,7 +4,12 @@
 
 #![cfg(windows)]
 
+mod channels;
 mod exporting;
+#[path = "../guarantees/g12_channel_ends.rs"]
+mod g12_channel_ends;
+#[path = "../guarantees/g13_lying_peers.rs"]
+mod g13_lying_peers;
 mod hostile;
 mod imports;
 mod inheritance;

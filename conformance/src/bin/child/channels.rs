@@ -1,15 +1,12 @@
 //! The sub-commands about channels.
 
-use std::fmt::Debug;
 use std::io::{self, Read};
-use std::mem::MaybeUninit;
-use std::os::fd::{FromRawFd, OwnedFd};
 use std::time::Duration;
 
 use heirloom::{Receiver, Region, Sender};
-use heirloom_conformance::{Chance, check_message, fill_message, is_inheritable, single_step};
-use rustix::event::{PollFd, PollFlags};
-use rustix::process::{Signal, getpid, kill_process};
+use heirloom_conformance::{
+    Chance, check_message, die, fill_message, is_inheritable, set_inheritable, take_over, write_at_once,
+};
 
 use super::describe;
 
@@ -68,7 +65,7 @@ pub(super) fn run(args: &[&str]) {
                 sender.send(&index.to_ne_bytes()).unwrap();
             }
             sender.reserve(1000).unwrap().write_at(0, &[0xAA; 500]).unwrap();
-            kill_process(getpid(), Signal::KILL).unwrap();
+            die();
         }
         ["receive-and-die", name, count] => {
             let mut receiver = Receiver::inherited(name).unwrap();
@@ -76,45 +73,7 @@ pub(super) fn run(args: &[&str]) {
                 drop(receiver.recv().unwrap());
             }
             let _message = receiver.recv().unwrap();
-            kill_process(getpid(), Signal::KILL).unwrap();
-        }
-        // Closes its end while a forked child, which has copies of the descriptors, waits for the end of standard input.
-        ["close-beside-a-fork", name] => {
-            let sender = Sender::inherited(name).unwrap();
-            // SAFETY: The program has one thread. The child reads, and ends without running any destructor.
-            unsafe {
-                let child = libc::fork();
-                if child == 0 {
-                    let _ = io::stdin().read_to_end(&mut Vec::new());
-                    libc::_exit(0);
-                }
-                drop(sender);
-                assert_eq!(libc::waitpid(child, std::ptr::null_mut(), 0), child);
-            }
-        }
-        // Sends to a receiver that has gone while it slept.
-        ["ring-the-dead", name] => {
-            // SAFETY: The default action is no handler.
-            unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
-            let mut sender = Sender::inherited(name).unwrap();
-            // It has closed, for it has rung.
-            let mut hears = [PollFd::new(&sender, PollFlags::IN)];
-            rustix::event::poll(&mut hears, None).unwrap();
-            sender.send(b"unheard").unwrap();
-            println!("sent");
-        }
-        ["traced-send", name] => {
-            let mut sender = Sender::inherited(name).unwrap();
-            let message: Vec<u8> = (0..200).collect();
-            single_step::begin();
-            sender.send(&message).unwrap();
-            single_step::end();
-        }
-        ["traced-receive", name] => {
-            let mut receiver = Receiver::inherited(name).unwrap();
-            single_step::begin();
-            drop(receiver.recv().unwrap());
-            single_step::end();
+            die();
         }
         // Holds an end until standard input ends.
         ["hold", name] => {
@@ -131,37 +90,13 @@ pub(super) fn run(args: &[&str]) {
                 println!("{}", describe(taken));
             }
         }
-        // Waits two seconds for a message.
-        ["idle", name] => {
-            let mut receiver = Receiver::inherited(name).unwrap();
-            print_processor_time(|| receiver.recv_timeout(Duration::from_secs(2)).unwrap().is_none());
-        }
         ["lie", name, lie] => tell_lie(name, lie),
+        // Sub-commands of one system.
+        #[cfg(target_os = "linux")]
+        _ => super::channels_on_linux::run(args),
+        #[cfg(windows)]
         _ => panic!("unknown arguments {args:?}"),
     }
-}
-
-/// Waits, and prints the answer and how long this process used a processor meanwhile.
-pub(super) fn print_processor_time<T: Debug>(wait: impl FnOnce() -> T) {
-    let before = processor_time();
-    let answer = wait();
-    let used = processor_time().saturating_sub(before);
-    let few = used <= Duration::from_millis(20);
-    println!("{answer:?} in {} ms", if few { "at most 20".to_owned() } else { used.as_millis().to_string() });
-}
-
-/// Returns how long this process has used a processor.
-fn processor_time() -> Duration {
-    let mut usage = MaybeUninit::<libc::rusage>::zeroed();
-    // SAFETY: The call fills in `usage`, for which zeros are valid too.
-    let usage = unsafe {
-        assert_eq!(libc::getrusage(libc::RUSAGE_SELF, usage.as_mut_ptr()), 0);
-        usage.assume_init()
-    };
-    let duration = |time: libc::timeval| {
-        Duration::from_secs(time.tv_sec.try_into().unwrap()) + Duration::from_micros(time.tv_usec.try_into().unwrap())
-    };
-    duration(usage.ru_utime) + duration(usage.ru_stime)
 }
 
 /// Writes into the memory of a channel what the library never would, and holds the end until standard input ends.
@@ -170,10 +105,11 @@ fn tell_lie(name: &str, lie: &str) {
     let string = variable.split(',').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('=')).unwrap().to_owned();
     let fields: Vec<&str> = string.split(':').collect();
     let descriptor = |field: usize| {
-        // SAFETY: The descriptor was inherited for this call, and the library leaves an end alone that is close-on-exec.
-        let descriptor = unsafe { OwnedFd::from_raw_fd(fields[field].parse().unwrap()) };
-        rustix::io::fcntl_setfd(&descriptor, rustix::io::FdFlags::CLOEXEC).unwrap();
-        descriptor
+        let number = fields[field].parse().unwrap();
+        // The library leaves an end alone that isn't inheritable.
+        set_inheritable(number, false);
+        // SAFETY: The descriptor was inherited for this call.
+        unsafe { take_over(number) }
     };
     // All of them before the library claims.
     let (memory, _hears, rings) = (descriptor(0), descriptor(7), descriptor(10));
@@ -216,7 +152,7 @@ fn tell_lie(name: &str, lie: &str) {
         "head-beyond-the-tail" => word(head).store(505 << 1),
         "head-before-the-head" => word(head).store(u32::MAX - 1),
         // Rings without a reason.
-        "only-rings" => (0..10_000).for_each(|_| _ = rustix::io::write(&rings, &[0; 8])),
+        "only-rings" => (0..10_000).for_each(|_| write_at_once(&rings, [0; 8])),
         // Everything at once.
         "scribble" => {
             let mut chance = Chance::new(7);
@@ -225,13 +161,13 @@ fn tell_lie(name: &str, lie: &str) {
                 let place = [tail, head, ring, ring + 8 * chance.below(512)][chance.below(4)];
                 word(place).store(u32::try_from(chance.number() >> 32).unwrap() >> chance.below(32));
                 if chance.below(16) == 0 {
-                    let _ = rustix::io::write(&rings, &[0]);
+                    write_at_once(&rings, [0; 8]);
                 }
             }
             return;
         }
         _ => panic!("unknown lie {lie}"),
     }
-    rustix::io::write(&rings, &[0]).ok();
+    write_at_once(&rings, [0; 8]);
     let _ = io::stdin().read_to_end(&mut Vec::new());
 }

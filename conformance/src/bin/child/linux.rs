@@ -15,7 +15,7 @@ use heirloom_conformance::old_kernels::{self, Argument, Refusal};
 use heirloom_conformance::{descriptors, hostile, open_regions, output, text};
 use rustix::process::{Resource, Rlimit, setrlimit};
 
-use super::channels::{self, print_processor_time};
+use super::channels_on_linux::print_processor_time;
 use super::locks;
 use super::{describe, own_path, write};
 
@@ -110,7 +110,6 @@ pub(super) fn run(args: &[&str]) {
         ["map-like-old-kernels"] => map_like_old_kernels(),
         ["wait-under-signals"] => wait_under_signals(),
         ["take-wakes", name] => take_wakes(name),
-        ["channel", rest @ ..] => channels::run(rest),
         ["lock", rest @ ..] => locks::run(rest),
         ["wait-idle"] => wait_idle(),
         ["wait-without-futex"] => wait_without_futex(),

@@ -11,7 +11,7 @@ use heirloom::{Command, LockMapping, Locked, Region};
 use heirloom_conformance::single_step;
 use rustix::process::{Signal, getpid, kill_process};
 
-use super::channels::print_processor_time;
+use super::channels_on_linux::print_processor_time;
 use super::describe;
 
 /// The call that takes offsets of 64 bits on 32-bit x86.

@@ -3,8 +3,9 @@
 
 #![allow(unsafe_code)]
 
-#[cfg(target_os = "linux")]
 mod channels;
+#[cfg(target_os = "linux")]
+mod channels_on_linux;
 #[cfg(target_os = "linux")]
 mod linux;
 #[cfg(target_os = "linux")]
@@ -184,6 +185,7 @@ fn run(args: &[&str]) -> ExitCode {
             io::stdout().write_all(&bytes).unwrap();
             io::stderr().write_all(&bytes).unwrap();
         }
+        ["channel", rest @ ..] => channels::run(rest),
         // Sub-commands of one system.
         _ => system::run(args),
     }
