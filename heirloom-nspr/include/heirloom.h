@@ -26,7 +26,8 @@
  * no limit, 0 does not wait.
  *
  * Waits, channels and locks are for Linux and Android: elsewhere they fail with
- * HEIRLOOM_UNSUPPORTED (but FreeBSD, OpenBSD and macOS have waits).
+ * HEIRLOOM_UNSUPPORTED (but FreeBSD, OpenBSD and macOS have waits, and Windows
+ * has channels).
  *
  * The functions are in the same library as those of heirloom_nspr.h. Objects of
  * the one are not objects of the other.

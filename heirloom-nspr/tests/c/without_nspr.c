@@ -1,57 +1,12 @@
-/* heirloom.h: every function, between a parent and its children, on Linux. */
+/* heirloom.h: every function but those of channels, between a parent and its children, on Linux. */
 #define _GNU_SOURCE
-#include <heirloom.h>
+#include "without_nspr.h"
 
 #include <errno.h>
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#define CHECK(condition) ((condition) ? (void)0 : check_failed(__LINE__, #condition))
-/* The call fails with that kind of error, and a text. */
-#define FAILS(call, kind) \
-    do { \
-        CHECK(call); \
-        CHECK(heirloom_last_error() == (kind)); \
-        CHECK(strlen(heirloom_last_message()) > 10); \
-    } while (0)
-#define SECOND INT64_C(1000000000)
-
-static const char *program;
-
-static void check_failed(int line, const char *what)
-{
-    fprintf(stderr, "without_nspr.c:%d: check failed: %s (last error %d, errno %d: %s)\n", line, what,
-            heirloom_last_error(), heirloom_last_errno(), heirloom_last_message());
-    exit(1);
-}
-
-static heirloom_command *child(const char *what)
-{
-    heirloom_command *command = heirloom_command_new(program);
-    CHECK(command != NULL && heirloom_command_arg(command, what) == 0);
-    return command;
-}
-
-static heirloom_child *start(heirloom_command *command)
-{
-    heirloom_child *started = heirloom_command_spawn(command);
-    CHECK(started != NULL);
-    heirloom_command_free(command);
-    return started;
-}
-
-static void end(heirloom_child *started, int expected)
-{
-    int code = -1;
-    CHECK(heirloom_child_wait(started, &code) == 0);
-    CHECK(code == expected);
-    heirloom_child_free(started);
-}
 
 static void regions(void)
 {
@@ -252,55 +207,6 @@ static void locks(void)
     heirloom_region_free(region);
 }
 
-static void channels(void)
-{
-    heirloom_sender *jobs, *theirs;
-    heirloom_receiver *their_jobs, *answers;
-    CHECK(heirloom_channel(4096, &jobs, &their_jobs) == 0 && heirloom_channel(4096, &theirs, &answers) == 0);
-    CHECK(heirloom_longest_message(jobs) == 2040);
-    FAILS(heirloom_channel(0, &jobs, &their_jobs) == -1, HEIRLOOM_INVALID_INPUT);
-    FAILS(heirloom_channel(4096, &jobs, NULL) == -1, HEIRLOOM_INVALID_INPUT);
-    heirloom_command *command = child("square");
-    CHECK(heirloom_command_inherit_receiver(command, "jobs", their_jobs) == 0);
-    CHECK(heirloom_command_inherit_sender(command, "answers", theirs) == 0);
-    heirloom_child *started = start(command);
-    for (uint32_t job = 0; job < 1000; job++) {
-        uint64_t answer = 0;
-        size_t len = 0;
-        CHECK(heirloom_send(jobs, &job, sizeof job, 60 * SECOND) == 1);
-        if (job == 0)
-            FAILS(heirloom_receive(answers, &answer, 7, HEIRLOOM_FOREVER, &len) == -1, HEIRLOOM_OUT_OF_BOUNDS);
-        CHECK(heirloom_receive(answers, &answer, sizeof answer, HEIRLOOM_FOREVER, &len) == 1);
-        CHECK(len == sizeof answer && answer == (uint64_t)job * job);
-    }
-    CHECK(heirloom_receive(answers, NULL, 0, 0, NULL) == 0);
-    CHECK(heirloom_receiver_arm(answers) == 1 && heirloom_sender_arm(jobs, 8) == 0);
-    CHECK(heirloom_receiver_fd(answers) >= 3 && heirloom_sender_fd(jobs) >= 3);
-    heirloom_sender_free(jobs);
-    end(started, 0);
-    FAILS(heirloom_receive(answers, NULL, 0, HEIRLOOM_FOREVER, NULL) == -1, HEIRLOOM_PEER_GONE);
-    heirloom_receiver_free(answers);
-
-    /* By export strings. */
-    CHECK(heirloom_channel(4096, &jobs, &their_jobs) == 0 && heirloom_channel(4096, &theirs, &answers) == 0);
-    heirloom_export *exports[2] = {heirloom_receiver_export(their_jobs), heirloom_sender_export(theirs)};
-    CHECK(exports[0] != NULL && exports[1] != NULL);
-    CHECK(setenv("JOBS", heirloom_export_string(exports[0]), 1) == 0);
-    CHECK(setenv("ANSWERS", heirloom_export_string(exports[1]), 1) == 0);
-    FAILS(heirloom_sender_import(getenv("JOBS")) == NULL, HEIRLOOM_WRONG_KIND);
-    started = start(child("square"));
-    heirloom_export_free(exports[0]);
-    heirloom_export_free(exports[1]);
-    CHECK(unsetenv("JOBS") == 0 && unsetenv("ANSWERS") == 0);
-    uint32_t job = 3;
-    uint64_t answer = 0;
-    CHECK(heirloom_send(jobs, &job, sizeof job, 0) == 1);
-    CHECK(heirloom_receive(answers, &answer, sizeof answer, HEIRLOOM_FOREVER, NULL) == 1 && answer == 9);
-    heirloom_sender_free(jobs);
-    end(started, 0);
-    heirloom_receiver_free(answers);
-}
-
 static int child_main(const char *what)
 {
     /* It ends with a parent whose check failed. */
@@ -324,20 +230,6 @@ static int child_main(const char *what)
         CHECK(mapping != NULL && heirloom_lock(mapping, 0, HEIRLOOM_FOREVER) == HEIRLOOM_LOCKED);
         CHECK(heirloom_store_u32(mapping, 4, 1) == 0 && heirloom_wake_all(mapping, 4) == 0);
         pause();
-    } else if (strcmp(what, "square") == 0) {
-        const char *string = getenv("JOBS");
-        heirloom_receiver *jobs = string ? heirloom_receiver_import(string) : heirloom_receiver_inherited("jobs");
-        string = getenv("ANSWERS");
-        heirloom_sender *answers = string ? heirloom_sender_import(string) : heirloom_sender_inherited("answers");
-        uint32_t job = 0;
-        CHECK(jobs != NULL && answers != NULL);
-        while (heirloom_receive(jobs, &job, sizeof job, HEIRLOOM_FOREVER, NULL) == 1) {
-            uint64_t answer = (uint64_t)job * job;
-            CHECK(heirloom_send(answers, &answer, sizeof answer, HEIRLOOM_FOREVER) == 1);
-        }
-        CHECK(heirloom_last_error() == HEIRLOOM_PEER_GONE);
-        heirloom_receiver_free(jobs);
-        heirloom_sender_free(answers);
     } else if (strcmp(what, "sleep") == 0) {
         pause();
     } else {
@@ -358,7 +250,6 @@ int main(int argc, char **argv)
     passing();
     children();
     locks();
-    channels();
     printf("done\n");
     return 0;
 }

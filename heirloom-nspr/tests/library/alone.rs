@@ -64,6 +64,11 @@ fn every_function_without_nspr_works() {
 }
 
 #[test]
+fn channels_without_nspr() {
+    assert_eq!(stdout(&mut Command::new(test("channels"))), "done\n");
+}
+
+#[test]
 fn cpp_example() {
     if !is_installed("c++", "g++") {
         return;
@@ -196,6 +201,8 @@ fn valgrind_finds_no_error_or_leak() {
         (test("memory"), Some("under-valgrind".into())),
         #[cfg(target_os = "linux")]
         (test("without_nspr"), None),
+        #[cfg(target_os = "linux")]
+        (test("channels"), None),
         #[cfg(target_os = "linux")]
         (cpp("accounts"), None),
     ]

@@ -11,7 +11,7 @@ use crate::{Error, Result, sys};
 ///
 /// Every child that starts while it lives inherits the descriptors, and one of them imports the string. Drop it as soon as that
 /// child has started: until then the peer isn't told of the child's death. If no child imports it, the peer is told when this is
-/// dropped.
+/// dropped. On Windows, a launcher that lists the inherited handles, such as [`Command`](crate::Command), doesn't pass them.
 ///
 /// ```
 /// # if cfg!(not(any(target_os = "linux", target_os = "android", windows))) { return Ok(()) }
