@@ -1,11 +1,11 @@
 //! `--env`: variables of the program's environment, whose values may refer to regions.
 
-use std::ffi::OsString;
+#![allow(unsafe_code)]
+
+use std::ffi::{OsStr, OsString};
 
 use clap::Args;
 use clap::builder::{OsStringValueParser, TypedValueParser};
-
-use crate::options::split_at_equals;
 
 #[derive(Args)]
 pub struct Environment {
@@ -27,4 +27,13 @@ fn variable() -> impl TypedValueParser<Value = Variable> {
         Some((name, _)) if name == "HEIRLOOM_REGIONS" => Err("heirloom itself sets this variable for each program"),
         Some((name, value)) => Ok(Variable { name: name.to_owned(), value: value.to_owned() }),
     })
+}
+
+/// Splits `A=B` at the first `=`.
+pub fn split_at_equals(argument: &OsStr) -> Option<(&OsStr, &OsStr)> {
+    let bytes = argument.as_encoded_bytes();
+    let equals = bytes.iter().position(|byte| *byte == b'=')?;
+    let (before, after) = (&bytes[..equals], &bytes[equals + 1..]);
+    // SAFETY: These are the bytes of an `OsStr`, split before and after an ASCII character.
+    Some(unsafe { (OsStr::from_encoded_bytes_unchecked(before), OsStr::from_encoded_bytes_unchecked(after)) })
 }

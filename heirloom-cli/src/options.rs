@@ -1,8 +1,6 @@
 //! The command line.
 
-#![allow(unsafe_code)]
-
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -11,7 +9,7 @@ use clap::error::ErrorKind;
 use clap::{Args, Command, CommandFactory, Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
 
-use crate::environment::Environment;
+use crate::environment::{Environment, split_at_equals};
 use crate::failure::Failure;
 use crate::size::Size;
 use crate::sys::{ExecOptions, RegionOptions, RunOptions};
@@ -138,15 +136,6 @@ pub enum Place {
     File(PathBuf),
 }
 
-/// Splits `A=B` at the first `=`.
-pub fn split_at_equals(argument: &OsStr) -> Option<(&OsStr, &OsStr)> {
-    let bytes = argument.as_encoded_bytes();
-    let equals = bytes.iter().position(|byte| *byte == b'=')?;
-    let (before, after) = (&bytes[..equals], &bytes[equals + 1..]);
-    // SAFETY: These are the bytes of an `OsStr`, split before and after an ASCII character.
-    Some(unsafe { (OsStr::from_encoded_bytes_unchecked(before), OsStr::from_encoded_bytes_unchecked(after)) })
-}
-
 fn place() -> impl TypedValueParser<Value = Assignment<Place>> {
     // File names need not be UTF-8.
     OsStringValueParser::new().try_map(|argument| {
@@ -187,6 +176,6 @@ pub fn parse() -> Result<Option<Task>, Failure> {
             standard::print_coloured(&error.render().ansi().to_string())?;
             Ok(None)
         }
-        Err(error) => Err(Failure::new(usage::one_line(&error))),
+        Err(error) => Err(Failure::new(usage::one_line(&error, &command()))),
     }
 }

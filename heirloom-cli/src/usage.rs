@@ -3,10 +3,8 @@
 use clap::Command;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-use crate::options::command;
-
 /// Returns the parser's message with its suggestion, and where the usage is described.
-pub fn one_line(error: &clap::Error) -> String {
+pub fn one_line(error: &clap::Error, commands: &Command) -> String {
     if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
         return "no command given (see `heirloom --help`)".to_owned();
     }
@@ -14,8 +12,7 @@ pub fn one_line(error: &clap::Error) -> String {
     let message = rendered.strip_prefix("error: ").unwrap_or(&rendered);
     let lines = message.lines().map(str::trim).take_while(|line| !line.is_empty() && !line.starts_with("Usage:"));
     let message = lines.collect::<Vec<_>>().join(" ");
-    let tasks = command();
-    let task = std::env::args_os().nth(1).and_then(|task| tasks.find_subcommand(task));
+    let task = std::env::args_os().nth(1).and_then(|task| commands.find_subcommand(task));
     let suggestion = suggestion(error).or_else(|| option(error, task?));
     let suggestion = suggestion.map_or_else(String::new, |names| format!("; did you mean {names}?"));
     let help = task.map_or("heirloom --help".to_owned(), |task| format!("heirloom {} --help", task.get_name()));
