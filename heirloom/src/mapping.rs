@@ -133,6 +133,20 @@ pub struct Mapping(pub(crate) MappingInner);
 
 mapping!(Mapping);
 
+#[cfg(all(test, target_os = "linux"))]
+impl Mapping {
+    /// Makes another over the same addresses: to a tool that watches accesses, two mappings are different memory.
+    ///
+    /// # Safety
+    /// It is used no longer than this one lives.
+    pub(crate) unsafe fn again(&self) -> Self {
+        let mut same = MappingInner::empty();
+        // SAFETY: As in `new`; the caller keeps this mapping.
+        same.bytes = unsafe { SharedBytes::new(self.0.start(), self.0.bytes.len()) };
+        Self(same)
+    }
+}
+
 impl Deref for Mapping {
     type Target = SharedBytes;
 

@@ -8,8 +8,6 @@ use std::thread;
 
 use super::layout::size_for;
 use super::{End, EndParts, Receiver, Role, Sender};
-use crate::access::SharedBytes;
-use crate::mapping::MappingInner;
 use crate::sys::Doorbell;
 use crate::{Mapping, Region};
 
@@ -25,12 +23,10 @@ impl Beside {
     }
 }
 
-/// Makes an end over the same addresses as another: a thread sanitizer takes two mappings for different memory.
+/// Makes an end over the same addresses as another.
 fn over(view: &Mapping, parts: EndParts) -> End {
-    let mut same = MappingInner::empty();
     // SAFETY: The caller keeps the mapping for longer than the end.
-    same.bytes = unsafe { SharedBytes::new(view.0.bytes.start(), view.len()) };
-    End::over(parts, Mapping(same)).unwrap()
+    End::over(parts, unsafe { view.again() }).unwrap()
 }
 
 #[test]
