@@ -149,6 +149,8 @@ mod access;
 mod advice;
 mod channel;
 mod error;
+#[cfg(heirloom_loom)]
+mod interleavings;
 mod locking;
 mod mapping;
 pub mod os;

@@ -3,9 +3,12 @@
 use std::fmt;
 use std::hint;
 use std::ops::Deref;
+#[cfg(not(heirloom_loom))]
 use std::thread;
 use std::time::{Duration, Instant};
 
+#[cfg(heirloom_loom)]
+use crate::sys::thread;
 use crate::sys::{self, LockOwner};
 use crate::{Error, ErrorKind, Mapping, Region, Result, SharedU32};
 
@@ -16,8 +19,8 @@ const DIED: u32 = 1 << 30;
 /// Somebody may sleep until the lock is released.
 const WAITS: u32 = 1 << 31;
 
-/// How often a thread looks at a lock before it sleeps.
-const LOOKS: u32 = 100;
+/// How often a thread looks at a lock before it sleeps. Loom would try every number of looks.
+const LOOKS: u32 = if cfg!(heirloom_loom) { 0 } else { 100 };
 /// How often a thread tries to take a free lock without looking at the time.
 const RETRIES: u8 = 3;
 /// The first sleep before a waiter asks whether the owner lives; each further one is twice as long.
@@ -357,7 +360,10 @@ impl fmt::Debug for LockGuard<'_> {
     }
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(heirloom_loom)]
+mod interleavings;
+
+#[cfg(all(test, target_os = "linux", not(heirloom_loom)))]
 mod tests {
     #![allow(unsafe_code)]
 

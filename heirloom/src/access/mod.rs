@@ -30,27 +30,36 @@ use std::slice;
 
 use crate::{Error, ErrorKind, Result};
 
-#[cfg(all(target_arch = "aarch64", target_pointer_width = "64", not(any(miri, heirloom_portable))))]
+#[cfg(all(target_arch = "aarch64", target_pointer_width = "64", not(any(miri, heirloom_portable, heirloom_loom))))]
 #[path = "aarch64.rs"]
 mod arch;
-#[cfg(all(target_arch = "x86_64", target_pointer_width = "64", not(any(miri, heirloom_portable))))]
+#[cfg(all(target_arch = "x86_64", target_pointer_width = "64", not(any(miri, heirloom_portable, heirloom_loom))))]
 #[path = "x86_64/mod.rs"]
 mod arch;
-#[cfg(any(
-    miri,
-    heirloom_portable,
-    not(all(any(target_arch = "x86_64", target_arch = "aarch64"), target_pointer_width = "64"))
+#[cfg(all(
+    any(
+        miri,
+        heirloom_portable,
+        not(all(any(target_arch = "x86_64", target_arch = "aarch64"), target_pointer_width = "64"))
+    ),
+    not(heirloom_loom)
 ))]
 #[path = "portable.rs"]
 mod arch;
+#[cfg(heirloom_loom)]
+#[path = "modelled.rs"]
+mod arch;
 
 /// The fallback, for the tests that compare the assembly with it.
-#[cfg(test)]
+#[cfg(all(test, not(heirloom_loom)))]
 #[allow(clippy::duplicate_mod)] // On a machine that uses the fallback, the module is there twice.
 mod portable;
 
-#[cfg(test)]
+#[cfg(all(test, not(heirloom_loom)))]
 mod tests;
+
+#[cfg(heirloom_loom)]
+pub(crate) use arch::{begin, peek};
 
 /// Bytes that other processes may write at any time and that this one reads.
 ///

@@ -5,12 +5,14 @@
 mod channel_end;
 mod end;
 mod export;
+#[cfg(heirloom_loom)]
+mod interleavings;
 mod layout;
 mod parts;
 mod patience;
 mod receiver;
 mod sender;
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(all(test, target_os = "linux", not(heirloom_loom)))]
 mod tests;
 
 pub use channel_end::ChannelEnd;

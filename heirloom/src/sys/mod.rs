@@ -8,6 +8,7 @@
 //! - `sealed` (Linux, Android, FreeBSD), `tracked` (macOS, Windows) and `unlinked_file` (OpenBSD, NetBSD): `Memory`, which
 //!   is the memory of a region, with the calls of its system.
 //! - `fd_memory`: the part of `Memory` that `sealed` and `unlinked_file` share. `trailer` and `buffered`: parts of `tracked`.
+//! - `modelled`: models of some calls, for tests in every interleaving of threads.
 //! - `platform`: which of the items above this system uses.
 //! - `launch`, `lent`, `spawn`: starting programs.
 
@@ -26,6 +27,8 @@ mod lent;
 mod linux;
 #[cfg(target_os = "macos")]
 mod macos;
+#[cfg(heirloom_loom)]
+mod modelled;
 #[cfg(not(any(target_os = "linux", target_os = "android", windows)))]
 mod no_doorbell;
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
@@ -64,6 +67,10 @@ pub(crate) use status::{Access, Commit, Heard, Identity, PipeEnd, Protection, St
 
 #[cfg(unix)]
 pub(crate) use spawn::{exec, pass_with_std};
+
+/// For the locks and tests.
+#[cfg(heirloom_loom)]
+pub(crate) use modelled::{begin, thread};
 
 /// For `os::linux`.
 #[cfg(any(target_os = "linux", target_os = "android"))]

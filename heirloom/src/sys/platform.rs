@@ -19,15 +19,27 @@ pub(crate) use super::{
     fd_memory::{Memory, identity},
     linux::{
         HUGE_PAGE, LONGEST_VARIABLE, available_memory,
-        doorbell::{Doorbell, pipe_status},
-        is_privileged,
-        lock_owner::LockOwner,
-        parent_passes,
+        doorbell::pipe_status,
+        is_privileged, parent_passes,
         process::{Process, kill, wait},
-        remove_variable, size_limit, wait_while, wake,
+        remove_variable, size_limit,
     },
     sealed::{Filling, status},
     unix::view::View,
+};
+
+#[cfg(all(any(target_os = "linux", target_os = "android"), not(heirloom_loom)))]
+pub(crate) use super::linux::{
+    doorbell::Doorbell,
+    futex::{wait_while, wake},
+    lock_owner::LockOwner,
+};
+
+#[cfg(heirloom_loom)]
+pub(crate) use super::modelled::{
+    doorbell::Doorbell,
+    futex::{wait_while, wake},
+    lock_owner::LockOwner,
 };
 
 #[cfg(target_os = "freebsd")]

@@ -3,9 +3,12 @@
 #![allow(unsafe_code)]
 
 mod available;
+#[cfg_attr(heirloom_loom, allow(dead_code))]
 pub(crate) mod doorbell;
-mod futex;
+#[cfg_attr(heirloom_loom, allow(dead_code))]
+pub(crate) mod futex;
 mod huge;
+#[cfg_attr(heirloom_loom, allow(dead_code))]
 pub(crate) mod lock_owner;
 mod open_anew;
 pub(crate) mod process;
@@ -29,7 +32,6 @@ use super::unix::view::View;
 use open_anew::open_anew;
 
 pub(crate) use available::available_memory;
-pub(crate) use futex::{wait_while, wake};
 pub(crate) use huge::Blocks;
 
 /// The size of a huge page in bytes.
