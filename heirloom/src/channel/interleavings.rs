@@ -66,7 +66,7 @@ fn receive_all(receiver: &mut Receiver) -> u8 {
 
 #[test]
 fn messages_arrive_whole_and_in_order() {
-    check(3, |mut sender, mut receiver| {
+    check(4, |mut sender, mut receiver| {
         let sending = thread::spawn(move || {
             send(&mut sender, 4);
             sender
@@ -80,7 +80,7 @@ fn messages_arrive_whole_and_in_order() {
 
 #[test]
 fn receiver_gets_all_messages_before_it_is_told_of_the_end() {
-    check(3, |mut sender, mut receiver| {
+    check(4, |mut sender, mut receiver| {
         let sending = thread::spawn(move || send(&mut sender, 3));
         assert_eq!(receive_all(&mut receiver), 3);
         sending.join().unwrap();
@@ -118,7 +118,7 @@ fn sender_that_waits_is_told_of_the_end_where_others_have_the_descriptors() {
 
 #[test]
 fn event_loop_of_a_receiver_sleeps_through_no_message() {
-    check(2, |mut sender, mut receiver| {
+    check(3, |mut sender, mut receiver| {
         // So the end is told by its mark and by the bell.
         let _copy = sender.0.parts().doorbell.clone();
         let sending = thread::spawn(move || send(&mut sender, 3));
@@ -147,7 +147,7 @@ fn event_loop_of_a_receiver_sleeps_through_no_message() {
 
 #[test]
 fn event_loop_of_a_sender_sleeps_through_no_space() {
-    check(2, |mut sender, mut receiver| {
+    check(3, |mut sender, mut receiver| {
         let sending = thread::spawn(move || {
             for index in 0..4 {
                 while !sender.try_send(&message(index)).unwrap() {
