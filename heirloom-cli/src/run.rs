@@ -47,7 +47,7 @@ pub fn run(options: &Run) -> Result<ExitCode, Failure> {
     let outcome = ended.inspect_err(|_| waiting.kill())?;
     waiting.end(saves.unfinished())?;
     if let Some(signal) = outcome.interrupted {
-        saves.give_up("not all workers were started");
+        saves.give_up("a signal ended the work");
         return Ok(sys::end_by(signal));
     }
     if let Some(status) = outcome.failed {

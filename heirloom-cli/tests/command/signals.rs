@@ -200,7 +200,7 @@ fn signal_while_workers_start_ends_those_that_were_started() {
             "{first}"
         );
         let last = errors.lines().last().unwrap();
-        assert_eq!(last, "heirloom: \"a\" was not saved, because not all workers were started");
+        assert_eq!(last, "heirloom: \"a\" was not saved, because a signal ended the work");
     }
 }
 

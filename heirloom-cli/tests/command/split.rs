@@ -151,10 +151,75 @@ fn signal_ends_workers_and_no_more_are_started() {
     };
     let mut errors: Vec<_> = errors.collect();
     errors.sort();
-    let interrupted = "heirloom: signal 15 arrived before all of standard input was read";
+    let interrupted = "heirloom: signal 15 arrived before all input was read";
     let failed = |worker| format!("heirloom: worker {worker} failed: exit code 40");
     assert_eq!(errors, [interrupted.to_owned(), failed(0), failed(1)]);
     assert_eq!(child.wait().unwrap().code(), Some(128 + libc::SIGTERM));
+}
+
+/// Nobody reads the output, and the pipe is full.
+#[test]
+fn signal_ends_it_while_its_output_is_blocked() {
+    for (input_goes_on, left) in [(true, "input was read"), (false, "output was written")] {
+        let mut child = start(&["1", "--", "head", "-c", "1000000", "/dev/zero"]);
+        let mut input = child.stdin.take().unwrap();
+        input.write_all(b"a\n").unwrap();
+        let input = input_goes_on.then_some(input);
+        // Nothing is written before the worker has ended.
+        let mut output = child.stdout.take().unwrap();
+        output.read_exact(&mut [0]).unwrap();
+        // SAFETY: A child of this process that was not waited for.
+        #[allow(unsafe_code)]
+        unsafe {
+            libc::kill(i32::try_from(child.id()).unwrap(), libc::SIGTERM)
+        };
+        let mut errors = String::new();
+        child.stderr.take().unwrap().read_to_string(&mut errors).unwrap();
+        assert_eq!(errors, format!("heirloom: signal 15 arrived before all {left}\n"));
+        assert_eq!(child.wait().unwrap().code(), Some(128 + libc::SIGTERM));
+        drop((input, output));
+    }
+}
+
+/// As one program would, if nobody reads yet.
+#[test]
+fn small_outputs_fit_a_pipe_together() {
+    let mut child = start(&["1", "--jobs", "2", "--", "cat"]);
+    child.stdin.take().unwrap().write_all(&b"a\n".repeat(100)).unwrap();
+    assert!(child.wait().unwrap().success());
+    let mut output = Vec::new();
+    child.stdout.take().unwrap().read_to_end(&mut output).unwrap();
+    assert_eq!(output, b"a\n".repeat(100));
+}
+
+#[test]
+fn small_limit_on_open_files_is_enough() {
+    let script =
+        "ulimit -n 64; yes | head -n 300 | \"$0\" run --split 2 --jobs 16 -- sh -c 'test {job} = 0 && sleep 0.3; cat'";
+    let output = Command::new("sh").args(["-c", script, crate::HEIRLOOM]).output().unwrap();
+    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+    assert_eq!(output.stdout, b"y\n".repeat(300));
+}
+
+/// The first output comes long before as many workers were started as may run at a time.
+#[test]
+fn many_jobs_hold_up_no_output() {
+    let mut child = start(&["1", "--jobs", "100000", "--", "sh", "-c", "echo {job}"]);
+    let mut input = child.stdin.take().unwrap();
+    // Ends with an error, when nobody reads.
+    let writer = thread::spawn(move || while input.write_all(&b"a\n".repeat(1000)).is_ok() {});
+    let mut output = BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    output.read_line(&mut line).unwrap();
+    assert_eq!(line, "0\n");
+    // SAFETY: As above.
+    #[allow(unsafe_code)]
+    unsafe {
+        libc::kill(i32::try_from(child.id()).unwrap(), libc::SIGTERM)
+    };
+    drop(output);
+    child.wait().unwrap();
+    writer.join().unwrap();
 }
 
 #[test]

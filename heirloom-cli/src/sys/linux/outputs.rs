@@ -13,8 +13,8 @@ use rustix::pipe::{SpliceFlags, splice};
 use crate::failure::Failure;
 use crate::standard;
 
-/// The most bytes of one write: what is ready takes as many without waiting for long.
-const MOST: usize = 16 << 10;
+/// The most bytes of one write: a pipe that is ready takes as many without waiting.
+const MOST: usize = 4096;
 /// The most bytes that are moved to a pipe at once. Only those for which there is room are.
 const MOST_SPLICED: usize = 1 << 20;
 
@@ -22,8 +22,8 @@ pub struct Outputs {
     standard: File,
     /// In the order of the blocks.
     kept: VecDeque<Output>,
-    /// The one that is being written, and how much of it was.
-    current: Option<(File, u64)>,
+    /// The one that is being written.
+    current: Option<Current>,
     /// Whether each is written as soon as its worker has ended.
     unordered: bool,
 }
@@ -33,6 +33,13 @@ struct Output {
     file: File,
     /// Whether the worker has ended.
     whole: bool,
+}
+
+struct Current {
+    file: File,
+    /// How much was written, and how much there is, in bytes.
+    offset: u64,
+    len: u64,
 }
 
 impl Outputs {
@@ -50,7 +57,9 @@ impl Outputs {
     /// Makes the standard output of a worker.
     pub fn add(&mut self, worker: usize) -> Result<File, Failure> {
         let make = || -> io::Result<_> {
-            let file = File::from(memfd_create(c"output", MemfdFlags::CLOEXEC)?);
+            // Before Linux 6.3 there is no such seal.
+            let create = |flags| memfd_create(c"output", MemfdFlags::CLOEXEC | flags);
+            let file = File::from(create(MemfdFlags::NOEXEC_SEAL).or_else(|_| create(MemfdFlags::empty()))?);
             Ok((file.try_clone()?, file))
         };
         let (theirs, file) =
@@ -60,11 +69,11 @@ impl Outputs {
     }
 
     /// Notes that a worker has ended.
-    pub fn finish(&mut self, worker: usize) {
+    pub fn finish(&mut self, worker: usize) -> Result<(), Failure> {
         if let Some(output) = self.kept.iter_mut().find(|output| output.worker == worker) {
             output.whole = true;
         }
-        self.choose();
+        self.choose().map_err(|error| unwritable(&error))
     }
 
     /// Returns standard output, if there is something to write.
@@ -74,43 +83,63 @@ impl Outputs {
 
     /// Writes once.
     pub fn write(&mut self) -> Result<(), Failure> {
-        let Some((file, offset)) = &mut self.current else { return Ok(()) };
-        match write_from(file, offset, &mut self.standard) {
-            Ok(0) => {
+        let Some(current) = &mut self.current else { return Ok(()) };
+        match current.write_to(&mut self.standard) {
+            Ok(()) if current.rest() == 0 => {
                 self.current = None;
-                self.choose();
+                self.choose().map_err(|error| unwritable(&error))
             }
-            Ok(_) => {}
+            Ok(()) => Ok(()),
             // Another process that shares the pipe filled it.
-            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
-            Err(error) => return Err(unwritable(&error)),
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => Ok(()),
+            Err(error) => Err(unwritable(&error)),
+        }
+    }
+
+    /// Chooses what to write next.
+    fn choose(&mut self) -> io::Result<()> {
+        while self.current.is_none() {
+            let mut candidates = self.kept.iter().take(if self.unordered { self.kept.len() } else { 1 });
+            let next = candidates.position(|output| output.whole).and_then(|index| self.kept.remove(index));
+            let Some(Output { file, .. }) = next else { break };
+            let len = file.metadata()?.len();
+            self.current = Some(Current { file, offset: 0, len }).filter(|current| current.rest() > 0);
+        }
+        Ok(())
+    }
+}
+
+impl Current {
+    fn rest(&self) -> u64 {
+        self.len.saturating_sub(self.offset)
+    }
+
+    /// Writes as much as the file takes without waiting.
+    fn write_to(&mut self, to: &mut File) -> io::Result<()> {
+        let moved = if self.rest() > MOST as u64 {
+            match splice(&self.file, Some(&mut self.offset), &*to, None, MOST_SPLICED, SpliceFlags::NONBLOCK) {
+                // It isn't a pipe.
+                Err(Errno::INVAL) => self.copy_to(to)?,
+                moved => moved?,
+            }
+        } else {
+            // What is copied shares a page of the pipe with what is there already.
+            self.copy_to(to)?
+        };
+        if moved == 0 {
+            // A process that the worker left behind made the file shorter.
+            self.len = self.offset;
         }
         Ok(())
     }
 
-    /// Chooses what to write next.
-    fn choose(&mut self) {
-        if self.current.is_some() {
-            return;
-        }
-        let mut candidates = self.kept.iter().take(if self.unordered { self.kept.len() } else { 1 });
-        let next = candidates.position(|output| output.whole).and_then(|index| self.kept.remove(index));
-        self.current = next.map(|output| (output.file, 0));
+    fn copy_to(&mut self, to: &mut File) -> io::Result<usize> {
+        let mut buffer = [0; MOST];
+        let read = self.file.read_at(&mut buffer, self.offset)?;
+        let written = to.write(&buffer[..read])?;
+        self.offset += written as u64;
+        Ok(written)
     }
-}
-
-/// Writes as much as standard output takes without waiting, from an offset, which it moves on. Returns 0 at the end of the file.
-fn write_from(file: &File, offset: &mut u64, to: &mut File) -> io::Result<usize> {
-    match splice(file, Some(offset), &*to, None, MOST_SPLICED, SpliceFlags::NONBLOCK) {
-        // It isn't a pipe.
-        Err(Errno::INVAL) => {}
-        moved => return Ok(moved?),
-    }
-    let mut buffer = [0; MOST];
-    let read = file.read_at(&mut buffer, *offset)?;
-    let written = to.write(&buffer[..read])?;
-    *offset += written as u64;
-    Ok(written)
 }
 
 fn unwritable(error: &io::Error) -> Failure {

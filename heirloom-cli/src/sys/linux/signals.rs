@@ -15,7 +15,7 @@ use std::time::Duration;
 use nix::errno::Errno;
 use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal, kill, signal};
 use nix::unistd::{Pid, getpgid};
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use signal_hook::iterator::backend::SignalDelivery;
 use signal_hook::iterator::exfiltrator::WithRawSiginfo;
@@ -90,18 +90,19 @@ impl Signals {
         Ok(started)
     }
 
-    /// Waits until signals arrive or a file is ready, and returns each signal once, however often it arrived.
-    pub fn wait(&mut self, group: &mut Group, files: &mut [Option<Awaited<'_>>]) -> Vec<Event> {
-        self.sleep(files);
+    /// Looks which files are ready, and returns each signal that arrived once, however often. Where `sleeps` is true, it waits for
+    /// the first of these.
+    pub fn wait(&mut self, group: &mut Group, files: &mut [Option<Awaited<'_>>], sleeps: bool) -> Vec<Event> {
+        self.look(files, sleeps);
         self.pending(group)
     }
 
-    /// Sleeps until signals arrive or a file is ready.
-    fn sleep(&self, files: &mut [Option<Awaited<'_>>]) {
+    /// Looks which files are ready, where `sleeps` is true when one is or a signal arrives.
+    fn look(&self, files: &mut [Option<Awaited<'_>>], sleeps: bool) {
         let mut polled = vec![PollFd::new(self.received.get_read(), PollFlags::IN)];
         polled.extend(files.iter().flatten().map(|file| PollFd::from_borrowed_fd(file.file, file.until)));
         // An error, that of a signal which arrived in between, leaves nothing ready.
-        let _ = poll(&mut polled, None);
+        let _ = poll(&mut polled, (!sleeps).then_some(&Timespec { tv_sec: 0, tv_nsec: 0 }));
         for (file, polled) in files.iter_mut().flatten().zip(&polled[1..]) {
             file.ready = !polled.revents().is_empty();
         }
@@ -153,7 +154,7 @@ impl Signals {
         ignore(Signal::SIGXFSZ)?;
         let wait = move || {
             loop {
-                self.sleep(&mut []);
+                self.look(&mut [], true);
                 let mut signals = self.received.pending().map(|info| info.si_signo);
                 if let Some(signal) = signals.find(|signal| *signal != libc::SIGCHLD) {
                     clean_up();

@@ -3,6 +3,8 @@
 use std::os::fd::AsFd;
 use std::process::ExitStatus;
 
+use rustix::process::{Resource, getrlimit};
+
 use super::blocks::Blocks;
 use super::options::RunOptions;
 use super::outputs::Outputs;
@@ -37,12 +39,14 @@ impl Split {
         report: impl Fn(usize, ExitStatus),
     ) -> Result<Outcome, Failure> {
         let jobs = usize::try_from(jobs).unwrap_or(usize::MAX);
+        let most = most_outputs(jobs);
         let (mut blocks, mut outputs) = (Blocks::of(self.size)?, Outputs::new(self.unordered)?);
         let mut outcome = Outcome::default();
+        let mut signal = None;
         let mut started = 0;
         loop {
-            let goes_on = outcome.interrupted.is_none();
-            if goes_on && waiting.running() < jobs && outputs.len() < jobs.saturating_mul(OUTPUTS) {
+            let mut sleeps = true;
+            if signal.is_none() && waiting.running() < jobs && outputs.len() < most {
                 if let Some(block) = blocks.take()? {
                     let output = outputs.add(started)?;
                     start(waiting, started, &|command| {
@@ -52,37 +56,52 @@ impl Split {
                         Ok(())
                     })?;
                     started += 1;
-                    outcome.interrupted = waiting.interrupted().filter(|_| !blocks.exhausted());
-                    continue;
+                    signal = waiting.interrupted();
+                    // There may be another block.
+                    sleeps = false;
                 }
             }
-            let input = blocks.wanted().filter(|_| goes_on).map(Awaited::reading);
+            let input = blocks.wanted().filter(|_| signal.is_none()).map(Awaited::reading);
             let mut files = [input, outputs.wanted().map(Awaited::writing)];
-            if waiting.running() == 0 && files.iter().all(Option::is_none) {
-                break;
+            if waiting.running() == 0 && sleeps {
+                if files.iter().all(Option::is_none) {
+                    break;
+                }
+                // Who asks this process to end doesn't wait for who reads its output.
+                sleeps = signal.is_none();
             }
-            let woken = waiting.wait(&mut files)?;
+            let woken = waiting.wait(&mut files, sleeps)?;
             let [readable, writable] = files.map(|file| file.is_some_and(|file| file.ready));
             if readable {
                 blocks.read()?;
             }
             if writable {
                 outputs.write()?;
+            } else if signal.is_some() && waiting.running() == 0 && woken.ended.is_empty() {
+                break;
             }
             for (worker, status) in woken.ended {
-                outputs.finish(worker);
+                outputs.finish(worker)?;
                 if !status.success() {
                     report(worker, status);
                     outcome.failed = outcome.failed.or(Some(status));
                 }
             }
-            outcome.interrupted = outcome.interrupted.or(woken.interrupted.filter(|_| !blocks.exhausted()));
+            signal = signal.or(woken.interrupted);
         }
-        if let Some(signal) = outcome.interrupted {
-            failure::print(format_args!("signal {signal} arrived before all of standard input was read"));
+        let left = if blocks.exhausted() { "output was written" } else { "input was read" };
+        if let Some(signal) = signal.filter(|_| !blocks.exhausted() || outputs.len() > 0) {
+            failure::print(format_args!("signal {signal} arrived before all {left}"));
+            outcome.interrupted = Some(signal);
         }
         Ok(outcome)
     }
+}
+
+/// Returns how many outputs may be kept. Each takes a descriptor; so may each worker, and other code.
+fn most_outputs(jobs: usize) -> usize {
+    let limit = getrlimit(Resource::Nofile).current.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX);
+    jobs.saturating_mul(OUTPUTS).min(limit / 4).max(jobs)
 }
 
 fn cannot_pass(error: &std::io::Error) -> Failure {

@@ -125,7 +125,7 @@ impl Waiting {
     pub fn for_all(&mut self, report: impl Fn(usize, ExitStatus)) -> Result<Option<ExitStatus>, Failure> {
         let mut failed = None;
         while !self.running.is_empty() {
-            for (job, status) in self.wait(&mut [])?.ended {
+            for (job, status) in self.wait(&mut [], true)?.ended {
                 if !status.success() {
                     report(job, status);
                     failed = failed.or(Some(status));
@@ -135,13 +135,12 @@ impl Waiting {
         Ok(failed)
     }
 
-    /// Waits until workers have ended, a file is ready or signals arrive, which it forwards.
-    pub fn wait(&mut self, files: &mut [Option<Awaited<'_>>]) -> Result<Woken, Failure> {
+    /// Forwards the signals that arrived, and returns which workers have ended. Where `sleeps` is true, it waits until there are
+    /// such, or a file is ready.
+    pub fn wait(&mut self, files: &mut [Option<Awaited<'_>>], sleeps: bool) -> Result<Woken, Failure> {
         let mut interrupted = None;
-        if !self.children {
-            for event in self.signals.wait(&mut self.group, files) {
-                interrupted = self.take(&event).or(interrupted);
-            }
+        for event in self.signals.wait(&mut self.group, files, sleeps && !self.children) {
+            interrupted = self.take(&event).or(interrupted);
         }
         let ended = if std::mem::take(&mut self.children) { self.take_ended()? } else { Vec::new() };
         Ok(Woken { ended, interrupted })
