@@ -21,7 +21,7 @@ pub fn run(options: &Run) -> Result<ExitCode, Failure> {
     if let Some(frozen) = options.regions.frozen.iter().find(|frozen| frozen.value == Place::Standard) {
         if split.is_some() {
             let name = &frozen.name;
-            let why = format_args!("standard input is split into blocks, so it cannot fill region {name:?}");
+            let why = format!("standard input is split into blocks, so it cannot fill region {name:?}");
             return Err(Failure::new(why));
         }
     }
