@@ -241,9 +241,7 @@ fn closed_output_ends_it() {
 
 #[test]
 fn wrong_options_are_refused() {
-    for (size, wanted) in
-        [("0", "expected a size from 1"), ("-1", "--split"), ("x", "is not a size"), ("1.5M", "1536K")]
-    {
+    for (size, wanted) in [("0", "expected at least 1"), ("-1", "--split"), ("x", "is not a size"), ("1.5M", "1536K")] {
         let message = error_of(&["run", &format!("--split={size}"), "--", "cat"], 125);
         assert!(message.contains(wanted), "{message}");
     }

@@ -62,9 +62,9 @@ impl FromStr for Mode {
 }
 
 fn block_size(size: &str) -> Result<usize, String> {
-    let Size(bytes) = size.parse()?;
-    usize::try_from(bytes)
-        .ok()
-        .filter(|bytes| *bytes > 0)
-        .ok_or_else(|| format!("expected a size from 1 to {}", usize::MAX))
+    match size.parse()? {
+        Size(0) => Err("expected at least 1".to_owned()),
+        // No block reaches a size beyond the address space.
+        Size(bytes) => Ok(usize::try_from(bytes).unwrap_or(usize::MAX)),
+    }
 }
