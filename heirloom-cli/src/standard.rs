@@ -40,7 +40,8 @@ pub fn print_coloured(text: &str) -> Result<(), Failure> {
     output.write_all(text.as_bytes()).and_then(|()| output.flush()).map_err(unwritable)
 }
 
+/// Returns the failure of a write to standard output.
 #[allow(clippy::needless_pass_by_value)] // For `map_err`.
-fn unwritable(error: io::Error) -> Failure {
+pub fn unwritable(error: io::Error) -> Failure {
     Failure::new(format_args!("cannot write to standard output: {error}"))
 }

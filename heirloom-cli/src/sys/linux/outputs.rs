@@ -10,8 +10,9 @@ use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::io::Errno;
 use rustix::pipe::{SpliceFlags, splice};
 
+use super::streams::{Patient, output};
 use crate::failure::Failure;
-use crate::standard;
+use crate::standard::{self, unwritable};
 
 /// The most bytes of one write: a pipe that is ready takes as many without waiting.
 const MOST: usize = 4096;
@@ -45,8 +46,9 @@ struct Current {
 impl Outputs {
     pub fn new(unordered: bool) -> Result<Self, Failure> {
         standard::check_output()?;
-        let standard = io::stdout().as_fd().try_clone_to_owned().map_err(|error| unwritable(&error))?;
-        Ok(Self { standard: standard.into(), kept: VecDeque::new(), current: None, unordered })
+        // A write that finds the pipe full mustn't wait here.
+        let Patient(standard) = output().map_err(unwritable)?;
+        Ok(Self { standard, kept: VecDeque::new(), current: None, unordered })
     }
 
     /// Returns how many workers' outputs are not written.
@@ -73,7 +75,7 @@ impl Outputs {
         if let Some(output) = self.kept.iter_mut().find(|output| output.worker == worker) {
             output.whole = true;
         }
-        self.choose().map_err(|error| unwritable(&error))
+        self.choose().map_err(unwritable)
     }
 
     /// Returns standard output, if there is something to write.
@@ -87,12 +89,12 @@ impl Outputs {
         match current.write_to(&mut self.standard) {
             Ok(()) if current.rest() == 0 => {
                 self.current = None;
-                self.choose().map_err(|error| unwritable(&error))
+                self.choose().map_err(unwritable)
             }
             Ok(()) => Ok(()),
             // Another process that shares the pipe filled it.
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => Ok(()),
-            Err(error) => Err(unwritable(&error)),
+            Err(error) => Err(unwritable(error)),
         }
     }
 
@@ -140,8 +142,4 @@ impl Current {
         self.offset += written as u64;
         Ok(written)
     }
-}
-
-fn unwritable(error: &io::Error) -> Failure {
-    Failure::new(format_args!("cannot write to standard output: {error}"))
 }

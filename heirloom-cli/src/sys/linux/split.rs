@@ -13,7 +13,8 @@ use super::workers::Waiting;
 use crate::failure::{self, Failure};
 use crate::workers::{Outcome, Streams};
 
-/// How many outputs are kept for each worker that may run: a slow worker holds up the others' output, but not at once them.
+/// How many outputs are kept for each worker that may run: a slow worker holds up the output of the others, and only later
+/// the others themselves.
 const OUTPUTS: usize = 4;
 
 /// How to split standard input.
