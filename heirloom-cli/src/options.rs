@@ -12,7 +12,7 @@ use clap_complete::Shell;
 use crate::environment::{Environment, split_at_equals};
 use crate::failure::Failure;
 use crate::size::Size;
-use crate::sys::{ExecOptions, RegionOptions, RunOptions};
+use crate::sys::{ConfinementOptions, ExecOptions, RegionOptions, RunOptions};
 use crate::{help, standard, usage};
 
 /// Run programs with private, unnamed shared memory.
@@ -58,6 +58,8 @@ pub struct Run {
     #[command(flatten)]
     pub system: RunOptions,
     #[command(flatten)]
+    pub confinement: ConfinementOptions,
+    #[command(flatten)]
     pub environment: Environment,
     #[command(flatten)]
     pub program: Program,
@@ -69,6 +71,8 @@ pub struct Exec {
     pub regions: Regions,
     #[command(flatten)]
     pub system: ExecOptions,
+    #[command(flatten)]
+    pub confinement: ConfinementOptions,
     #[command(flatten)]
     pub environment: Environment,
     #[command(flatten)]

@@ -29,12 +29,13 @@ pub fn run(options: &Run) -> Result<ExitCode, Failure> {
     let saves = Saves::open(options)?;
     let family = Family::new(&options.regions)?;
     let mut waiting = Waiting::begin()?;
-    let words = sys::wrap(&options.program.words, &options.system);
+    let words = sys::wrap(&options.program.words, &options.system, &options.confinement);
     let jobs = options.jobs;
     let mut start = |waiting: &mut Waiting, job: usize, streams: &Streams<'_>| {
         let own = [("job".to_owned(), job.to_string()), ("jobs".to_owned(), jobs.to_string())];
         family.launch(&words, &options.environment, &own, |command| {
             streams(command)?;
+            sys::confine_worker(command, &options.system, &options.confinement)?;
             waiting.start(command)
         })
     };
@@ -90,7 +91,10 @@ pub fn exec(options: &Exec) -> Result<ExitCode, Failure> {
     misspelt::warn(&options.program, &options.environment, &options.regions, &[]);
     sys::apply(&options.system)?;
     let family = Family::new(&options.regions)?;
-    family.launch(&options.program.words, &options.environment, &[], sys::become_program)
+    family.launch(&options.program.words, &options.environment, &[], |command| {
+        sys::confine(command, &options.confinement)?;
+        sys::become_program(command)
+    })
 }
 
 /// The regions of the programs that one call starts.

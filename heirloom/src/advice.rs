@@ -101,6 +101,20 @@ fn advice(reason: Reason) -> (ErrorKind, &'static str) {
             "locks need Linux or Android, /proc and the right to open the memory anew, and no sandbox that forbids \
              F_OFD_SETLK: let one process own the data, and send it messages",
         ),
+        Reason::NoLandlock => (
+            ErrorKind::Unsupported,
+            "confining needs Linux 5.13 or later with Landlock, turned on by its parameter lsm=, and no sandbox that \
+             forbids it: start the child under another user ID, or call set_undumpable in every holder",
+        ),
+        Reason::NoCallFilter => (
+            ErrorKind::Unsupported,
+            "sealing a child off needs seccomp filters on x86-64, aarch64 or riscv64: use confine, which only keeps it \
+             apart, or another user ID",
+        ),
+        Reason::TooManyDomains => (
+            ErrorKind::System,
+            "this process is in too many domains of Landlock already, of which the kernel nests 16: confine the child once",
+        ),
         Reason::NoHoles => (
             ErrorKind::Unsupported,
             "the kernel takes pages back from regions that were not made read-only, pages that aren't locked, and file \

@@ -222,7 +222,6 @@ const CALLS: &[(&str, &str, &str, &str)] = &[
         "EMFILE=OutOfDescriptors ENFILE=OutOfDescriptors ENOMEM=OutOfMemory ENODEV=System ENOSYS=System",
     ),
     ("", "kill", "", "EPERM=System ESRCH=System"),
-    ("exec", "dup2", "", "EBADF=System EBUSY=System EINTR=System EMFILE=OutOfDescriptors"),
     // Used for the error's advice only.
     ("exec", "stat", "", "EACCES=fine ENOMEM=fine"),
     ("exec", "statx", "", "EACCES=fine ENOMEM=fine"),
@@ -232,7 +231,7 @@ const CALLS: &[(&str, &str, &str, &str)] = &[
     ("", "statx", "AT_EMPTY_PATH", "ENOMEM=OutOfMemory ENOSYS=fine"),
     // In the child.
     ("", "setpgid", "", "EPERM=System ESRCH=System"),
-    ("", "dup2", "", "EBADF=OutOfDescriptors EMFILE=OutOfDescriptors EBUSY=System"),
+    ("", "dup2", "", "EBADF=System EBUSY=System EINTR=System EMFILE=OutOfDescriptors"),
     ("", "chdir", "", "EIO=System ENOMEM=OutOfMemory ELOOP=ProgramNotRunnable"),
     // Not ETXTBSY, for which every attempt is repeated: `busy_program_is_tried_again` has it.
     (

@@ -66,6 +66,10 @@ pub struct RunOptions {}
 #[derive(Args)]
 pub struct ExecOptions {}
 
+/// See [`RegionOptions`].
+#[derive(Args)]
+pub struct ConfinementOptions {}
+
 /// Returns how frozen regions are filled.
 pub fn frozen_options(_: &RegionOptions) -> FrozenOptions {
     FrozenRegion::options()
@@ -90,8 +94,20 @@ pub fn keep_open(_: AnyRegion) -> Result<(), Failure> {
 }
 
 /// Returns the words that start a worker.
-pub fn wrap(words: &[OsString], _: &RunOptions) -> Vec<OsString> {
+pub fn wrap(words: &[OsString], _: &RunOptions, _: &ConfinementOptions) -> Vec<OsString> {
     words.to_vec()
+}
+
+/// Does nothing: there are no options.
+#[allow(clippy::unnecessary_wraps)] // It can fail on Linux.
+pub const fn confine(_: &mut Command, _: &ConfinementOptions) -> Result<(), Failure> {
+    Ok(())
+}
+
+/// See [`confine`].
+#[allow(clippy::unnecessary_wraps)] // It can fail on Linux.
+pub const fn confine_worker(_: &mut Command, _: &RunOptions, _: &ConfinementOptions) -> Result<(), Failure> {
+    Ok(())
 }
 
 /// Applies the options of `exec` to this process.

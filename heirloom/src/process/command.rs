@@ -15,8 +15,8 @@ use crate::{AsRegion, Child, Error, ErrorKind, Result, Stdio};
 
 /// Builds and starts a process that inherits regions.
 ///
-/// It has the methods of [`std::process::Command`], and [`inherit`](Self::inherit). It starts programs by `posix_spawn`, so the
-/// cost of a spawn doesn't depend on how much memory this process uses. The child inherits the regions that are named here
+/// It has the methods of [`std::process::Command`], and [`inherit`](Self::inherit). It copies nothing of this process to start a
+/// program, so the cost of a spawn doesn't depend on how much memory this process uses. The child inherits the regions that are named here
 /// and no others. Descriptors of the program that are inheritable stay so: it closes none.
 ///
 /// On Windows it calls `CreateProcess` with a handle list: the child inherits the named regions and the standard streams and
@@ -406,7 +406,7 @@ impl Command {
             args: &self.args,
             environment: &environment,
             directory: self.directory.as_deref(),
-            options: self.options,
+            options: &self.options,
             standard: streams.each_ref().map(|streams| streams.theirs.as_ref()),
             pass: &pass,
         })

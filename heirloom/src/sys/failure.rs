@@ -76,6 +76,12 @@ pub(crate) enum Reason {
     NoDoorbell,
     /// The system has no locks that end with their process, or a sandbox forbids them.
     NoLocks,
+    /// The kernel, or a sandbox, has no Landlock (Linux).
+    NoLandlock,
+    /// The kernel, or a sandbox, has no filter of system calls, or it is not known for this processor (Linux).
+    NoCallFilter,
+    /// The process is in as many domains of Landlock as the kernel allows (Linux).
+    TooManyDomains,
     /// The memory can't have holes (Linux).
     NoHoles,
     /// The system can't exclude pages from core dumps.

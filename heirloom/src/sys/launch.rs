@@ -14,7 +14,7 @@ pub(crate) struct Launch<'a> {
     pub(crate) environment: &'a [(EnvKey, OsString)],
     pub(crate) directory: Option<&'a Path>,
     #[allow(dead_code)] // Windows has none.
-    pub(crate) options: SpawnOptions,
+    pub(crate) options: &'a SpawnOptions,
     /// Standard input, output and error of the program; `None` inherits this process's own.
     pub(crate) standard: [Option<&'a Owned>; 3],
     /// The descriptors that the program inherits, with unchanged numbers.

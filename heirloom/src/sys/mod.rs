@@ -4,7 +4,8 @@
 //!
 //! - `failure`, `status`: types without code for a system.
 //! - `unix`, `bsd`, `linux`, `freebsd`, `macos`, `openbsd`, `windows`: the calls of each system. `no_waiting`: the systems that
-//!   can't wait for a number. `no_doorbell`: those without channels. `no_locks`: those without locks.
+//!   can't wait for a number. `no_doorbell`: those without channels. `no_locks`: those without locks. `no_confinement`: those
+//!   that can't confine a child.
 //! - `sealed` (Linux, Android, FreeBSD), `tracked` (macOS, Windows) and `unlinked_file` (OpenBSD, NetBSD): `Memory`, which
 //!   is the memory of a region, with the calls of its system.
 //! - `fd_memory`: the part of `Memory` that `sealed` and `unlinked_file` share. `trailer` and `buffered`: parts of `tracked`.
@@ -29,6 +30,8 @@ mod linux;
 mod macos;
 #[cfg(heirloom_loom)]
 mod modelled;
+#[cfg(all(unix, not(any(target_os = "linux", target_os = "android"))))]
+mod no_confinement;
 #[cfg(not(any(target_os = "linux", target_os = "android", windows)))]
 mod no_doorbell;
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
@@ -74,4 +77,6 @@ pub(crate) use modelled::{begin, thread};
 
 /// For `os::linux`.
 #[cfg(any(target_os = "linux", target_os = "android"))]
-pub(crate) use linux::{memory_mounts, mount_of, set_undumpable};
+pub(crate) use linux::{confinement::Confinement, memory_mounts, mount_of, set_undumpable};
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) use spawn::confine_with_std;

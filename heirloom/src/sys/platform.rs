@@ -19,6 +19,7 @@ pub(crate) use super::{
     fd_memory::{Memory, identity},
     linux::{
         HUGE_PAGE, LONGEST_VARIABLE, available_memory,
+        confinement::Confinement,
         doorbell::pipe_status,
         is_privileged, parent_passes,
         process::{Process, kill, wait},
@@ -84,6 +85,9 @@ pub(crate) use super::no_waiting::{wait_while, wake};
 
 #[cfg(not(any(target_os = "linux", target_os = "android", windows)))]
 pub(crate) use super::no_doorbell::{Doorbell, pipe_status};
+
+#[cfg(all(unix, not(any(target_os = "linux", target_os = "android"))))]
+pub(crate) use super::no_confinement::Confinement;
 
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 pub(crate) use super::no_locks::LockOwner;

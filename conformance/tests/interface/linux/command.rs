@@ -283,12 +283,16 @@ fn signals_and_scripts_are_treated_as_by_std() {
         libc::pthread_sigmask(libc::SIG_BLOCK, &raw const set, std::ptr::null_mut());
         libc::signal(libc::SIGUSR2, libc::SIG_IGN);
     }
-    let ours = output(Command::new("grep").args(args));
+    // Signals 32 and 33 are the C library's own: some ignore them in a program that they start.
+    let sets = |seen: &str| -> Vec<_> {
+        let sets = seen.lines().map(|line| u64::from_str_radix(line.split_once('\t').unwrap().1, 16).unwrap());
+        sets.map(|set| set & !(0b11 << 31)).collect()
+    };
+    let ours = sets(&output(Command::new("grep").args(args)));
     let theirs = std::process::Command::new("grep").args(args).output().unwrap();
-    assert_eq!(ours, text(theirs));
+    assert_eq!(ours, sets(&text(theirs)));
     // The control: an ignored signal stays ignored.
-    let ignored = ours.lines().find_map(|line| line.strip_prefix("SigIgn:\t")).unwrap();
-    assert_ne!(u64::from_str_radix(ignored, 16).unwrap() & 1 << (libc::SIGUSR2 - 1), 0);
+    assert_ne!(ours[1] & 1 << (libc::SIGUSR2 - 1), 0);
 
     let directory = tempfile::tempdir().unwrap();
     let script = directory.path().join("script");

@@ -2,6 +2,7 @@
 
 mod at_start;
 mod blocks;
+mod confinement;
 mod destination;
 mod group;
 mod options;
@@ -25,6 +26,7 @@ use heirloom::os::unix::CommandExt;
 use heirloom::{AnyRegion, Command, ErrorKind};
 
 pub use self::at_start::{has_input, has_output};
+pub use self::confinement::{ConfinementOptions, confine};
 pub use self::destination::{Destination, Unfinished};
 pub use self::options::{ExecOptions, RegionOptions, RunOptions, frozen_options};
 pub use self::path::{hand_down, keep_open, prepare, reference};
@@ -32,7 +34,7 @@ pub use self::ps::ps;
 pub use self::script::interpreted;
 pub use self::split::split;
 pub use self::streams::{Patient, input, output};
-pub use self::workers::{Waiting, apply, end_by, end_like, killed_by, wrap};
+pub use self::workers::{Waiting, apply, confine_worker, end_by, end_like, killed_by, wrap};
 use crate::failure::{self, Failure};
 
 /// The help that `run` and `exec` share, between the differing descriptions of placeholders and exit codes.
@@ -55,6 +57,10 @@ The program gets its signals as heirloom's caller left them, and the regions tha
 without #! runs by /bin/sh.
 
 --frozen fails if its file changes while heirloom reads it. Changes through a mapping of the file go undetected.
+
+--confine and --confine-to need Landlock (Linux 5.13 or later) and are errors without it. A confined program has no rights of
+setuid programs and mounts nothing. With --confine-to it keeps what it inherits, its standard streams included, and usually
+needs --confine-to /usr, /lib, /lib64 and /etc/ld.so.cache to start at all.
 
 Exit code: 125 if heirloom itself fails, 126 if the program cannot be run, 127 if it does not exist; otherwise ",
             $exit_code

@@ -11,6 +11,7 @@ use nix::sys::signal::Signal;
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
 use nix::unistd::{Pid, getppid};
 
+use super::confinement::{ConfinementOptions, confine};
 use super::destination::Unfinished;
 use super::group::Group;
 use super::options::{ExecOptions, RunOptions};
@@ -21,14 +22,25 @@ use crate::failure::Failure;
 const SELF: &str = "/proc/self/exe";
 
 /// Returns the words that start a worker.
-pub fn wrap(words: &[OsString], options: &RunOptions) -> Vec<OsString> {
+pub fn wrap(words: &[OsString], options: &RunOptions, confinement: &ConfinementOptions) -> Vec<OsString> {
     let mut wrapped = Vec::new();
     if options.kill_on_exit {
         let id = std::process::id().to_string();
-        wrapped.extend([SELF, "exec", "--end-with", &id, "--"].map(OsString::from));
+        wrapped.extend([SELF, "exec", "--end-with", &id].map(OsString::from));
+        wrapped.extend(confinement.words());
+        wrapped.push("--".into());
     }
     wrapped.extend_from_slice(words);
     wrapped
+}
+
+/// Confines a worker, unless it is wrapped: then it does so itself, since it could not read this program.
+pub fn confine_worker(
+    command: &mut Command,
+    options: &RunOptions,
+    confinement: &ConfinementOptions,
+) -> Result<(), Failure> {
+    if options.kill_on_exit { Ok(()) } else { confine(command, confinement) }
 }
 
 /// Applies the options of `exec` to this process.

@@ -1,6 +1,7 @@
 //! Extensions for Linux and Android.
 
 mod channel;
+mod command;
 mod discard;
 mod frozen;
 mod mapping;
@@ -8,6 +9,7 @@ mod regions;
 
 use std::os::fd::OwnedFd;
 
+pub use self::command::CommandExt;
 pub use self::discard::DiscardExt;
 pub use self::frozen::FrozenOptionsExt;
 pub use self::mapping::MappingExt;

@@ -3,6 +3,8 @@
 #![allow(unsafe_code)]
 
 mod available;
+mod call_filter;
+pub(crate) mod confinement;
 #[cfg_attr(heirloom_loom, allow(dead_code))]
 pub(crate) mod doorbell;
 #[cfg_attr(heirloom_loom, allow(dead_code))]

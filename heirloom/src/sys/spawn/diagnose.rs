@@ -29,7 +29,7 @@ pub(super) fn cannot_run(launch: &Launch<'_>, errno: Errno) -> Failure {
         Errno::NOEXEC => Reason::NotAProgram,
         Errno::TXTBSY | Errno::LOOP | Errno::NAMETOOLONG => Reason::NotRunnable,
         Errno::TOOBIG => Reason::ArgumentsTooLong,
-        Errno::BADF => Reason::DescriptorNumber,
+        Errno::OVERFLOW if !launch.options.confinements.is_empty() => Reason::TooManyDomains,
         errno => return errno.into(),
     };
     Failure::new(reason, errno)

@@ -3,8 +3,7 @@
 #![allow(unsafe_code)]
 
 use std::ffi::{CStr, OsStr};
-use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
 use std::process::Command as Std;
@@ -15,12 +14,13 @@ use rustix::process::Pid;
 
 use super::diagnose::cannot_run;
 use super::prepared::Prepared;
+use super::setup::make_inheritable;
 use super::sigpipe::Sigpipe;
 use crate::sys::failure::Result;
 use crate::sys::launch::Launch;
-use crate::sys::platform::Process;
+use crate::sys::platform::{Confinement, Process};
 use crate::sys::unix::errno::errno_of;
-use crate::sys::unix::fd::{duplicate, set_close_on_exec};
+use crate::sys::unix::fd::duplicate;
 
 /// Starts a program.
 pub(crate) fn spawn(launch: &Launch<'_>) -> Result<Process> {
@@ -49,12 +49,13 @@ fn spawn_one(launch: &Launch<'_>, prepared: &Arc<Prepared>, program: &CStr) -> s
     }
     let (prepared, program) = (Arc::clone(prepared), program.to_owned());
     let pass: Vec<_> = launch.pass.iter().map(AsRawFd::as_raw_fd).collect();
-    let sigpipe = launch.options.keep_sigpipe.then(Sigpipe::now);
+    let options = launch.options.clone();
+    let sigpipe = options.keep_sigpipe.then(Sigpipe::now);
     let execute = move || {
         for number in &pass {
-            // SAFETY: It is open in the child, which is a copy of a process whose caller holds a region over it.
-            set_close_on_exec(unsafe { BorrowedFd::borrow_raw(*number) }, false)?;
+            make_inheritable(*number)?;
         }
+        options.confine()?;
         if let Some(sigpipe) = &sigpipe {
             sigpipe.restore();
         }
@@ -73,13 +74,17 @@ pub(crate) fn pass_with_std<const N: usize>(command: &mut Std, numbers: [RawFd; 
         // Moves the owner into the closure, so that the descriptors live as long as the command.
         let _ = &owner;
         for number in numbers {
-            // SAFETY: `F_SETFD` takes plain numbers.
-            if unsafe { libc::fcntl(number, libc::F_SETFD, 0) } < 0 {
-                return Err(io::Error::last_os_error());
-            }
+            make_inheritable(number)?;
         }
         Ok(())
     };
     // SAFETY: Between fork and exec the closure makes only system calls; it takes no lock and allocates nothing.
     unsafe { command.pre_exec(clear) };
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+/// Confines the children of `command`, each in a domain of its own. The standard library forks for this.
+pub(crate) fn confine_with_std(command: &mut Std, confinement: Confinement) {
+    // SAFETY: Between fork and exec the closure makes only system calls; it takes no lock and allocates nothing.
+    unsafe { command.pre_exec(move || Ok(confinement.enter()?)) };
 }

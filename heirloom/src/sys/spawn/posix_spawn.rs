@@ -12,9 +12,8 @@ use rustix::io::Errno;
 use rustix::process::Pid;
 
 use super::diagnose::cannot_run;
-use super::fork;
 use super::prepared::Prepared;
-use crate::sys::failure::Result;
+use crate::sys::failure::{Failure, Reason, Result};
 use crate::sys::launch::Launch;
 use crate::sys::platform::Process;
 
@@ -29,18 +28,15 @@ unsafe extern "C" {
 
 /// Starts a program.
 pub(crate) fn spawn(launch: &Launch<'_>) -> Result<Process> {
-    if !reports_failures() {
-        return fork::spawn(launch);
-    }
     let prepared = Prepared::new(launch)?;
     let mut actions = FileActions::new()?;
     for (number, fd) in (0..).zip(launch.standard) {
         if let Some(fd) = fd {
-            actions.duplicate(fd.as_raw_fd(), number).map_err(|errno| cannot_run(launch, errno))?;
+            actions.duplicate(fd.as_raw_fd(), number)?;
         }
     }
     for fd in launch.pass {
-        actions.inherit(fd.as_raw_fd()).map_err(|errno| cannot_run(launch, errno))?;
+        actions.inherit(fd.as_raw_fd())?;
     }
     if let Some(directory) = &prepared.directory {
         actions.change_directory(directory)?;
@@ -65,61 +61,20 @@ pub(crate) fn spawn(launch: &Launch<'_>) -> Result<Process> {
     pid.map(Process::new).map_err(|errno| cannot_run(launch, errno))
 }
 
-/// Returns whether `posix_spawn` reports a program that can't be executed. musl's child reports it through a pipe; glibc's
-/// through the memory that it shares with its parent, and emulators (qemu-user, valgrind) give it a copy instead.
-#[cfg(target_os = "linux")]
-fn reports_failures() -> bool {
-    static REPORTS: std::sync::OnceLock<bool> = std::sync::OnceLock::new();
-    // Only a real kernel has restartable sequences, and says so since 6.3; then no test is needed.
-    const AT_RSEQ_FEATURE_SIZE: libc::c_ulong = 27;
-    cfg!(target_env = "musl")
-        // SAFETY: `getauxval` only reads the process's auxiliary vector.
-        || *REPORTS.get_or_init(|| unsafe { libc::getauxval(AT_RSEQ_FEATURE_SIZE) } != 0 || shares_memory())
-}
-
-#[cfg(not(target_os = "linux"))]
-fn reports_failures() -> bool {
-    true
-}
-
-/// Returns whether a child created with `CLONE_VM`, see clone(2), shares the memory of this process.
-#[cfg(target_os = "linux")]
-fn shares_memory() -> bool {
-    use std::ffi::c_void;
-    use std::ptr;
-    use std::sync::atomic::{AtomicBool, Ordering};
-
-    extern "C" fn child(shared: *mut c_void) -> c_int {
-        // SAFETY: It points to a variable of the parent, which waits until this child has ended.
-        unsafe { &*shared.cast::<AtomicBool>() }.store(true, Ordering::SeqCst);
-        0
-    }
-    let shared = AtomicBool::new(false);
-    // The stack grows down from its end; `u128` aligns it for every processor.
-    let mut stack = vec![0_u128; 1 << 10];
-    let (mut all, mut before) = (MaybeUninit::uninit(), MaybeUninit::uninit());
-    // SAFETY: The child runs no signal handler of the program, because every signal is blocked. Its function makes one
-    // store, to a variable that lives until `waitpid` returns, on a stack that nothing else uses. It sends no signal when
-    // it ends, so no other code of the process notices it.
-    unsafe {
-        libc::sigfillset(all.as_mut_ptr());
-        libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), before.as_mut_ptr());
-        let (stack, shared) = (stack.as_mut_ptr_range().end, (&raw const shared).cast_mut());
-        let pid = libc::clone(child, stack.cast(), libc::CLONE_VM | libc::CLONE_VFORK, shared.cast());
-        if pid > 0 {
-            libc::waitpid(pid, ptr::null_mut(), libc::__WCLONE);
-        }
-        libc::pthread_sigmask(libc::SIG_SETMASK, before.as_ptr(), ptr::null_mut());
-    }
-    shared.into_inner()
-}
-
 /// Converts the return value of a function that returns an error number.
 fn check(code: i32) -> std::result::Result<(), Errno> {
     match code {
         0 => Ok(()),
         code => Err(Errno::from_raw_os_error(code)),
     }
+}
+
+/// Converts the return value of a function that adds a descriptor to the file actions: some check its number.
+fn added(code: i32) -> Result<()> {
+    check(code).map_err(|errno| match errno {
+        Errno::BADF => Failure::new(Reason::DescriptorNumber, errno),
+        errno => errno.into(),
+    })
 }
 
 /// What the child does before it executes the program.
@@ -133,21 +88,20 @@ impl FileActions {
         Ok(Self(this))
     }
 
-    fn duplicate(&mut self, from: RawFd, to: RawFd) -> std::result::Result<(), Errno> {
+    fn duplicate(&mut self, from: RawFd, to: RawFd) -> Result<()> {
         // SAFETY: `new` initialized it.
-        check(unsafe { libc::posix_spawn_file_actions_adddup2(self.0.as_mut_ptr(), from, to) })
+        added(unsafe { libc::posix_spawn_file_actions_adddup2(self.0.as_mut_ptr(), from, to) })
     }
 
-    /// Clears close-on-exec, in the child alone: glibc (2.29 and later), musl and FreeBSD do so if a descriptor is duplicated
-    /// onto itself.
+    /// Clears close-on-exec, in the child alone: FreeBSD does so if a descriptor is duplicated onto itself.
     #[cfg(not(target_os = "macos"))]
-    fn inherit(&mut self, number: RawFd) -> std::result::Result<(), Errno> {
+    fn inherit(&mut self, number: RawFd) -> Result<()> {
         self.duplicate(number, number)
     }
 
     /// Clears close-on-exec, in the child alone.
     #[cfg(target_os = "macos")]
-    fn inherit(&mut self, number: RawFd) -> std::result::Result<(), Errno> {
+    fn inherit(&mut self, number: RawFd) -> Result<()> {
         unsafe extern "C" {
             fn posix_spawn_file_actions_addinherit_np(
                 actions: *mut libc::posix_spawn_file_actions_t,
@@ -155,7 +109,7 @@ impl FileActions {
             ) -> c_int;
         }
         // SAFETY: `new` initialized it.
-        check(unsafe { posix_spawn_file_actions_addinherit_np(self.0.as_mut_ptr(), number) })
+        added(unsafe { posix_spawn_file_actions_addinherit_np(self.0.as_mut_ptr(), number) })
     }
 
     fn change_directory(&mut self, directory: &CStr) -> Result<()> {
@@ -216,15 +170,5 @@ impl Drop for Attributes {
     fn drop(&mut self) {
         // SAFETY: `new` initialized it, and nothing uses it after this.
         unsafe { libc::posix_spawnattr_destroy(self.0.as_mut_ptr()) };
-    }
-}
-
-#[cfg(all(test, target_os = "linux"))]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn reports_failures_agrees_with_clone() {
-        assert_eq!(reports_failures(), shares_memory());
     }
 }

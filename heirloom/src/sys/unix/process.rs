@@ -6,6 +6,7 @@ use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
+use std::sync::Arc;
 
 use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
@@ -15,16 +16,26 @@ use rustix::process::{WaitId, WaitIdOptions};
 
 use super::errno::retry;
 use crate::sys::failure::{Failure, Reason, Result};
+use crate::sys::platform::Confinement;
 
 /// The name of an environment variable.
 pub(crate) type EnvKey = OsString;
 
 /// Options for spawning that only Unix has.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Default)]
 pub(crate) struct SpawnOptions {
     pub(crate) process_group: Option<i32>,
     /// Leaves the action for SIGPIPE as it is.
     pub(crate) keep_sigpipe: bool,
+    /// Each takes more from the child.
+    pub(crate) confinements: Vec<Arc<Confinement>>,
+}
+
+impl SpawnOptions {
+    /// Confines this process, for ever. Allocates nothing.
+    pub(crate) fn confine(&self) -> std::result::Result<(), Errno> {
+        self.confinements.iter().try_for_each(|confinement| confinement.enter())
+    }
 }
 
 /// Returns the number of a process id.

@@ -16,7 +16,7 @@ use super::error::{code_of, last_failure};
 use crate::sys::failure::Result;
 
 /// Options for spawning that only Windows has: none.
-#[derive(Clone, Copy, Default)]
+#[derive(Default)]
 pub(crate) struct SpawnOptions {}
 
 /// A child, identified by its handle.
