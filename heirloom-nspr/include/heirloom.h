@@ -374,6 +374,25 @@ int heirloom_command_inherit(heirloom_command *command, const char *name, const 
 int heirloom_command_inherit_sender(heirloom_command *command, const char *name, heirloom_sender *sender);
 int heirloom_command_inherit_receiver(heirloom_command *command, const char *name, heirloom_receiver *receiver);
 
+#if defined(__linux__)
+/*
+ * Keeps the child apart: it can't trace another process of the user but its own
+ * children, nor read its memory or take its descriptors, nor signal one (the
+ * last from Linux 6.12 on). It loses the rights of setuid programs, and can't
+ * mount. HEIRLOOM_UNSUPPORTED without Landlock (Linux 5.13 or later).
+ */
+int heirloom_command_confine(heirloom_command *command);
+
+/*
+ * Seals the child off: the same, and it has no file and no socket but what it
+ * inherits, and for reading and executing what is beneath the paths in
+ * `readable`, a list that ends with NULL: its program, libraries and data.
+ * HEIRLOOM_UNSUPPORTED also on other processors than x86-64, aarch64 and
+ * riscv64.
+ */
+int heirloom_command_confine_to(heirloom_command *command, const char *const *readable);
+#endif
+
 /* Starts the program. The cost does not depend on this process's memory. Wait for the child: it is a zombie otherwise. */
 heirloom_child *heirloom_command_spawn(heirloom_command *command);
 

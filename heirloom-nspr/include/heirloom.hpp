@@ -350,6 +350,22 @@ public:
         detail::check(heirloom_command_inherit_receiver(built_.get(), name.c_str(), end.release()));
         return *this;
     }
+#if defined(__linux__)
+    command &confine()
+    {
+        detail::check(heirloom_command_confine(built_.get()));
+        return *this;
+    }
+    command &confine_to(const std::vector<std::string> &readable)
+    {
+        std::vector<const char *> paths;
+        for (const std::string &path : readable)
+            paths.push_back(path.c_str());
+        paths.push_back(nullptr);
+        detail::check(heirloom_command_confine_to(built_.get(), paths.data()));
+        return *this;
+    }
+#endif
     child spawn() { return child(heirloom_command_spawn(built_.get())); }
 
 private:

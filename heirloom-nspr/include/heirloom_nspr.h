@@ -309,6 +309,24 @@ PRStatus heirloom_make_read_only(PRFileMap *fm);
  */
 PRStatus heirloom_freeze(PRFileMap *fm);
 
+#if defined(__linux__)
+/*
+ * Keeps processes that are started with these attributes apart: none can trace
+ * another process of the user but its own children, nor read its memory or take
+ * its file descriptors, nor signal one (the last from Linux 6.12 on). They lose
+ * the rights of setuid programs, and can't mount. Without Landlock (Linux 5.13
+ * or later), starting them is PR_OPERATION_NOT_SUPPORTED_ERROR.
+ */
+PRStatus heirloom_confine(PRProcessAttr *attr);
+
+/*
+ * Seals them off: the same, and they have no file and no socket but what they
+ * inherit, and for reading and executing what is beneath the paths in
+ * `readable`, a list that ends with NULL: the program, its libraries and data.
+ */
+PRStatus heirloom_confine_to(PRProcessAttr *attr, const char *const *readable);
+#endif
+
 #ifdef __cplusplus
 }
 #endif

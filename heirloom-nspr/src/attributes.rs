@@ -14,6 +14,8 @@ use crate::file_map::{self, Shared};
 use crate::handles::Handles;
 use crate::nspr::{self, Nspr};
 use crate::reserved;
+#[cfg(target_os = "linux")]
+use crate::strings::strings;
 use crate::strings::{os_string, string, text};
 use crate::sys;
 use crate::types::{PRFileDesc, PRFileMap, PRProcessAttr, PRStatus};
@@ -33,6 +35,12 @@ pub(crate) struct Attributes {
     pub(crate) directory: Option<PathBuf>,
     pub(crate) files: Vec<InheritedFile>,
     pub(crate) regions: Vec<(String, Arc<Shared>)>,
+    /// Keeps the child apart from other processes.
+    #[cfg(target_os = "linux")]
+    pub(crate) confined: bool,
+    /// Seals it off, but for reading beneath each of these lists of paths.
+    #[cfg(target_os = "linux")]
+    pub(crate) confined_to: Vec<Vec<PathBuf>>,
     /// The failure of a function that returns nothing.
     failure: Option<Failure>,
 }
@@ -242,6 +250,35 @@ pub unsafe extern "C" fn PR_ProcessAttrSetInheritableFileMap(
             return Err(Failure::new(Code::FileExists, why));
         }
         regions.push((name.to_owned(), region));
+        Ok(PRStatus::Success)
+    })
+}
+
+/// Keeps the child apart from other processes.
+#[cfg(target_os = "linux")]
+#[unsafe(no_mangle)]
+pub extern "C" fn heirloom_confine(attributes: *mut PRProcessAttr) -> PRStatus {
+    call(PRStatus::Failure, || {
+        lock(&*find(attributes)?).confined = true;
+        Ok(PRStatus::Success)
+    })
+}
+
+/// Seals the child off, but for reading.
+///
+/// # Safety
+/// `readable` is null, or a list of strings that ends with a null.
+#[cfg(target_os = "linux")]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn heirloom_confine_to(
+    attributes: *mut PRProcessAttr,
+    readable: *const *const c_char,
+) -> PRStatus {
+    call(PRStatus::Failure, || {
+        let attributes = find(attributes)?;
+        // SAFETY: The caller passes such a list, or null.
+        let readable = unsafe { strings(readable.cast(), "the list of paths") }?;
+        lock(&attributes).confined_to.push(readable.into_iter().map(|path| sys::path(path).to_owned()).collect());
         Ok(PRStatus::Success)
     })
 }

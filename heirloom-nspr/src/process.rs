@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use std::ptr;
 use std::sync::MutexGuard;
 
+#[cfg(target_os = "linux")]
+use heirloom::os::linux::CommandExt;
 use heirloom::{Command, Stdio};
 
 use crate::attributes::{Attributes, InheritedFile};
@@ -78,12 +80,25 @@ impl Program<'_> {
         for (name, region) in &attributes.regions {
             command.inherit(name, &region.current()?)?;
         }
+        #[cfg(target_os = "linux")]
+        confine(&mut command, attributes)?;
         // As the start would do by itself. A malformed variable is an error of the calls that ask for a name.
         let _ = heirloom::claim();
         // It may take long, or fork.
         let child = fork::outside(|| redirect_and_start(&mut command, attributes))?;
         Child::new(child).ok_or_else(|| Failure::new(Code::Unknown, "the started process has no PID"))
     }
+}
+
+#[cfg(target_os = "linux")]
+fn confine(command: &mut Command, attributes: &Attributes) -> Result<()> {
+    if attributes.confined {
+        command.confine()?;
+    }
+    for readable in &attributes.confined_to {
+        command.confine_to(readable)?;
+    }
+    Ok(())
 }
 
 fn redirect_and_start(command: &mut Command, attributes: &Attributes) -> Result<heirloom::Child> {

@@ -4,12 +4,18 @@ use std::ffi::{c_char, c_int};
 use std::process::ExitStatus;
 use std::ptr;
 
+#[cfg(target_os = "linux")]
+use heirloom::os::linux::CommandExt;
 use heirloom::{AnyRegion, ChannelEnd, Child, Command, Receiver, Sender};
 
 use super::arguments::{DONE, FAILED, NO, YES, free, give, object, object_mut, store, take};
 use super::error::{Failure, Result, call, outside, wait};
+#[cfg(target_os = "linux")]
+use crate::strings::strings;
 use crate::strings::{string, text};
 use crate::sys;
+#[cfg(target_os = "linux")]
+use crate::sys::path;
 
 /// Returns a string for the system.
 ///
@@ -129,6 +135,36 @@ pub unsafe extern "C" fn heirloom_command_inherit_receiver(
 ) -> c_int {
     // SAFETY: The caller's contract.
     unsafe { inherit_end(command, name, receiver, "receiver") }
+}
+
+/// Keeps the child apart from other processes.
+///
+/// # Safety
+/// `command` is a command that no other thread uses.
+#[cfg(target_os = "linux")]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn heirloom_command_confine(command: *mut Command) -> c_int {
+    call(FAILED, || {
+        // SAFETY: The caller's contract.
+        unsafe { object_mut(command, "the command") }?.confine()?;
+        Ok(DONE)
+    })
+}
+
+/// Seals the child off, but for reading.
+///
+/// # Safety
+/// `command` is a command that no other thread uses, and `readable` a list of strings that ends with NULL.
+#[cfg(target_os = "linux")]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn heirloom_command_confine_to(command: *mut Command, readable: *const *const c_char) -> c_int {
+    call(FAILED, || {
+        // SAFETY: The caller's contract.
+        let (command, readable) =
+            unsafe { (object_mut(command, "the command")?, strings(readable.cast(), "the list of paths")?) };
+        command.confine_to(readable.into_iter().map(path))?;
+        Ok(DONE)
+    })
 }
 
 /// Starts the program.

@@ -2,14 +2,21 @@
 
 #![allow(unsafe_code)]
 
-use std::ffi::{CStr, c_void};
+use std::ffi::{CStr, OsStr, c_void};
 use std::io;
 use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions};
 
 pub(crate) use super::unix::*;
+
+/// Returns a path from C.
+pub(crate) fn path(bytes: &CStr) -> &Path {
+    Path::new(OsStr::from_bytes(bytes.to_bytes()))
+}
 
 impl Child {
     /// Kills it. Returns `false` if its number no longer belongs to an unreaped child. Safe in a signal handler: it makes

@@ -115,6 +115,31 @@ static void path_is_relative_to_the_new_directory(void)
     PR_DestroyProcessAttr(attr);
 }
 
+static void confined_child_does_not_reach_its_parent(void)
+{
+    char script[] = "test -n \"$(readlink /proc/$PPID/exe 2>&-)\"";
+    char *args[] = {(char *)"sh", (char *)"-c", script, NULL};
+    const char *readable[] = {"/bin", "/usr", "/lib", access("/lib64", F_OK) == 0 ? "/lib64" : NULL, NULL};
+    PRProcessAttr *attr = PR_NewProcessAttr();
+    PRProcess *process;
+    /* The control. */
+    CHECK(run(script, NULL, attr) == 0);
+    CHECK(heirloom_confine(attr) == PR_SUCCESS);
+    process = PR_CreateProcess("/bin/sh", args, NULL, attr);
+    /* A kernel without Landlock, or valgrind. */
+    CHECK(process != NULL ? wait_for(process) == 1 : PR_GetError() == PR_OPERATION_NOT_SUPPORTED_ERROR);
+    PR_ResetProcessAttr(attr);
+    CHECK(run(script, NULL, attr) == 0);
+
+    args[2] = (char *)"read line < /etc/hostname";
+    CHECK(run(args[2], NULL, attr) == 0);
+    CHECK(heirloom_confine_to(attr, readable) == PR_SUCCESS);
+    process = PR_CreateProcess("/bin/sh", args, NULL, attr);
+    CHECK(process != NULL ? wait_for(process) != 0 : PR_GetError() == PR_OPERATION_NOT_SUPPORTED_ERROR);
+    CHECK(heirloom_confine_to(attr, NULL) == PR_FAILURE && PR_GetError() == PR_INVALID_ARGUMENT_ERROR);
+    PR_DestroyProcessAttr(attr);
+}
+
 /* Whether a child's status has a pattern. It is no shell, which would change its signals. */
 static int finds(char *pattern)
 {
@@ -440,6 +465,7 @@ int main(int argc, char **argv)
     CHECK(pipe(fds) == 0 && dup2(fds[0], 0) == 0 && setpgid(0, 0) == 0);
     exit_codes_match_nspr();
     path_is_relative_to_the_new_directory();
+    confined_child_does_not_reach_its_parent();
     child_inherits_descriptors_and_signals();
     detached_process_leaves_no_zombie();
     signal_handler_kills_during_wait();

@@ -170,6 +170,48 @@ static void children(void)
     heirloom_child_free(started);
 }
 
+/* Whether the command's program reaches this process. */
+static heirloom_command *reaching(void)
+{
+    heirloom_command *command = heirloom_command_new("sh");
+    CHECK(heirloom_command_arg(command, "-c") == 0);
+    CHECK(heirloom_command_arg(command, "[ -n \"$(readlink /proc/$PPID/exe 2>&-)\" ]") == 0);
+    return command;
+}
+
+static void confined(void)
+{
+    /* The control. */
+    end(start(reaching()), 0);
+    heirloom_command *command = reaching();
+    if (heirloom_command_confine(command) != 0) {
+        /* A kernel without Landlock, or valgrind. */
+        CHECK(heirloom_last_error() == HEIRLOOM_UNSUPPORTED);
+        heirloom_command_free(command);
+        return;
+    }
+    end(start(command), 1);
+
+    const char *readable[6] = {NULL};
+    const char *wanted[] = {"/bin", "/usr", "/lib", "/lib64", "/etc/ld.so.cache"};
+    size_t count = 0;
+    for (size_t i = 0; i < 5; i++)
+        if (access(wanted[i], F_OK) == 0)
+            readable[count++] = wanted[i];
+    command = heirloom_command_new("cat");
+    CHECK(heirloom_command_arg(command, "/etc/hostname") == 0);
+    if (heirloom_command_confine_to(command, readable) == 0)
+        end(start(command), 1);
+    else
+        FAILS(1, HEIRLOOM_UNSUPPORTED);
+    command = heirloom_command_new("cat");
+    const char *missing[] = {"/nonexistent", NULL};
+    FAILS(heirloom_command_confine_to(command, NULL) == -1, HEIRLOOM_INVALID_INPUT);
+    CHECK(heirloom_command_confine_to(command, missing) == -1);
+    CHECK(heirloom_last_error() == HEIRLOOM_UNSUPPORTED || heirloom_last_errno() == ENOENT);
+    heirloom_command_free(command);
+}
+
 static void locks(void)
 {
     heirloom_region *region = heirloom_region_create(4096, NULL, 0);
@@ -249,6 +291,7 @@ int main(int argc, char **argv)
     numbers();
     passing();
     children();
+    confined();
     locks();
     printf("done\n");
     return 0;
