@@ -2,6 +2,8 @@
 
 #[cfg(target_os = "linux")]
 mod colours;
+#[cfg(target_os = "linux")]
+mod confinement;
 mod environment;
 mod everywhere;
 #[cfg(target_os = "linux")]

@@ -4,8 +4,8 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::Args;
-use heirloom::Command;
 use heirloom::os::linux::CommandExt;
+use heirloom::{Command, ErrorKind};
 
 use crate::failure::Failure;
 
@@ -23,13 +23,21 @@ pub struct ConfinementOptions {
 /// Confines the programs that a command starts.
 pub fn confine(command: &mut Command, options: &ConfinementOptions) -> Result<(), Failure> {
     // The second does all that the first does.
-    if !options.confine_to.is_empty() {
-        command.confine_to(&options.confine_to)?;
+    let confined = if !options.confine_to.is_empty() {
+        command.confine_to(&options.confine_to)
     } else if options.confine {
-        command.confine()?;
-    }
-    Ok(())
+        command.confine()
+    } else {
+        return Ok(());
+    };
+    confined.map(drop).map_err(|error| match error.kind() {
+        ErrorKind::Unsupported => Failure::new(format_args!("{}; {NEEDED}", error.message())),
+        _ => error.into(),
+    })
 }
+
+const NEEDED: &str = "--confine needs Landlock (Linux 5.13 or later, turned on by the kernel's parameter lsm=), and --confine-to \
+                      also seccomp, on x86-64, aarch64 or riscv64; a sandbox may forbid both";
 
 impl ConfinementOptions {
     /// Returns the words of these options.
