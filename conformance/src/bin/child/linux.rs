@@ -114,6 +114,7 @@ pub(super) fn run(args: &[&str]) {
         ["wait-idle"] => wait_idle(),
         ["wait-without-futex"] => wait_without_futex(),
         ["exhaust-mappings"] => exhaust_mappings(),
+        ["stop-traced"] => stop_traced(),
         ["kill-ignoring-sigchld"] => kill_ignoring_sigchld(),
         ["kill-after-reuse"] => kill_after_reuse(),
         ["swallow-seals", seals] => swallow_seals(seals.parse().unwrap()),
@@ -294,6 +295,15 @@ fn exhaust_mappings() {
     drop(mappings);
     println!("{}", describe(Err(error)));
     println!("{}", describe(region.map().map(|_| String::new())));
+}
+
+/// Asks the parent to trace this process, and gets a signal, at which only a traced process stops.
+fn stop_traced() {
+    // SAFETY: The calls take plain numbers.
+    unsafe {
+        assert_eq!(libc::ptrace(libc::PTRACE_TRACEME, 0, 0, 0), 0);
+        libc::raise(libc::SIGWINCH);
+    }
 }
 
 /// With SIGCHLD ignored, kills a child and prints the result.

@@ -71,6 +71,23 @@ fn busy_program_is_tried_again() {
 }
 
 #[test]
+fn traced_child_that_stops_has_not_ended() {
+    if emulated() {
+        return skip("the emulator has no ptrace");
+    }
+    let status = child(&["stop-traced"]).status().unwrap();
+    assert!(status.success(), "{status}");
+    let mut running = child(&["stop-traced"]).spawn().unwrap();
+    let status = loop {
+        if let Some(status) = running.try_wait().unwrap() {
+            break status;
+        }
+        std::thread::yield_now();
+    };
+    assert!(status.success(), "{status}");
+}
+
+#[test]
 fn kill_works_with_sigchld_ignored() {
     if emulated() {
         return skip(format_args!("the emulator, not the kernel, would be tested"));

@@ -166,15 +166,20 @@ impl Waiting {
     /// Waits for the children that have ended, and returns the indices and statuses of the workers among them.
     fn take_ended(&mut self) -> Result<Vec<(usize, ExitStatus)>, Failure> {
         let mut workers = Vec::new();
-        while let Some(ended) = ended_child()? {
-            let Some(index) = self.running.iter().position(|(_, worker)| is(worker, ended)) else {
+        while let Some(changed) = changed_child()? {
+            let Some(index) = self.running.iter().position(|(_, worker)| is(worker, changed)) else {
                 // As process 1 of a container, this process gets every orphan.
-                let _ = waitpid(ended, None);
-                self.group.ended(ended);
+                if let Ok(WaitStatus::Exited(..) | WaitStatus::Signaled(..)) =
+                    waitpid(changed, Some(WaitPidFlag::WNOHANG))
+                {
+                    self.group.ended(changed);
+                }
                 continue;
             };
-            let (job, mut worker) = self.running.swap_remove(index);
-            workers.push((job, worker.wait()?));
+            // One that has only stopped goes on.
+            if let Some(status) = self.running[index].1.try_wait()? {
+                workers.push((self.running.swap_remove(index).0, status));
+            }
         }
         Ok(workers)
     }
@@ -207,12 +212,12 @@ fn is(worker: &Child, process: Pid) -> bool {
     i32::try_from(worker.id()).is_ok_and(|id| id == process.as_raw())
 }
 
-/// Returns a child that has ended, and leaves it to be waited for.
-fn ended_child() -> Result<Option<Pid>, Failure> {
+/// Returns a child that has ended, and leaves it to be waited for; or one that asked this process to trace it, and stopped.
+fn changed_child() -> Result<Option<Pid>, Failure> {
     let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
     match waitid(Id::All, flags) {
-        Ok(WaitStatus::Exited(pid, _) | WaitStatus::Signaled(pid, ..)) => Ok(Some(pid)),
-        Ok(_) | Err(nix::errno::Errno::ECHILD) => Ok(None),
+        Ok(status) => Ok(status.pid()),
+        Err(nix::errno::Errno::ECHILD) => Ok(None),
         Err(errno) => Err(Failure::new(format_args!("cannot wait for workers: {errno}"))),
     }
 }

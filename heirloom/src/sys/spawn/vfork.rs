@@ -7,7 +7,8 @@
 #![allow(unsafe_code)]
 
 use std::cell::Cell;
-use std::ffi::{CStr, c_int, c_void};
+use std::convert::Infallible;
+use std::ffi::{c_int, c_void};
 use std::mem::MaybeUninit;
 use std::os::fd::AsRawFd;
 use std::ptr;
@@ -35,12 +36,10 @@ pub(crate) fn spawn(launch: &Launch<'_>) -> Result<Process> {
         return fork::spawn(launch);
     }
     let prepared = Prepared::new(launch)?;
-    let mut stack = Stack::new();
-    let pid = prepared.try_each(|program| {
-        let signals = BlockedSignals::new();
-        let child = Child { launch, prepared: &prepared, program, mask: signals.before, failed: Cell::new(None) };
-        child.start(&mut stack)
-    });
+    let signals = BlockedSignals::new();
+    let child = Child { launch, prepared: &prepared, mask: signals.before, failed: Cell::new(None) };
+    let pid = child.start();
+    drop(signals);
     pid.map(Process::new).map_err(|errno| cannot_run(launch, errno))
 }
 
@@ -48,7 +47,6 @@ pub(crate) fn spawn(launch: &Launch<'_>) -> Result<Process> {
 struct Child<'a> {
     launch: &'a Launch<'a>,
     prepared: &'a Prepared,
-    program: &'a CStr,
     /// The signals that the program blocks.
     mask: libc::sigset_t,
     /// Why the program was not executed.
@@ -56,11 +54,12 @@ struct Child<'a> {
 }
 
 impl Child<'_> {
-    fn start(&self, stack: &mut Stack) -> std::result::Result<Pid, Errno> {
+    fn start(&self) -> std::result::Result<Pid, Errno> {
+        let mut stack = Stack::new();
         // SAFETY: Every signal is blocked in this thread, so in the child, until `run` has removed the handlers. `run` makes only
         // system calls, and neither allocates nor takes a lock. This thread waits for it (`CLONE_VFORK`), so `self` and the stack
         // live and nothing else uses them. Other threads run on, as beside any thread of this process.
-        let pid = unsafe { clone(run, stack, libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD, self) };
+        let pid = unsafe { clone(run, &mut stack, libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD, self) };
         let pid = Pid::from_raw(pid.max(0)).ok_or_else(last_errno)?;
         match self.failed.get() {
             None => Ok(pid),
@@ -72,7 +71,8 @@ impl Child<'_> {
         }
     }
 
-    /// Executes the program. Returns only on failure.
+    /// Executes the program, by the first of its paths that has one: in one child, since the end of the first one ends a new
+    /// PID namespace. Returns only on failure.
     fn execute(&self) -> Errno {
         remove_handlers(self.launch.options.keep_sigpipe);
         if let Err(errno) = self.become_child() {
@@ -80,7 +80,11 @@ impl Child<'_> {
         }
         // SAFETY: The set was filled in by the same call.
         unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const self.mask, ptr::null_mut()) };
-        self.prepared.execute(self.program)
+        let executed = self.prepared.try_each(|program| Err::<Infallible, _>(self.prepared.execute(program)));
+        match executed {
+            Ok(never) => match never {},
+            Err(errno) => errno,
+        }
     }
 
     fn become_child(&self) -> std::result::Result<(), Errno> {
@@ -102,22 +106,33 @@ extern "C" fn run(child: *mut c_void) -> c_int {
 /// Gives each signal that has a handler its default action: a handler would run in the memory of the parent. SIGPIPE gets it
 /// also if it is ignored, unless `keep_sigpipe`.
 fn remove_handlers(keep_sigpipe: bool) {
-    for signal in 1..=libc::SIGRTMAX() {
-        let mut action = MaybeUninit::<libc::sigaction>::uninit();
-        // SAFETY: The first call fills in `action`, unless the C library keeps the signal to itself. The default action is all
-        // zeros, and runs no code.
-        unsafe {
-            if libc::sigaction(signal, ptr::null(), action.as_mut_ptr()) < 0 {
-                continue;
-            }
-            let ignored = action.assume_init().sa_sigaction == libc::SIG_IGN;
-            if action.assume_init().sa_sigaction != libc::SIG_DFL
-                && (!ignored || signal == libc::SIGPIPE && !keep_sigpipe)
-            {
-                libc::sigaction(signal, MaybeUninit::zeroed().as_ptr(), ptr::null_mut());
-            }
+    for signal in 1..=SIGNALS {
+        let handler = action(signal, None);
+        let is_default = handler == Some(libc::SIG_DFL);
+        let stays_ignored = handler == Some(libc::SIG_IGN) && (signal != libc::SIGPIPE || keep_sigpipe);
+        if !is_default && !stays_ignored {
+            action(signal, Some(&KernelAction::default()));
         }
     }
+}
+
+/// The number of signals, the C library's own included.
+const SIGNALS: c_int = 64;
+
+/// The kernel's `sigaction`: the handler comes first, and it isn't larger. All zeros are the default action.
+#[repr(C)]
+#[derive(Default)]
+struct KernelAction([usize; 8]);
+
+/// Sets the action for a signal, if one is given, and returns the earlier handler.
+///
+/// The C library's function may take a lock, and keeps a table of its own if a sanitizer replaces it: in this memory.
+fn action(signal: c_int, new: Option<&KernelAction>) -> Option<libc::sighandler_t> {
+    let mut old = KernelAction::default();
+    let (new, set) = (new.map_or(ptr::null(), ptr::from_ref), size_of::<u64>());
+    // SAFETY: Both live during the call, and are at least as large as the kernel's. The new one runs no code.
+    let result = unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, new, &raw mut old, set) };
+    (result == 0).then_some(old.0[0])
 }
 
 /// The stack of a child.

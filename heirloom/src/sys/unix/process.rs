@@ -46,12 +46,33 @@ pub(crate) fn number_of(pid: Pid) -> u32 {
 /// Waits for a child that has not been waited for; without `block`, returns `None` while it runs.
 pub(crate) fn wait_for(pid: Pid, block: bool) -> Result<Option<ExitStatus>> {
     let options = if block { WaitOptions::empty() } else { WaitOptions::NOHANG };
-    let waited = retry(|| rustix::process::waitpid(Some(pid), options)).map_err(|errno| match errno {
-        Errno::CHILD => Failure::new(Reason::AlreadyWaitedFor, errno),
-        errno => errno.into(),
-    })?;
-    Ok(waited.map(|(_, status)| ExitStatus::from_raw(status.as_raw())))
+    loop {
+        let waited = retry(|| rustix::process::waitpid(Some(pid), options)).map_err(|errno| match errno {
+            Errno::CHILD => Failure::new(Reason::AlreadyWaitedFor, errno),
+            errno => errno.into(),
+        })?;
+        match waited {
+            // A child that made this process its tracer, and stopped, has not ended.
+            Some((_, status)) if status.stopped() => stop_tracing(pid, status.stopping_signal()),
+            waited => return Ok(waited.map(|(_, status)| ExitStatus::from_raw(status.as_raw()))),
+        }
+    }
 }
+
+/// Lets a child go on that asked to be traced by this process (`PTRACE_TRACEME`), with the signal that stopped it. Does nothing
+/// if another thread of this process is the tracer: the child then stays stopped, and can be killed.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+#[allow(unsafe_code)]
+fn stop_tracing(pid: Pid, signal: Option<i32>) {
+    // After its exec, which would kill it.
+    let signal = signal.filter(|signal| *signal != libc::SIGTRAP).unwrap_or(0);
+    // SAFETY: The call takes plain numbers.
+    unsafe { libc::ptrace(libc::PTRACE_DETACH, pid.as_raw_nonzero().get(), 0, signal) };
+}
+
+/// Does nothing: the next wait tells more.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn stop_tracing(_: Pid, _: Option<i32>) {}
 
 /// Kills a process that is a child of this one. Between the check and the signal, code that waits for the child in another
 /// thread could free its id.
