@@ -2,13 +2,15 @@
 //! fail in turn, with each error that its manual page names and that can occur there.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs;
+use std::fs::{self, File};
+use std::io::{Read, Seek};
 use std::path::Path;
 use std::sync::Mutex;
 use std::thread;
 
-use heirloom::{Command, Region};
-use heirloom_conformance::skip;
+use heirloom::os::linux::FrozenOptionsExt;
+use heirloom::{Command, ErrorKind, FrozenRegion, Region};
+use heirloom_conformance::{descriptors, skip};
 
 /// The path of the `faulty` program, whose calls strace makes fail.
 const FAULTY: &str = env!("CARGO_BIN_EXE_faulty");
@@ -56,6 +58,7 @@ const OPERATIONS: &[(&str, &[&str])] = &[
     ("fill-reader", FILL),
     ("fill-file", FILL),
     ("fill-pipe", FILL),
+    ("fill-pipe-beyond-maximum", FILL),
     ("copy-of", &["cannot create a frozen region: ", "cannot fill a frozen region after ", "cannot copy a region of "]),
     ("export", &["cannot export a region of 8192 bytes: "]),
     ("export-inheritable", &["cannot export a region of 8192 bytes: "]),
@@ -171,6 +174,8 @@ const CALLS: &[(&str, &str, &str, &str)] = &[
     ("use-huge-pages", "madvise", "", "EINVAL=Unsupported ENOMEM=fine EAGAIN=fine EBUSY=fine"),
     ("map-with-locks", "madvise", "", "EAGAIN=fine EINVAL=fine ENOMEM=fine"),
     ("", "madvise", "", "EAGAIN=System EINVAL=System ENOMEM=OutOfMemory"),
+    // The size of the input, which a pipe doesn't have.
+    ("fill-pipe-beyond-maximum", "statx", "AT_EMPTY_PATH", "ENOMEM=fine ENOSYS=fine"),
     // How much memory is left: where that is unknown, the memory is requested anyway.
     ("create-populated", "openat", "", "ENOENT=fine EACCES=fine EMFILE=fine ENFILE=fine ENOMEM=fine EINTR=fine"),
     ("create-populated", "statx", "", "ENOMEM=fine EACCES=fine"),
@@ -516,6 +521,7 @@ fn g9_failed_system_call_leaves_nothing_behind() {
             "exec" => "ProgramNotFound",
             // There may be no free huge pages here.
             "create-huge" if first.kind != "ok" => "OutOfMemory",
+            "fill-pipe-beyond-maximum" => "TooLarge",
             // A kernel before 6.1.
             "use-huge-pages" if first.kind != "ok" => "Unsupported",
             _ => "ok",
@@ -539,6 +545,54 @@ fn g9_failed_system_call_leaves_nothing_behind() {
     let failures: Vec<_> = failures.into_iter().flatten().collect();
     assert!(failures.is_empty(), "{} of {count} cases failed:\n{}", failures.len(), failures.join("\n"));
     println!("{count} cases");
+}
+
+#[test]
+fn g9_input_beyond_the_maximum_leaves_nothing_behind() {
+    const MAX: u64 = 5 << 20;
+    let name = format!("beyond-{}", std::process::id());
+    let regions = || heirloom::os::linux::regions().unwrap().regions;
+    let held = || regions().into_iter().filter(|region| region.name.as_deref() == Some(&name)).count();
+    let maps = || fs::read_to_string("/proc/self/maps").unwrap().matches("/memfd:").count();
+    let sparse = tempfile::tempfile().unwrap();
+    sparse.set_len(1 << 40).unwrap();
+    let zeros = File::open("/dev/zero").unwrap();
+    let large = Region::create(MAX + 1).unwrap();
+    let fits = Region::create(MAX).unwrap();
+    for huge in [false, true] {
+        let mut options = FrozenRegion::options();
+        options.name(&name).max_size(MAX).use_huge_pages(huge);
+        let before = (descriptors(), maps());
+        let endless_pipe = || {
+            let (reader, writer) = rustix::pipe::pipe().unwrap();
+            let writer = thread::spawn(move || std::io::copy(&mut std::io::repeat(7), &mut File::from(writer)));
+            let filled = options.from_file(&File::from(reader));
+            // It ends when nobody reads any more.
+            assert_eq!(writer.join().unwrap().unwrap_err().kind(), std::io::ErrorKind::BrokenPipe);
+            filled
+        };
+        for (input, filled) in [
+            ("a pipe", endless_pipe()),
+            ("a device", options.from_file(&zeros)),
+            ("a sparse file", options.from_file(&sparse)),
+            ("a sparse file as a reader", options.from_reader(&sparse)),
+            ("a region", options.copy_of(&large)),
+        ] {
+            let error = filled.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::TooLarge, "{input}: {error}");
+            assert!(error.message().contains(&MAX.to_string()), "{input}: {error}");
+            (&sparse).rewind().unwrap();
+        }
+        assert_eq!(((descriptors(), maps()), held()), (before, 0), "huge pages: {huge}");
+        // The control: with as much as its maximum, there is a region.
+        let filled = options.copy_of(&fits).unwrap();
+        assert_eq!((filled.size(), held()), (MAX, 1));
+    }
+    // What is refused for its size is not read.
+    assert!((&sparse).read(&mut [0; 1]).is_ok_and(|read| read == 1));
+    let error = FrozenRegion::options().max_size(MAX).from_file(&sparse).unwrap_err();
+    assert!(error.message().contains(&((1_u64 << 40) - 1).to_string()), "{error}");
+    assert_eq!((&sparse).stream_position().unwrap(), 1);
 }
 
 #[test]

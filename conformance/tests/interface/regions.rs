@@ -117,6 +117,73 @@ fn frozen_region_holds_exactly_its_input() {
 }
 
 #[test]
+fn frozen_region_has_at_most_its_maximum() {
+    const MAX: usize = 200_000;
+    let text: Vec<u8> = (0..2 * MAX).map(|at| (at % 251).to_le_bytes()[0]).collect();
+    let mut options = FrozenRegion::options();
+    options.max_size(MAX as u64);
+    for len in [0, 1, MAX - 1, MAX, MAX + 1, 2 * MAX] {
+        let text = &text[..len];
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(text).unwrap();
+        io::Seek::rewind(&mut file).unwrap();
+        // Unlike these, a reader doesn't tell how long it is.
+        let known = format!("cannot fill a frozen region with {len} bytes: its maximum is {MAX}");
+        let unknown = format!("cannot fill a frozen region: the input has more than its maximum of {MAX} bytes");
+        for (source, filled, message) in [
+            ("bytes", options.from_bytes(text), &known),
+            ("reader", options.from_reader(Trickle(text)), &unknown),
+            ("reader of all at once", options.from_reader(text), &unknown),
+            ("file", options.from_file(&file), &known),
+            ("region", options.copy_of(&FrozenRegion::from_bytes(text).unwrap()), &known),
+        ] {
+            match filled {
+                Ok(region) => {
+                    assert!(len <= MAX, "{len} bytes from {source}");
+                    assert_eq!(*region.map().unwrap(), *text, "{source}");
+                }
+                Err(error) => {
+                    assert!(len > MAX, "{len} bytes from {source}: {error}");
+                    assert_eq!((error.kind(), error.message()), (ErrorKind::TooLarge, &**message), "{source}");
+                    assert!(error.advice().unwrap().contains("FrozenOptions::max_size"), "{error}");
+                }
+            }
+        }
+    }
+    // Only nothing fits into nothing.
+    assert_eq!(options.max_size(0).from_reader(&b""[..]).unwrap().size(), 0);
+    assert_eq!(options.from_reader(&b"x"[..]).unwrap_err().kind(), ErrorKind::TooLarge);
+}
+
+#[test]
+fn at_most_one_byte_beyond_the_maximum_is_read() {
+    for max in [0, 1, 131_071, 131_072, 131_073, 1 << 20] {
+        let mut taken = 0;
+        let endless = Counting(io::repeat(7), &mut taken);
+        let error = FrozenRegion::options().max_size(max).from_reader(endless).unwrap_err();
+        assert_eq!((error.kind(), taken), (ErrorKind::TooLarge, max + 1), "{error}");
+    }
+}
+
+#[test]
+fn maximum_counts_from_the_position_of_a_file() {
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(b"read already, to be read").unwrap();
+    let mut filled = |max| {
+        io::Seek::seek(&mut file, io::SeekFrom::Start(14)).unwrap();
+        let filled = FrozenRegion::options().max_size(max).from_file(&file);
+        (filled, io::Seek::stream_position(&mut file).unwrap())
+    };
+    let (region, position) = filled(10);
+    assert_eq!((&*region.unwrap().map().unwrap(), position), (&b"to be read"[..], 24));
+    // A file that is too large is not read.
+    let (refused, position) = filled(9);
+    let refused = refused.unwrap_err();
+    assert_eq!((refused.kind(), position), (ErrorKind::TooLarge, 14));
+    assert!(refused.message().contains("with 10 bytes"), "{refused}");
+}
+
+#[test]
 fn from_file_starts_at_the_current_position() {
     let mut file = tempfile::tempfile().unwrap();
     file.write_all(b"read already, to be read").unwrap();
@@ -165,6 +232,17 @@ impl Read for Trickle<'_> {
         into[..len].copy_from_slice(now);
         self.0 = later;
         Ok(len)
+    }
+}
+
+/// Counts the bytes that are taken from a reader.
+struct Counting<'a, R>(R, &'a mut u64);
+
+impl<R: Read> Read for Counting<'_, R> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let read = self.0.read(into)?;
+        *self.1 += read as u64;
+        Ok(read)
     }
 }
 

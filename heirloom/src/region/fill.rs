@@ -1,5 +1,6 @@
 //! Fills memory that is frozen afterwards.
 
+use std::fmt::Display;
 use std::fs::File;
 use std::io::{self, Read};
 
@@ -25,13 +26,16 @@ pub(crate) struct Filler {
     size: u64,
     /// The largest size that this process may make, in bytes.
     limit: u64,
+    /// The largest size that the caller wants, in bytes.
+    max: u64,
     /// The size up to which memory was available at the last check.
     assured: u64,
 }
 
 impl Filler {
-    pub(crate) fn new(memory: Filling) -> Self {
-        Self { memory, size: 0, limit: sys::size_limit(), assured: FIRST }
+    /// Fills `memory` with `max` bytes at most.
+    pub(crate) fn new(memory: Filling, max: u64) -> Self {
+        Self { memory, size: 0, limit: sys::size_limit(), max, assured: FIRST }
     }
 
     pub(crate) fn freeze(self) -> Result<(Memory, u64), Failure> {
@@ -58,7 +62,9 @@ impl Filler {
     pub(crate) fn read_from(&mut self, reader: &mut impl Read) -> Result<()> {
         let mut buffer = vec![0; BUFFER];
         loop {
-            match reader.read(&mut buffer) {
+            // One byte more than there is room for shows that the input is too long.
+            let most = usize::try_from(self.room()).map_or(BUFFER, |room| room.saturating_add(1).min(BUFFER));
+            match reader.read(&mut buffer[..most]) {
                 Ok(0) => return Ok(()),
                 Ok(read) => self.write(&buffer[..read])?,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -118,10 +124,16 @@ impl Filler {
     }
 
     fn room(&self) -> u64 {
-        self.limit - self.size
+        self.limit.min(self.max) - self.size
     }
 
     fn too_large(&self) -> Error {
+        if self.max <= self.limit {
+            let max = self.max;
+            return beyond_max(format_args!(
+                "cannot fill a frozen region: the input has more than its maximum of {max} bytes"
+            ));
+        }
         let message = format!(
             "cannot fill a frozen region beyond {} bytes: this process's limit on file sizes (ulimit -f) is {}",
             self.size, self.limit
@@ -133,4 +145,16 @@ impl Filler {
         let tried = format!("cannot fill a frozen region after {} bytes", self.size);
         Error::system(tried, error.into())
     }
+}
+
+/// Returns an error if `size` bytes, which are to be filled, are more than `max`.
+pub(crate) fn check_max(size: u64, max: u64) -> Result<()> {
+    if size <= max {
+        return Ok(());
+    }
+    Err(beyond_max(format_args!("cannot fill a frozen region with {size} bytes: its maximum is {max}")))
+}
+
+fn beyond_max(message: impl Display) -> Error {
+    Error::advised(ErrorKind::TooLarge, message.to_string(), "raise FrozenOptions::max_size, or fill it with less")
 }

@@ -3,7 +3,7 @@ use std::io::{Read, Seek};
 use std::sync::Arc;
 
 use super::common::handle;
-use super::fill::Filler;
+use super::fill::{Filler, check_max};
 use super::inner::RegionInner;
 use super::name::check_name;
 use crate::sys::{self, Filling};
@@ -169,6 +169,7 @@ impl FrozenRegion {
 #[must_use]
 pub struct FrozenOptions {
     name: Option<String>,
+    max_size: Option<u64>,
     /// Only `os::linux` sets it.
     pub(crate) huge_pages: bool,
 }
@@ -189,12 +190,34 @@ impl FrozenOptions {
         self
     }
 
+    /// Sets the largest size in bytes, for input that isn't trusted. Without it, an endless input takes most of the memory that
+    /// is left before it is an error.
+    ///
+    /// More is [`ErrorKind::TooLarge`](crate::ErrorKind::TooLarge), and exactly as much is accepted. Bytes, a region and a
+    /// file that are larger are refused before anything is copied. Of a pipe or a reader, at most one byte beyond the maximum
+    /// is taken.
+    ///
+    /// ```
+    /// use heirloom::{ErrorKind, FrozenRegion};
+    ///
+    /// let mut options = FrozenRegion::options();
+    /// options.max_size(1 << 20);
+    /// let endless = std::io::repeat(0);
+    /// assert_eq!(options.from_reader(endless).unwrap_err().kind(), ErrorKind::TooLarge);
+    /// assert_eq!(options.from_bytes(vec![0; 1 << 20])?.size(), 1 << 20);
+    /// # Ok::<(), heirloom::Error>(())
+    /// ```
+    pub fn max_size(&mut self, bytes: u64) -> &mut Self {
+        self.max_size = Some(bytes);
+        self
+    }
+
     /// Freezes a copy of `bytes`.
     ///
     /// # Errors
     /// - [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput): a bad name.
-    /// - [`ErrorKind::TooLarge`](crate::ErrorKind::TooLarge): the size exceeds this process's limit (`ulimit -f`), see
-    ///   [`RegionOptions::create`](crate::RegionOptions::create).
+    /// - [`ErrorKind::TooLarge`](crate::ErrorKind::TooLarge): the size exceeds [`max_size`](Self::max_size), or this process's
+    ///   limit (`ulimit -f`), see [`RegionOptions::create`](crate::RegionOptions::create).
     /// - [`ErrorKind::OutOfMemory`](crate::ErrorKind::OutOfMemory),
     ///   [`ErrorKind::OutOfDescriptors`](crate::ErrorKind::OutOfDescriptors).
     /// - [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported): this system or sandbox has no memory that can be sealed.
@@ -206,7 +229,7 @@ impl FrozenOptions {
     /// ```
     pub fn from_bytes(&self, bytes: impl AsRef<[u8]>) -> Result<FrozenRegion> {
         let bytes = bytes.as_ref();
-        self.fill(|| bytes.len() as u64, |filler| filler.write(bytes))
+        self.fill(|| Some(bytes.len() as u64), |filler| filler.write(bytes))
     }
 
     /// Freezes everything that `reader` returns until its end.
@@ -221,7 +244,7 @@ impl FrozenOptions {
     /// # Ok::<(), heirloom::Error>(())
     /// ```
     pub fn from_reader(&self, mut reader: impl Read) -> Result<FrozenRegion> {
-        self.fill(|| u64::MAX, |filler| filler.read_from(&mut reader))
+        self.fill(|| None, |filler| filler.read_from(&mut reader))
     }
 
     /// Freezes the contents of `file` from its current position to its end, and leaves the position there.
@@ -240,7 +263,7 @@ impl FrozenOptions {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn from_file(&self, file: &File) -> Result<FrozenRegion> {
-        self.fill(|| rest_of(file).unwrap_or(u64::MAX), |filler| filler.copy_file(file))
+        self.fill(|| rest_of(file, self.max_size), |filler| filler.copy_file(file))
     }
 
     /// Freezes a copy of the current contents of a region.
@@ -255,22 +278,26 @@ impl FrozenOptions {
     /// # Ok::<(), heirloom::Error>(())
     /// ```
     pub fn copy_of(&self, region: &(impl AsRegion + ?Sized)) -> Result<FrozenRegion> {
-        self.fill(|| region.inner().size(), |filler| filler.copy_from(region.inner()))
+        self.fill(|| Some(region.inner().size()), |filler| filler.copy_from(region.inner()))
     }
 
-    /// Freezes what `fill` writes, of which `expected` tells the size, `u64::MAX` if it is unknown.
+    /// Freezes what `fill` writes, of which `expected` tells the size, if it is known.
     fn fill(
         &self,
-        expected: impl FnOnce() -> u64,
+        expected: impl FnOnce() -> Option<u64>,
         fill: impl FnOnce(&mut Filler) -> Result<()>,
     ) -> Result<FrozenRegion> {
         if let Some(name) = &self.name {
             check_name(name)?;
         }
+        // Asking a file costs calls.
+        let expected = if self.huge_pages || self.max_size.is_some() { expected() } else { None };
+        let max = self.max_size.unwrap_or(u64::MAX);
+        check_max(expected.unwrap_or(0), max)?;
         claim_quietly();
         let failed = |failure| Error::system("cannot create a frozen region", failure);
-        let mut filler =
-            Filler::new(Filling::new(self.name.as_deref(), self.huge_pages.then(expected)).map_err(failed)?);
+        let huge = self.huge_pages.then(|| expected.unwrap_or(u64::MAX));
+        let mut filler = Filler::new(Filling::new(self.name.as_deref(), huge).map_err(failed)?, max);
         fill(&mut filler)?;
         let (memory, size) = filler.freeze().map_err(failed)?;
         Ok(FrozenRegion(Arc::new(RegionInner::created(memory, size, sys::allocation_granularity()))))
@@ -278,8 +305,12 @@ impl FrozenOptions {
 }
 
 /// Returns how many bytes are behind the position of a file; `None` for a pipe and the like.
-fn rest_of(mut file: &File) -> Option<u64> {
+fn rest_of(mut file: &File, max: Option<u64>) -> Option<u64> {
     // Some files in /proc have a size of 0 whatever they contain.
     let size = file.metadata().ok().filter(|status| status.is_file() && status.len() > 0)?.len();
-    Some(size.saturating_sub(file.stream_position().ok()?))
+    let position = file.stream_position().ok()?;
+    let rest = size.saturating_sub(position);
+    // Those in /sys have a size of a page, and fewer bytes.
+    let is_certain = max.is_none_or(|max| rest <= max || sys::has_byte_at(file, position + max));
+    is_certain.then_some(rest)
 }

@@ -61,9 +61,9 @@ pub(crate) use launch::Launch;
 pub(crate) use lent::{LentGuard, lent, set_close_on_exec_unless_lent};
 pub(crate) use platform::{
     Borrowed, Doorbell, EnvKey, Filling, HUGE_PAGE, LONGEST_VARIABLE, LockOwner, Memory, Owned, Process, SpawnOptions,
-    View, allocation_granularity, available_memory, borrowed, duplicate, gather, identity, is_close_on_exec,
-    is_privileged, is_standard, kill, look_at, null, number_of, on_fork, parent_passes, pipe, pipe_status,
-    remove_variable, set_close_on_exec, size_limit, status, take_over, variables, wait, wait_while, wake,
+    View, allocation_granularity, available_memory, borrowed, duplicate, gather, has_byte_at, identity,
+    is_close_on_exec, is_privileged, is_standard, kill, look_at, null, number_of, on_fork, parent_passes, pipe,
+    pipe_status, remove_variable, set_close_on_exec, size_limit, status, take_over, variables, wait, wait_while, wake,
 };
 pub(crate) use spawn::spawn;
 pub(crate) use status::{Access, Commit, Heard, Identity, PipeEnd, Protection, Status, Wake};

@@ -3,8 +3,8 @@
 #[cfg(unix)]
 pub(crate) use super::unix::{
     fd::{
-        allocation_granularity, borrowed, duplicate, is_close_on_exec, is_standard, look_at, null, number_of, pipe,
-        set_close_on_exec, take_over,
+        allocation_granularity, borrowed, duplicate, has_byte_at, is_close_on_exec, is_standard, look_at, null,
+        number_of, pipe, set_close_on_exec, take_over,
     },
     process::{EnvKey, SpawnOptions, gather, on_fork},
 };
@@ -100,8 +100,8 @@ pub(crate) use super::{
         doorbell::{Doorbell, identity, pipe_status},
         environment::{EnvKey, remove_variable, variables},
         handle::{
-            Borrowed, Owned, borrowed, duplicate, is_close_on_exec, is_standard, look_at, null, number_of, pipe,
-            set_close_on_exec, take_over,
+            Borrowed, Owned, borrowed, duplicate, has_byte_at, is_close_on_exec, is_standard, look_at, null, number_of,
+            pipe, set_close_on_exec, take_over,
         },
         host::{LONGEST_VARIABLE, available_memory, is_privileged, parent_passes, size_limit},
         layout::{HUGE_PAGE, allocation_granularity},

@@ -236,11 +236,14 @@ fn operation(name: &str) -> Operation {
             rustix::fs::seek(&file, rustix::fs::SeekFrom::Start(0)).unwrap();
             file
         })),
-        "fill-pipe" => fill_from(two(|| {
-            let (reader, writer) = rustix::pipe::pipe().unwrap();
-            File::from(writer).write_all(&TEXT).unwrap();
-            File::from(reader)
-        })),
+        "fill-pipe" => fill_from(two(|| piped(&TEXT))),
+        "fill-pipe-beyond-maximum" => {
+            let mut ready = two(|| piped(&TEXT));
+            let mut options = FrozenRegion::options();
+            options.max_size(SIZE - 1);
+            let filled = move || options.from_file(&mem::ManuallyDrop::new(ready.pop().unwrap()));
+            plain(filled, |_| false)
+        }
         "copy-of" => {
             let region = region();
             region.map().unwrap().write_at(0, &TEXT).unwrap();
@@ -405,6 +408,13 @@ fn process(name: &str) -> Operation {
         }),
         _ => panic!("unknown operation: {name}"),
     }
+}
+
+/// Returns a pipe with those bytes.
+fn piped(bytes: &[u8]) -> File {
+    let (reader, writer) = rustix::pipe::pipe().unwrap();
+    File::from(writer).write_all(bytes).unwrap();
+    File::from(reader)
 }
 
 fn fill_from(mut ready: Vec<File>) -> Operation {

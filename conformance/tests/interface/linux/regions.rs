@@ -34,6 +34,22 @@ fn kernel_shows_the_region_name() {
 }
 
 #[test]
+fn maximum_is_compared_with_the_bytes_of_a_file_not_its_size() {
+    // Files there have a size of a page, and fewer bytes.
+    let Ok(file) = File::open("/sys/kernel/mm/transparent_hugepage/enabled") else {
+        return skip("there are no huge pages");
+    };
+    let len = std::io::read_to_string(&file).unwrap().len() as u64;
+    assert!(len < file.metadata().unwrap().len());
+    let filled = |max| {
+        (&file).seek(SeekFrom::Start(0)).unwrap();
+        FrozenRegion::options().max_size(max).from_file(&file)
+    };
+    assert_eq!(filled(len).unwrap().size(), len);
+    assert_eq!(filled(len - 1).unwrap_err().kind(), ErrorKind::TooLarge);
+}
+
+#[test]
 fn descriptors_are_read_from_the_start() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("file");

@@ -9,6 +9,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use rustix::fs::{FileType, OFlags, Stat};
 use rustix::io::FdFlags;
 
+use super::errno::retry;
 use crate::sys::failure::Result;
 use crate::sys::status::{Access, Identity, Seals, Status};
 
@@ -143,4 +144,9 @@ pub(crate) fn pipe() -> Result<(OwnedFd, OwnedFd)> {
 pub(crate) fn null() -> Result<OwnedFd> {
     let null = File::options().read(true).write(true).open("/dev/null")?;
     Ok(above_standard(null.into())?)
+}
+
+/// Returns whether a regular file has a byte at that offset, whatever its size says. Its position stays.
+pub(crate) fn has_byte_at(file: &File, offset: u64) -> bool {
+    retry(|| rustix::io::pread(file, &mut [0; 1], offset)).is_ok_and(|read| read > 0)
 }
