@@ -21,7 +21,7 @@ pub fn completions(options: &Completions) -> Result<ExitCode, Failure> {
 }
 
 /// The date in the pages: that of their last change.
-const CHANGED: &str = "2026-11-26";
+const CHANGED: &str = "2026-11-27";
 
 pub fn man(options: &Manual) -> Result<ExitCode, Failure> {
     let directory = &options.directory;

@@ -84,6 +84,9 @@ pub struct Regions {
     /// Create a region that no process can change, filled from a file, or from standard input with -.
     #[arg(long, value_name = "NAME=FILE|-", value_parser = place())]
     pub frozen: Vec<Assignment<Place>>,
+    /// Fail if a frozen region would be larger than SIZE: for input that may be endless.
+    #[arg(long, value_name = "SIZE")]
+    pub max: Option<Size>,
     /// Create a zeroed region that every holder can write; SIZE in bytes, or with suffix K, M, G or T (powers of 1024).
     #[arg(long, value_name = "NAME=SIZE")]
     pub shared: Vec<Assignment<Size>>,
@@ -95,6 +98,11 @@ impl Regions {
     /// Returns the names of all regions.
     pub fn names(&self) -> impl Iterator<Item = &String> {
         self.frozen.iter().map(|frozen| &frozen.name).chain(self.shared.iter().map(|shared| &shared.name))
+    }
+
+    /// Returns the largest size of a frozen region in bytes.
+    pub fn max(&self) -> u64 {
+        self.max.map_or(u64::MAX, |Size(max)| max)
     }
 }
 

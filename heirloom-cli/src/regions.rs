@@ -1,6 +1,7 @@
 //! The regions of a command line.
 
 use std::collections::HashSet;
+use std::fmt::Display;
 use std::fs::{File, Metadata};
 use std::io::{self, IsTerminal};
 use std::path::Path;
@@ -47,11 +48,12 @@ pub fn create(wanted: &Regions) -> Result<Vec<Named>, Failure> {
         created.push(Named { name: shared.name.clone(), region: region.into() });
     }
     for frozen in &wanted.frozen {
-        let mut options = sys::frozen_options(&wanted.system);
-        options.name(&frozen.name);
+        let (mut options, max) = (sys::frozen_options(&wanted.system), wanted.max());
+        options.name(&frozen.name).max_size(max);
+        let fill = Fill { name: &frozen.name, options, max };
         let region = match &frozen.value {
-            Place::Standard => fill_from_input(&frozen.name, &options)?,
-            Place::File(path) => fill_from(&frozen.name, &options, path)?,
+            Place::Standard => fill.from_input()?,
+            Place::File(path) => fill.from_file(path)?,
         };
         created.push(Named { name: frozen.name.clone(), region: region.into() });
     }
@@ -61,45 +63,69 @@ pub fn create(wanted: &Regions) -> Result<Vec<Named>, Failure> {
     Ok(created)
 }
 
-fn fill_from_input(name: &str, options: &FrozenOptions) -> Result<FrozenRegion, Failure> {
-    let input = standard::input()?;
-    let len = input.metadata().ok().filter(Metadata::is_file).map(|status| status.len());
-    fill(name, options, &input, len)
+/// How to fill a frozen region.
+struct Fill<'a> {
+    name: &'a str,
+    options: FrozenOptions,
+    /// Its largest size in bytes, which the options have too.
+    max: u64,
 }
 
-fn fill_from(name: &str, options: &FrozenOptions, path: &Path) -> Result<FrozenRegion, Failure> {
-    let shown = path.display();
-    let unreadable = |error| Failure::new(format_args!("cannot read {shown}: {error}"));
-    let file = File::open(path).map_err(unreadable)?;
-    let before = file.metadata().map_err(unreadable)?;
-    if before.is_dir() {
-        return Err(Failure::new(format_args!("cannot read {shown}: it is a directory")));
+#[allow(clippy::wrong_self_convention)] // `from_file` and its kin make a region, not a fill.
+impl Fill<'_> {
+    fn from_input(&self) -> Result<FrozenRegion, Failure> {
+        let input = standard::input()?;
+        let len = input.metadata().ok().filter(Metadata::is_file).map(|status| status.len());
+        self.fill(&input, len).map_err(|error| self.failed(&"standard input", &error))
     }
-    let region = fill(name, options, &file, before.is_file().then_some(before.len()))?;
-    let after = file.metadata().map_err(unreadable)?;
-    if before.is_file() && sys::stamp(&before) != sys::stamp(&after) {
-        return Err(Failure::new(format_args!("{shown} changed while it was read")));
-    }
-    Ok(region)
-}
 
-fn fill(name: &str, options: &FrozenOptions, file: &File, len: Option<u64>) -> Result<FrozenRegion, Failure> {
-    let long = len.is_none_or(|len| len >= LONG);
-    if !(long && io::stderr().is_terminal()) {
-        // The kernel copies from a file; from a pipe or a terminal it can't if another process made it non-blocking.
-        return Ok(match len {
-            Some(_) => options.from_file(file)?,
-            None => options.from_reader(Patient(file))?,
-        });
+    fn from_file(&self, path: &Path) -> Result<FrozenRegion, Failure> {
+        let shown = path.display();
+        let unreadable = |error| Failure::new(format_args!("cannot read {shown}: {error}"));
+        let file = File::open(path).map_err(unreadable)?;
+        let before = file.metadata().map_err(unreadable)?;
+        if before.is_dir() {
+            return Err(Failure::new(format_args!("cannot read {shown}: it is a directory")));
+        }
+        let len = before.is_file().then_some(before.len());
+        let region = self.fill(&file, len).map_err(|error| self.failed(&shown, &error))?;
+        let after = file.metadata().map_err(unreadable)?;
+        if before.is_file() && sys::stamp(&before) != sys::stamp(&after) {
+            return Err(Failure::new(format_args!("{shown} changed while it was read")));
+        }
+        Ok(region)
     }
-    let bar = match len {
-        Some(len) => ProgressBar::new(len).with_style(style("{msg} {bar:40} {bytes}/{total_bytes} {eta}")),
-        None => ProgressBar::no_length().with_style(style("{msg} {spinner} {bytes} {bytes_per_sec}")),
-    };
-    bar.set_message(printable(name));
-    let region = options.from_reader(bar.wrap_read(Patient(file)));
-    bar.finish_and_clear();
-    Ok(region?)
+
+    /// Fills a region from a file, of which `len` is the size if it has one.
+    fn fill(&self, file: &File, len: Option<u64>) -> heirloom::Result<FrozenRegion> {
+        // A file that is too large is refused at once.
+        let long = len.is_none_or(|len| (LONG..=self.max).contains(&len));
+        if !(long && io::stderr().is_terminal()) {
+            // The kernel copies from a file; from a pipe or a terminal it can't if another process made it non-blocking.
+            return match len {
+                Some(_) => self.options.from_file(file),
+                None => self.options.from_reader(Patient(file)),
+            };
+        }
+        let bar = match len {
+            Some(len) => ProgressBar::new(len).with_style(style("{msg} {bar:40} {bytes}/{total_bytes} {eta}")),
+            None => ProgressBar::no_length().with_style(style("{msg} {spinner} {bytes} {bytes_per_sec}")),
+        };
+        bar.set_message(printable(self.name));
+        let region = self.options.from_reader(bar.wrap_read(Patient(file)));
+        bar.finish_and_clear();
+        region
+    }
+
+    fn failed(&self, input: &dyn Display, error: &heirloom::Error) -> Failure {
+        // The library's advice for this error, and no other, is about its option.
+        if !error.advice().is_some_and(|advice| advice.contains("max_size")) {
+            return error.clone().into();
+        }
+        let Self { name, max, .. } = self;
+        let why = error.message();
+        Failure::new(format_args!("{input} is too large for region {name:?} with --max {max}: {why}; raise --max"))
+    }
 }
 
 fn style(template: &str) -> ProgressStyle {

@@ -17,7 +17,7 @@ use crate::workers::{Outcome, Streams};
 
 pub fn run(options: &Run) -> Result<ExitCode, Failure> {
     regions::check(&options.regions)?;
-    let split = sys::split(&options.system);
+    let split = sys::split(&options.system, options.regions.max());
     if let Some(frozen) = options.regions.frozen.iter().find(|frozen| frozen.value == Place::Standard) {
         if split.is_some() {
             let name = &frozen.name;

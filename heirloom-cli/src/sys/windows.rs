@@ -212,7 +212,7 @@ impl Drop for Destination {
 pub enum Split {}
 
 /// Returns `None`: only Linux has the option.
-pub const fn split(_: &RunOptions) -> Option<Split> {
+pub const fn split(_: &RunOptions, _: u64) -> Option<Split> {
     None
 }
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Write;
 use std::process::Stdio;
 
-use crate::{HEIRLOOM, error_of, heirloom, stdout_of};
+use crate::{HEIRLOOM, error_line, error_of, heirloom, stdout_of};
 
 #[test]
 fn workers_find_regions_by_name() {
@@ -27,6 +27,43 @@ fn standard_input_fills_region() {
     child.stdin.take().unwrap().write_all(&vec![b'x'; 300_000]).unwrap();
     let output = child.wait_with_output().unwrap();
     assert!(String::from_utf8(output.stdout).unwrap().contains("\n293 KiB  frozen  in\n"));
+}
+
+#[test]
+fn frozen_region_beyond_max_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("text");
+    fs::write(&file, vec![b'x'; 70_000]).unwrap();
+    let frozen = format!("text={}", file.display());
+    for task in ["run", "exec"] {
+        let with_max = |max, source| [task, "--max", max, "--frozen", source, "--", HEIRLOOM, "list", "--json"];
+        let message = error_of(&with_max("69999", &frozen), 125);
+        assert_eq!(
+            message,
+            format!(
+                "heirloom: {} is too large for region \"text\" with --max 69999: cannot fill a frozen region with 70000 bytes: \
+                 its maximum is 69999; raise --max\n",
+                file.display()
+            )
+        );
+        assert!(stdout_of(&with_max("70000", &frozen)).contains("\"size\": 70000"));
+
+        let piped = |max| {
+            let mut command = heirloom(&with_max(max, "in=-"));
+            let mut child =
+                command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+            child.stdin.take().unwrap().write_all(&[b'x'; 4097]).unwrap();
+            child.wait_with_output().unwrap()
+        };
+        let message = error_line(&piped("4K"), 125);
+        assert_eq!(
+            message,
+            "heirloom: standard input is too large for region \"in\" with --max 4096: cannot fill a frozen region: the input \
+             has more than its maximum of 4096 bytes; raise --max\n"
+        );
+        assert!(String::from_utf8(piped("4097").stdout).unwrap().contains("\"size\": 4097"));
+    }
+    assert!(error_of(&["run", "--max", "1.5MB", "--", HEIRLOOM, "list"], 125).contains("--max"));
 }
 
 #[test]

@@ -269,6 +269,29 @@ fn file_that_changes_during_read_fails() {
 }
 
 #[test]
+fn endless_and_huge_inputs_end_at_max() {
+    let directory = tempfile::tempdir().unwrap();
+    let sparse = directory.path().join("sparse");
+    File::create(&sparse).unwrap().set_len(1 << 40).unwrap();
+    let sparse = format!("a={}", sparse.display());
+    for frozen in ["a=/dev/zero", &sparse] {
+        for more in [&[][..], &["--huge-pages"]] {
+            let args = [&["run", "--max", "3M", "--frozen", frozen][..], more, &["--", "true"]].concat();
+            let message = error_of(&args, 125);
+            assert!(message.contains(&frozen[2..]) && message.contains("--max 3145728: "), "{message}");
+        }
+    }
+    // On a terminal, a copy with a progress bar would first reach the maximum.
+    let (mut user, terminal) = terminal();
+    let args = ["run", "--max", "64M", "--frozen", &sparse, "--", "true"];
+    assert!(!on_terminal(&args, &terminal).spawn().unwrap().wait().unwrap().success());
+    let mut seen = vec![0; 4096];
+    let read = user.read(&mut seen).unwrap();
+    let seen = String::from_utf8_lossy(&seen[..read]).into_owned();
+    assert!(seen.contains("with 1099511627776 bytes"), "{seen}");
+}
+
+#[test]
 fn files_with_a_wrong_size_are_read_whole() {
     for file in ["/proc/self/status", "/sys/kernel/mm/transparent_hugepage/enabled"] {
         if !Path::new(file).exists() {

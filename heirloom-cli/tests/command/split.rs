@@ -75,6 +75,26 @@ fn no_byte_is_lost_or_moved() {
     assert!(joined.into_bytes() == input);
 }
 
+#[test]
+fn block_beyond_max_is_a_failure() {
+    // The blocks are "aa\nbb\n", "a longer line\n" and "c\n".
+    let input = b"aa\nbb\na longer line\nc\n";
+    assert_eq!(printed(&["6", "--max", "14", "--", "cat"], input), input);
+    let refused = |max, input: &[u8]| {
+        let message = error_line(&split(&["6", "--max", max, "--", "cat"], input), 125);
+        assert!(message.contains(&format!("a block of more than --max {max} bytes")), "{message}");
+    };
+    refused("13", input);
+    // The last line, without an end.
+    refused("8", b"123456789");
+    // A line that never ends is not kept in memory.
+    let mut child = start(&["6", "--max", "100000", "--", "cat"]);
+    let mut to = child.stdin.take().unwrap();
+    let writer = thread::spawn(move || while to.write_all(&[b'x'; 4096]).is_ok() {});
+    error_line(&child.wait_with_output().unwrap(), 125);
+    writer.join().unwrap();
+}
+
 /// Worker 0 goes on when the command has waited for worker 1, or when the test has seen what worker 1 printed.
 #[test]
 fn output_is_in_the_order_of_the_blocks_unless_told_otherwise() {

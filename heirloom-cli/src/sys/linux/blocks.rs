@@ -17,6 +17,8 @@ pub struct Blocks {
     input: File,
     /// The size of a block in bytes, at least 1.
     size: usize,
+    /// The largest size of a block, also of one line, in bytes.
+    max: u64,
     buffer: Vec<u8>,
     /// The part of the buffer that was read, and is not in a block that was taken.
     start: usize,
@@ -30,15 +32,17 @@ pub struct Blocks {
 }
 
 impl Blocks {
-    /// Splits standard input into blocks of at most `size` bytes, but for a longer line, which is a block of its own.
-    pub fn of(size: usize) -> Result<Self, Failure> {
+    /// Splits standard input into blocks of at most `size` bytes, but for a longer line, which is a block of its own. A block
+    /// of more than `max` bytes is a failure.
+    pub fn of(size: usize, max: u64) -> Result<Self, Failure> {
         let (buffer, block) = (Vec::new(), None);
-        Ok(Self { input: standard::input()?, size, buffer, start: 0, end: 0, searched: 0, block, ended: false })
+        Ok(Self { input: standard::input()?, size, max, buffer, start: 0, end: 0, searched: 0, block, ended: false })
     }
 
     /// Returns the next block, if it was read.
     pub fn take(&mut self) -> Result<Option<FrozenRegion>, Failure> {
         let Some(len) = self.block else { return Ok(None) };
+        self.check(len)?;
         let block = &self.buffer[self.start..self.start + len];
         let block = FrozenRegion::options().name("block").from_bytes(block)?;
         self.start += len;
@@ -72,7 +76,18 @@ impl Blocks {
             Err(error) => return Err(unreadable(&error)),
         }
         self.find();
-        Ok(())
+        let read = self.end - self.start;
+        // A line without an end is a block of its own.
+        if self.block.is_none() && read >= self.size { self.check(read) } else { Ok(()) }
+    }
+
+    /// Fails if a block of `len` bytes or more is too large.
+    fn check(&self, len: usize) -> Result<(), Failure> {
+        let max = self.max;
+        if len as u64 <= max {
+            return Ok(());
+        }
+        Err(Failure::new(format_args!("standard input has a block of more than --max {max} bytes; raise --max")))
     }
 
     /// Looks for the end of the next block.

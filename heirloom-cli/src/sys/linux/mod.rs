@@ -56,7 +56,8 @@ To pass a path in an environment variable, use --env KEY={NAME}.
 The program gets its signals as heirloom's caller left them, and the regions that heirloom itself inherited. A script
 without #! runs by /bin/sh.
 
---frozen fails if its file changes while heirloom reads it. Changes through a mapping of the file go undetected.
+--frozen fails if its file changes while heirloom reads it. Changes through a mapping of the file go undetected. With
+--max, a larger file is refused before it is copied, and of standard input at most one byte more is read.
 
 --confine and --confine-to need Landlock (Linux 5.13 or later) and are errors without it. A confined program has no rights of
 setuid programs and mounts nothing. With --confine-to it keeps what it inherits, its standard streams included, and usually

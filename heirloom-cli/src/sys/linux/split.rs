@@ -21,12 +21,14 @@ const OUTPUTS: usize = 4;
 pub struct Split {
     /// The size of a block, in bytes.
     size: usize,
+    /// The largest size of a block, also of one line, in bytes.
+    max: u64,
     unordered: bool,
 }
 
-/// Returns how to split standard input, if that is wanted.
-pub fn split(options: &RunOptions) -> Option<Split> {
-    options.split.map(|size| Split { size, unordered: options.unordered })
+/// Returns how to split standard input, if that is wanted, into blocks of at most `max` bytes.
+pub fn split(options: &RunOptions, max: u64) -> Option<Split> {
+    options.split.map(|size| Split { size, max, unordered: options.unordered })
 }
 
 impl Split {
@@ -41,7 +43,7 @@ impl Split {
     ) -> Result<Outcome, Failure> {
         let jobs = usize::try_from(jobs).unwrap_or(usize::MAX);
         let most = most_outputs(jobs);
-        let (mut blocks, mut outputs) = (Blocks::of(self.size)?, Outputs::new(self.unordered)?);
+        let (mut blocks, mut outputs) = (Blocks::of(self.size, self.max)?, Outputs::new(self.unordered)?);
         let mut outcome = Outcome::default();
         let mut signal = None;
         let mut started = 0;
