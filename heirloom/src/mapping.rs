@@ -66,6 +66,18 @@ impl MappingInner {
         })
     }
 
+    /// Leaves the mapping out of every process that a fork makes of this one.
+    ///
+    /// # Safety
+    /// As for `MappingExt::exclude_from_fork`.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    pub(crate) unsafe fn exclude_from_fork(&self) -> Result<()> {
+        let Some(view) = &self.view else { return Ok(()) };
+        // SAFETY: The caller guarantees it.
+        let excluded = unsafe { view.exclude_from_fork() };
+        excluded.map_err(|failure| Error::system("cannot exclude a mapping from forks", failure))
+    }
+
     fn no_dump(&self) -> Result<()> {
         let excluded = self.view.as_ref().map_or(Ok(()), View::no_dump);
         excluded.map_err(|failure| Error::system("cannot exclude a mapping from core dumps", failure))

@@ -33,6 +33,7 @@ const OPERATIONS: &[(&str, &[&str])] = &[
     ("map-read-only", &["cannot map a region of 8192 bytes: "]),
     ("map-frozen", &["cannot map a region of 8192 bytes: "]),
     ("no-dump", &["cannot exclude a mapping from core dumps: "]),
+    ("exclude-from-fork", &["cannot map a region of 8192 bytes: ", "cannot exclude a mapping from forks: "]),
     (
         "use-huge-pages",
         &["cannot map a region of 4194304 bytes: ", "cannot use huge pages for a mapping of 4190208 bytes: "],

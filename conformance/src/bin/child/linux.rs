@@ -16,8 +16,7 @@ use heirloom_conformance::{descriptors, hostile, open_regions, output, text};
 use rustix::process::{Resource, Rlimit, setrlimit};
 
 use super::channels_on_linux::print_processor_time;
-use super::locks;
-use super::{describe, own_path, write};
+use super::{describe, locks, mappings, own_path, write};
 
 #[allow(clippy::too_many_lines)] // One arm per sub-command.
 pub(super) fn run(args: &[&str]) {
@@ -106,6 +105,7 @@ pub(super) fn run(args: &[&str]) {
             std::fs::remove_file(path).unwrap();
         }
         ["fork-beside-threads", rounds] => fork_beside_threads(rounds.parse().unwrap()),
+        ["fork-without-mappings"] => mappings::fork_without(),
         #[cfg(target_pointer_width = "64")]
         ["map-like-old-kernels"] => map_like_old_kernels(),
         ["wait-under-signals"] => wait_under_signals(),

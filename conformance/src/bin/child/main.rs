@@ -10,6 +10,8 @@ mod channels_on_linux;
 mod linux;
 #[cfg(target_os = "linux")]
 mod locks;
+#[cfg(target_os = "linux")]
+mod mappings;
 #[cfg(windows)]
 mod windows;
 

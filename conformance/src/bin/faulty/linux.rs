@@ -181,6 +181,16 @@ fn operation(name: &str) -> Operation {
             let view = Rc::new(region().map().unwrap());
             plain(move || view.no_dump(), |()| true)
         }
+        "exclude-from-fork" => {
+            let region = region();
+            let exclude = move || {
+                let view = region.map()?;
+                // SAFETY: The mapping is dropped before the fork.
+                unsafe { view.exclude_from_fork() }?;
+                Ok(view)
+            };
+            plain(exclude, |view| view.load_u64(0).unwrap() == 0)
+        }
         "use-huge-pages" => {
             let region = Region::create(2 * HUGE).unwrap();
             // A mapping at an address that suits huge pages isn't moved. The next one of that length gets the same address, so

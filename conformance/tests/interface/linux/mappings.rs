@@ -6,7 +6,6 @@ use heirloom::{FrozenRegion, Region};
 use heirloom_conformance::{emulated, skip};
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, ftruncate, memfd_create};
 
-#[cfg(target_pointer_width = "64")]
 use crate::{child, output};
 
 const PAGE: usize = 4096;
@@ -72,6 +71,23 @@ fn no_dump_sets_the_kernel_flag() {
         return skip("the emulator has no MADV_DONTDUMP that reaches the kernel");
     }
     assert!(flags().split(' ').any(|flag| flag == "dd"), "{}", flags());
+}
+
+#[test]
+fn forked_process_lacks_excluded_mappings() {
+    if emulated() {
+        return skip("the emulator has no MADV_DONTFORK that reaches the kernel");
+    }
+    let report = output(&mut child(&["fork-without-mappings"]));
+    let lines: Vec<_> = report.lines().collect();
+    // One of the two mappings of `two` was excluded, and `kept` was not. The kernel may show two neighbours as one.
+    assert!(["parent: [1, 1, 1, 2, 1]", "parent: [1, 1, 1, 1, 1]"].contains(&lines[0]), "{report}");
+    assert_eq!(lines[1], "fork: [0, 0, 0, 1, 1]");
+    let segv = libc::SIGSEGV.to_string();
+    assert_eq!(lines[2..8], [&segv, &segv, &segv, &segv, "0", "0"], "{report}");
+    assert_eq!(lines[8], "ok ");
+    // The control: a process that was forked with the mapping is a writer.
+    assert!(lines[9].starts_with("StillWritable: cannot freeze a region of 4096 bytes: "), "{report}");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Huge pages for a mapping.
+//! Huge pages for a mapping, and forks without it.
 
 use std::time::Duration;
 
@@ -58,6 +58,38 @@ pub trait MappingExt: Sealed {
     /// # Ok::<(), heirloom::Error>(())
     /// ```
     fn use_huge_pages(&mut self, limit: Duration) -> Result<usize>;
+
+    /// Leaves this mapping out of every process that fork(2) makes of this one from now on.
+    ///
+    /// Such a process then holds no memory by it, and isn't a writer that makes [`Region::freeze`](crate::Region::freeze) fail,
+    /// as for the mapping that [`Region::into_read_only`](crate::Region::into_read_only) returns. It still has the descriptors
+    /// of this process and its other mappings. A child of [`Command`](crate::Command) never has a mapping. See
+    /// `MADV_DONTFORK` in [madvise(2)](https://man7.org/linux/man-pages/man2/madvise.2.html).
+    ///
+    /// # Errors
+    /// - [`ErrorKind::OutOfMemory`](crate::ErrorKind::OutOfMemory): this process has as many mappings as the kernel allows.
+    /// - [`ErrorKind::System`](crate::ErrorKind::System): the kernel refused.
+    ///
+    /// # Safety
+    /// A process that any code forks from this one from now on neither accesses nor drops the mapping, until it executes a
+    /// program or ends. What it inherits is a value whose pages are missing. An access is a SIGSEGV at first, but later memory
+    /// of that process may get the same addresses: then the access reads or writes that, and a drop unmaps it.
+    ///
+    /// Without this call, a forked process may use a mapping, and code that forks can rely on that. So it is this call that
+    /// is unsafe, and not only the fork.
+    ///
+    /// ```
+    /// use heirloom::Region;
+    /// use heirloom::os::linux::MappingExt;
+    ///
+    /// let (region, writer) = Region::create(4096)?.into_read_only()?;
+    /// // SAFETY: This program starts other programs only.
+    /// unsafe { writer.exclude_from_fork() }?;
+    /// writer.write_at(0, b"news")?;
+    /// # Ok::<(), heirloom::Error>(())
+    /// ```
+    #[allow(unsafe_code)]
+    unsafe fn exclude_from_fork(&self) -> Result<()>;
 }
 
 macro_rules! extend {
@@ -68,6 +100,12 @@ macro_rules! extend {
             impl MappingExt for $mapping {
                 fn use_huge_pages(&mut self, limit: Duration) -> Result<usize> {
                     self.0.use_huge_pages(limit)
+                }
+
+                #[allow(unsafe_code)]
+                unsafe fn exclude_from_fork(&self) -> Result<()> {
+                    // SAFETY: The caller guarantees it.
+                    unsafe { self.0.exclude_from_fork() }
                 }
             }
         )+

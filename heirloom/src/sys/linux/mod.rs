@@ -193,6 +193,16 @@ impl View {
         Ok(())
     }
 
+    /// Leaves the pages out of every process that a fork makes of this one.
+    ///
+    /// # Safety
+    /// Such a process neither accesses nor drops this object.
+    pub(crate) unsafe fn exclude_from_fork(&self) -> Result<()> {
+        // SAFETY: This object owns the pages, and the advice changes no byte of them. The caller answers for other processes.
+        unsafe { mm::madvise(self.start().as_ptr().cast(), self.len(), Advice::LinuxDontFork) }?;
+        Ok(())
+    }
+
     /// Gives whole pages back to the system, for all holders: they are zero afterwards.
     pub(crate) fn discard(&self, offset: usize, len: usize) -> Result<()> {
         // SAFETY: The caller checked the range. Its bytes are shared: every access to them is sound, whoever changes them.
