@@ -120,6 +120,11 @@ fn advice(reason: Reason) -> (ErrorKind, &'static str) {
             "the kernel takes pages back from regions that were not made read-only, pages that aren't locked, and file \
              systems with holes: write zeros instead",
         ),
+        Reason::NoMappingSeals => (
+            ErrorKind::Unsupported,
+            "sealing a mapping needs Linux 6.10 or later on a 64-bit processor, and no sandbox that forbids mseal: go on with \
+             the mapping as it is",
+        ),
         Reason::NoDumpExclusion => (
             ErrorKind::Unsupported,
             "this system can't exclude pages from core dumps: turn off the dumps of this program (ulimit -c 0; on \

@@ -10,6 +10,8 @@ use std::slice;
 use std::time::Duration;
 
 use crate::access::{ReadOnlyBytes, SharedBytes};
+#[cfg(any(target_os = "linux", target_os = "android"))]
+use crate::sys::Protection;
 use crate::sys::View;
 use crate::{Error, Result};
 
@@ -63,6 +65,15 @@ impl MappingInner {
         let discarded = self.view.as_ref().map_or(Ok(()), |view| view.discard(offset, len));
         discarded.map_err(|failure| {
             Error::system(format_args!("cannot give {len} bytes at offset {offset} back to the system"), failure)
+        })
+    }
+
+    /// Seals the mapping, which has that protection, until this process ends.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    pub(crate) fn seal(&self, protection: Protection) -> Result<()> {
+        let sealed = self.view.as_ref().map_or(Ok(()), |view| view.seal(protection));
+        sealed.map_err(|failure| {
+            Error::system(format_args!("cannot seal a mapping of {} bytes", self.bytes.len()), failure)
         })
     }
 

@@ -22,6 +22,9 @@ pub enum Argument {
 
 use Argument::{Has, Is};
 
+/// The number of `mseal`, which not all bindings of the C library have.
+pub const MSEAL: c_long = libc::SYS_pidfd_open + 28;
+
 /// The number of `fcntl`: 32-bit systems have a separate call for 64-bit offsets.
 #[cfg(target_pointer_width = "32")]
 pub const FCNTL: c_long = libc::SYS_fcntl64;
@@ -66,6 +69,7 @@ const NEWER_FEATURES: &[((u32, u32), Refusal)] = &[
     ((5, 9), Refusal { call: libc::SYS_close_range, arguments: &[], errno: ENOSYS }),
     // MFD_NOEXEC_SEAL and MFD_EXEC.
     ((6, 3), Refusal { call: libc::SYS_memfd_create, arguments: &[(1, Has(0x18))], errno: EINVAL }),
+    ((6, 10), Refusal { call: MSEAL, arguments: &[], errno: ENOSYS }),
 ];
 
 /// Makes the kernel behave like that version for this process and its children.

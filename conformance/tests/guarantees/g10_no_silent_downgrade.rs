@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use heirloom_conformance::skip;
+
 use crate::{child, output};
 
 /// Runs a process under a simulated older kernel and returns its result for each kernel-dependent feature.
@@ -83,6 +85,29 @@ fn g10_swallowed_seals_are_never_believed() {
     for what in ["create", "fill", "make-read-only"] {
         assert_eq!(report[what], "ok ", "{what}");
     }
+}
+
+#[test]
+fn g10_mapping_that_cannot_be_sealed_comes_back() {
+    let assert_refused = |args: &[&str], errno: &str| {
+        let report = output(&mut child(args));
+        let lines: Vec<_> = report.lines().collect();
+        assert!(lines[0].starts_with("Unsupported: cannot seal a mapping of 4096 bytes: "), "{report}");
+        assert!(lines[0].contains(errno) && lines[0].contains("needs Linux 6.10 or later"), "{report}");
+        // It is mapped until it is dropped.
+        assert_eq!(lines[1..], ["1", "0"], "{report}");
+    };
+    assert_refused(&["as-linux", "6.9", "seal-mapping"], "(os error 38)");
+    // A sandbox that forbids the call.
+    assert_refused(&["seal-mapping-without-mseal", &libc::EPERM.to_string()], "(os error 1)");
+    // One that returns success without calling the kernel.
+    assert_refused(&["seal-mapping-without-mseal", "0"], "unsupported");
+    // The control: a newer kernel seals it.
+    let report = output(&mut child(&["as-linux", "6.10", "seal-mapping"]));
+    if report.starts_with("Unsupported: ") {
+        return skip("sealing a mapping needs Linux 6.10 on a 64-bit processor");
+    }
+    assert_eq!(report, "ok\n1\n");
 }
 
 #[test]

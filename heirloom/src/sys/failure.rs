@@ -84,6 +84,8 @@ pub(crate) enum Reason {
     TooManyDomains,
     /// The memory can't have holes (Linux).
     NoHoles,
+    /// The kernel can't seal mappings, or a sandbox forbids it (Linux).
+    NoMappingSeals,
     /// The system can't exclude pages from core dumps.
     NoDumpExclusion,
 

@@ -106,6 +106,13 @@ pub(super) fn run(args: &[&str]) {
         }
         ["fork-beside-threads", rounds] => fork_beside_threads(rounds.parse().unwrap()),
         ["fork-without-mappings"] => mappings::fork_without(),
+        ["seal-mapping"] => mappings::seal(),
+        ["seal-mapping-without-mseal", errno] => {
+            let errno = errno.parse().unwrap();
+            old_kernels::refuse(&[Refusal { call: old_kernels::MSEAL, arguments: &[], errno }]);
+            mappings::seal();
+        }
+        ["change-sealed-mappings"] => mappings::change_sealed(),
         #[cfg(target_pointer_width = "64")]
         ["map-like-old-kernels"] => map_like_old_kernels(),
         ["wait-under-signals"] => wait_under_signals(),

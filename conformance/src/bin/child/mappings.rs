@@ -1,10 +1,13 @@
 //! The sub-commands for mappings on Linux.
 
+use std::collections::BTreeSet;
+use std::io;
 use std::ptr;
 use std::time::Duration;
 
 use heirloom::os::linux::MappingExt;
 use heirloom::{Error, FrozenRegion, Region};
+use heirloom_conformance::check;
 use rustix::process::{Resource, Rlimit, setrlimit};
 
 use super::describe;
@@ -82,4 +85,128 @@ pub(super) fn fork_without() {
         // SAFETY: A null status is allowed.
         unsafe { libc::waitpid(pid, ptr::null_mut(), 0) };
     }
+}
+
+/// Seals a mapping, and prints the result. Then prints how many mappings the region has: of a failed call before and after
+/// dropping the mapping that came back.
+pub(super) fn seal() {
+    let region = Region::options().name("sealed").create(4096).unwrap();
+    let count = || std::fs::read_to_string("/proc/self/maps").unwrap().matches("/memfd:heirloom/sealed ").count();
+    match region.map().unwrap().seal_for_ever() {
+        Ok(_) => println!("ok\n{}", count()),
+        Err(failed) => {
+            let (error, mapping) = failed.into_parts();
+            mapping.write_at(0, b"usable").unwrap();
+            println!("{}\n{}", describe(Err(error)), count());
+            drop(mapping);
+            println!("{}", count());
+        }
+    }
+}
+
+const PAGE: usize = 4096;
+
+/// A call that changes mapped pages, given by their address and length.
+type Change = (&'static str, fn(*mut libc::c_void, usize) -> io::Result<()>);
+
+/// The changes that seals forbid.
+const CHANGES: [Change; 5] = [
+    // SAFETY: Where the call succeeds, nothing uses the pages any more.
+    ("munmap", |start, len| check(unsafe { libc::munmap(start, len) })),
+    // SAFETY: As above.
+    ("mprotect", |start, len| check(unsafe { libc::mprotect(start, len, libc::PROT_NONE) })),
+    ("mmap", |start, len| {
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED;
+        // SAFETY: As above.
+        let mapped = unsafe { libc::mmap(start, len, libc::PROT_NONE, flags, -1, 0) };
+        if mapped == libc::MAP_FAILED { Err(io::Error::last_os_error()) } else { Ok(()) }
+    }),
+    ("mremap", |start, len| moved(start, len, len)),
+    ("mremap to another length", |start, len| moved(start, len, len + PAGE)),
+];
+
+/// Moves pages to other addresses, with another length.
+fn moved(start: *mut libc::c_void, len: usize, new_len: usize) -> io::Result<()> {
+    // SAFETY: The kernel chooses addresses that nothing uses; nothing uses the pages any more where the call succeeds.
+    unsafe {
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+        let to = libc::mmap(ptr::null_mut(), new_len, libc::PROT_NONE, flags, -1, 0);
+        let moved = libc::mremap(start, len, new_len, libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED, to);
+        if moved == libc::MAP_FAILED { Err(io::Error::last_os_error()) } else { Ok(()) }
+    }
+}
+
+/// Returns the addresses of all sealed mappings, as `/proc` shows them.
+fn sealed_ranges() -> BTreeSet<String> {
+    let all = std::fs::read_to_string("/proc/self/smaps").unwrap();
+    let mut sealed = BTreeSet::new();
+    let mut range = "";
+    for line in all.lines() {
+        let first = line.split(' ').next().unwrap();
+        if !first.ends_with(':') {
+            range = first;
+        } else if first == "VmFlags:" && line.split(' ').any(|flag| flag == "sl") {
+            sealed.insert(range.to_owned());
+        }
+    }
+    sealed
+}
+
+/// Makes each change to pages of a sealed mapping, and to pages of one that is not sealed. Prints the type of the mapping, the
+/// pages, the change and both results.
+fn change<M: MappingExt + 'static>(kind: &str, map: impl Fn() -> M, start: impl Fn(&M) -> *const u8) {
+    let before = sealed_ranges();
+    let sealed = map().seal_for_ever().map_err(Error::from).unwrap();
+    let address = start(sealed).addr();
+    let after = sealed_ranges();
+    let added: Vec<_> = after.difference(&before).collect();
+    println!("{kind} sealed {}", added == [&format!("{address:x}-{:x}", address + 4 * PAGE)]);
+    for (pages, first, count) in [("all pages", 0, 4), ("first page", 0, 1), ("last page", 3, 1)] {
+        for (name, change) in CHANGES {
+            let change = |mapping: &M| {
+                let start = start(mapping).cast_mut().wrapping_add(first * PAGE);
+                change(start.cast(), count * PAGE).map_or_else(|error| error.raw_os_error().unwrap(), |()| 0)
+            };
+            let control = std::mem::ManuallyDrop::new(map());
+            println!("{kind} {pages} {name} {} {}", change(sealed), change(&control));
+        }
+    }
+    assert_eq!(sealed_ranges(), after);
+}
+
+/// Makes all changes to mappings of each type, between neighbours, and prints whether the bytes are still there and the
+/// neighbours can be unmapped.
+pub(super) fn change_sealed() {
+    let len = 12 * PAGE as u64;
+    let (first, last) = (4 * PAGE as u64, 7 * PAGE as u64 + 100);
+    let filled = || {
+        let region = Region::options().name("shared").create(len).unwrap();
+        region.map().unwrap().write_at(0, &vec![7; 12 * PAGE]).unwrap();
+        region
+    };
+    let writable = filled();
+    change("Mapping", || writable.map_range(first..last).unwrap(), |mapping| mapping.as_ptr());
+    let (read_only, _writer) = filled().into_read_only().unwrap();
+    change("ReadOnlyMapping", || read_only.map_range(first..last).unwrap(), |mapping| mapping.as_ptr());
+    let frozen = filled().freeze().unwrap();
+    change("FrozenMapping", || frozen.map_range(first..last).unwrap(), |mapping| mapping.as_ptr());
+
+    // The kernel places each below the one before, and shows neighbours as one.
+    let region = FrozenRegion::options().name("between").from_bytes(vec![7; 12 * PAGE]).unwrap();
+    let behind = region.map_range(8 * PAGE as u64..).unwrap();
+    let sealed = region.map_range(first..last).unwrap();
+    let before = region.map_range(..first).unwrap();
+    let sealed: &'static [u8] = sealed.seal_for_ever().map_err(Error::from).unwrap();
+    let reader = std::thread::spawn(|| sealed.iter().all(|byte| *byte == 7));
+    println!("bytes {} {}", sealed.len(), reader.join().unwrap());
+    drop((before, behind));
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+    let (start, end) = (sealed.as_ptr().addr(), sealed.as_ptr().addr() + 4 * PAGE);
+    let left: Vec<_> = maps.lines().filter(|line| line.contains("/memfd:heirloom/between ")).collect();
+    println!("left {}", left.len() == 1 && left[0].starts_with(&format!("{start:x}-{end:x} r--s ")));
+    println!("empty {}", FrozenRegion::from_bytes("").unwrap().map().unwrap().seal_for_ever().unwrap().len());
+    // Of a shared mapping, this discards no byte.
+    // SAFETY: No byte changes.
+    let discarded = unsafe { libc::madvise(sealed.as_ptr().cast_mut().cast(), 4 * PAGE, libc::MADV_DONTNEED) };
+    println!("discarded {discarded} {}", sealed.iter().all(|byte| *byte == 7));
 }

@@ -91,6 +91,34 @@ fn forked_process_lacks_excluded_mappings() {
 }
 
 #[test]
+fn sealed_mapping_cannot_be_changed_and_its_neighbours_can() {
+    let sealed = output(&mut child(&["seal-mapping"]));
+    if sealed != "ok\n1\n" {
+        assert!(sealed.starts_with("Unsupported: cannot seal a mapping of 4096 bytes: "), "{sealed}");
+        return skip("sealing a mapping needs Linux 6.10 on a 64-bit processor");
+    }
+    let report = output(&mut child(&["change-sealed-mappings"]));
+    let mut changes = 0;
+    for line in report.lines() {
+        let is_as_expected = match line.split_once(' ').unwrap() {
+            (_, "sealed true") => true,
+            ("bytes", rest) => rest == format!("{} true", 3 * PAGE + 100),
+            ("left", rest) => rest == "true",
+            ("empty", rest) => rest == "0",
+            ("discarded", rest) => rest == "0 true",
+            // The control, on a mapping that isn't sealed, succeeds.
+            (_, change) => {
+                changes += 1;
+                change.ends_with(&format!(" {} 0", libc::EPERM))
+            }
+        };
+        assert!(is_as_expected, "{line}\n{report}");
+    }
+    // Three types of mappings, three ranges of pages and five changes, and the lines with one word before.
+    assert_eq!((changes, report.lines().count()), (45, 45 + 3 + 4), "{report}");
+}
+
+#[test]
 #[cfg(target_pointer_width = "64")]
 fn old_kernels_map_frozen_regions_shared() {
     if emulated() {

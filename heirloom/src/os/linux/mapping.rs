@@ -1,9 +1,10 @@
-//! Huge pages for a mapping, and forks without it.
+//! Huge pages for a mapping, forks without it, and a mapping for ever.
 
 use std::time::Duration;
 
 use crate::os::unix::sealed::Sealed;
-use crate::{FrozenMapping, Mapping, ReadOnlyMapping, Result};
+use crate::sys::Protection;
+use crate::{ConvertError, FrozenMapping, Mapping, ReadOnlyMapping, Result};
 
 /// Extends the mappings that share their memory by what Linux offers.
 ///
@@ -90,10 +91,44 @@ pub trait MappingExt: Sealed {
     /// ```
     #[allow(unsafe_code)]
     unsafe fn exclude_from_fork(&self) -> Result<()>;
+
+    /// Seals this mapping **for ever**: until the process ends or executes another program, nothing in it can unmap, replace,
+    /// move, or change the protection of any of its pages, whatever goes wrong in the process.
+    ///
+    /// The mapping is never dropped, so its memory stays. The kernel refuses `munmap`, `mmap` with `MAP_FIXED`, `mremap` and
+    /// `mprotect` of these addresses with `EPERM`, and of no others. A forked process has the sealed mapping too, unless it
+    /// was excluded before. The bytes can change as before: by this mapping if it allows writing, and by other holders. While
+    /// a writable mapping is there, the region can't be frozen.
+    ///
+    /// See [mseal](https://docs.kernel.org/userspace-api/mseal.html).
+    ///
+    /// # Errors
+    /// The mapping comes back by [`ConvertError::into_inner`].
+    /// - [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported): a kernel before 6.10, a 32-bit one, or a sandbox that forbids
+    ///   the call or pretends that it succeeded.
+    /// - [`ErrorKind::OutOfMemory`](crate::ErrorKind::OutOfMemory): this process has as many mappings as the kernel allows.
+    ///
+    /// ```
+    /// use heirloom::os::linux::MappingExt;
+    /// use heirloom::{ErrorKind, FrozenRegion};
+    ///
+    /// let policy = FrozenRegion::from_bytes(b"deny all")?.map()?;
+    /// let policy: &'static [u8] = match policy.seal_for_ever() {
+    ///     Ok(sealed) => sealed,
+    ///     // Go on without the seal.
+    ///     Err(failed) if failed.error().kind() == ErrorKind::Unsupported => Box::leak(Box::new(failed.into_inner())),
+    ///     Err(failed) => return Err(failed.into()),
+    /// };
+    /// assert_eq!(policy, b"deny all");
+    /// # Ok::<(), heirloom::Error>(())
+    /// ```
+    fn seal_for_ever(self) -> Result<&'static Self, ConvertError<Self>>
+    where
+        Self: Sized;
 }
 
 macro_rules! extend {
-    ($($mapping:ident),+) => {
+    ($($mapping:ident by $protection:ident),+) => {
         $(
             impl Sealed for $mapping {}
 
@@ -107,9 +142,16 @@ macro_rules! extend {
                     // SAFETY: The caller guarantees it.
                     unsafe { self.0.exclude_from_fork() }
                 }
+
+                fn seal_for_ever(self) -> Result<&'static Self, ConvertError<Self>> {
+                    match self.0.seal(Protection::$protection) {
+                        Ok(()) => Ok(Box::leak(Box::new(self))),
+                        Err(error) => Err(ConvertError::new(error, self)),
+                    }
+                }
             }
         )+
     };
 }
 
-extend!(Mapping, ReadOnlyMapping, FrozenMapping);
+extend!(Mapping by Shared, ReadOnlyMapping by ReadOnly, FrozenMapping by ReadOnly);

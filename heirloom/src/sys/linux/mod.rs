@@ -13,6 +13,7 @@ mod huge;
 #[cfg_attr(heirloom_loom, allow(dead_code))]
 pub(crate) mod lock_owner;
 mod open_anew;
+mod permanent;
 pub(crate) mod process;
 
 use std::fs::File;
