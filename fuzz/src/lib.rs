@@ -24,7 +24,7 @@ impl<'a> Fields<'a> {
         let fields: Vec<_> = string.split(':').collect();
         let [number, protection, "1", kind, size, device, inode] = fields[..] else { return None };
         let protection = match (kind, protection) {
-            ("writable" | "unsealed", "1") => 1,
+            ("writable" | "unsealed" | "secret", "1") => 1,
             ("read-only" | "frozen", "0") => 0,
             ("frozen", "2") => 2,
             _ => return None,
@@ -45,6 +45,7 @@ impl<'a> Fields<'a> {
         match self.kind {
             "read-only" => "ReadOnlyRegion",
             "frozen" => "FrozenRegion",
+            "secret" => "SecretRegion",
             _ => "Region",
         }
     }

@@ -10,7 +10,13 @@ impl Error {
     pub(crate) fn system(tried: impl Display, failure: Failure) -> Self {
         let Failure { reason, os } = failure;
         let (kind, advice) = advice(reason);
-        Self::with_source(kind, format!("{tried}: {os}"), advice, os)
+        let message = match reason {
+            Reason::LockedMemory(limit) => {
+                format!("{tried}: {os}: this process may lock {limit} bytes in memory (RLIMIT_MEMLOCK)")
+            }
+            _ => format!("{tried}: {os}"),
+        };
+        Self::with_source(kind, message, advice, os)
     }
 }
 
@@ -51,10 +57,22 @@ fn advice(reason: Reason) -> (ErrorKind, &'static str) {
             (ErrorKind::TooLarge, "the size exceeds the limit of the file system or of this process (ulimit -f)")
         }
 
+        Reason::LockedMemory(_) => (
+            ErrorKind::OutOfMemory,
+            "raise the limit (ulimit -l, prlimit --memlock), or unmap what is locked: a secret region counts as locked while it \
+             is mapped",
+        ),
+
         Reason::NoAnonymousMemory => (
             ErrorKind::Unsupported,
             "memfd_create is missing (Linux before 3.17, FreeBSD before 13, OpenBSD, NetBSD) or forbidden by a sandbox: \
              allow it, or use RegionOptions::unsealed_file_in if the region needs no seals",
+        ),
+        Reason::NoSecretMemory => (
+            ErrorKind::Unsupported,
+            "memfd_secret is missing (Linux before 5.14; before 6.5 without secretmem.enable=1 at boot, since then with \
+             secretmem.enable=0; some processors) or forbidden by a sandbox: enable it, or use a FrozenRegion and \
+             os::linux::set_undumpable in each holder",
         ),
         Reason::NoHugePages => (ErrorKind::Unsupported, "this kernel has no 2 MiB huge pages: turn off huge pages"),
         Reason::NoCollapse => (

@@ -62,7 +62,7 @@ pub enum ErrorKind {
     Sealed,
     /// This system, sandbox or backing can't do it.
     Unsupported,
-    /// Memory, huge pages, disk space or address space ran out.
+    /// Memory, huge pages, disk space or address space ran out, or the limit on locked memory is reached.
     OutOfMemory,
     /// This process or the system can open no more descriptors.
     OutOfDescriptors,

@@ -72,11 +72,12 @@
 //! # Choosing a region type
 //! | type | writers | a mapping gives | use for |
 //! | --- | --- | --- | --- |
-//! | [`FrozenRegion`] | none | `&[u8]` | large inputs, secrets, finished results |
+//! | [`FrozenRegion`] | none | `&[u8]` | large inputs, finished results, secrets for programs that read a path |
 //! | [`ReadOnlyRegion`] | one process | [`ReadOnlyBytes`]: copies out, atomic loads | one process publishes, many read |
 //! | [`Region`] | every holder | [`SharedBytes`]: copies in and out, atomics | workers that write results, queues |
+//! | `os::linux::SecretRegion` | every holder | [`SharedBytes`] | keys and passwords that no other process may read, root's included; Linux only |
 //!
-//! Choose the first that fits. [`Region::into_read_only`] and [`Region::freeze`] convert by sealing the memory: the kernel then
+//! Choose the first that fits; a `SecretRegion` in place of a `FrozenRegion` where secrecy counts more than that nobody writes. [`Region::into_read_only`] and [`Region::freeze`] convert by sealing the memory: the kernel then
 //! refuses every write, whatever a holder tries. A parent can freeze a region that its workers filled, once they have ended
 //! or unmapped it and the parent has dropped its own mappings. [`FrozenRegion`] can also be made directly, by
 //! [`from_bytes`](FrozenRegion::from_bytes), [`from_reader`](FrozenRegion::from_reader) or
@@ -87,9 +88,11 @@
 //! # What it does not guarantee
 //! - Processes of the *same user* can reach a holder's memory and descriptors through `/proc`, ptrace and `pidfd_getfd`. They
 //!   can then read every region of that holder, and write what it can write. `os::linux::set_undumpable` in *every* holder
-//!   prevents this. So does running the other process under another user ID, or in a PID namespace without the holder.
+//!   prevents this. So does running the other process under another user ID, or in a PID namespace without the holder. The
+//!   bytes of an `os::linux::SecretRegion` can't be read that way once it is mapped.
 //! - It does not defend against root or the kernel.
-//! - The bytes can be swapped to disk. Core dumps contain them unless the mapping calls `no_dump`.
+//! - The bytes can be swapped to disk, but for those of a `SecretRegion`. Core dumps contain them unless the mapping calls
+//!   `no_dump`.
 //! - Synchronization: there are atomics, and [`wait`](ReadOnlyMapping::wait) and [`wake_all`](Mapping::wake_all) for a 32-bit
 //!   number. A wait doesn't notice that the process that should change the number has died; a [`channel`](channel()) (on Linux,
 //!   Android and Windows) and a [lock](Region::map_with_locks) (on Linux and Android) do. Windows and NetBSD have no such waits:

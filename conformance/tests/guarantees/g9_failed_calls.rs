@@ -169,7 +169,7 @@ const CALLS: &[(&str, &str, &str, &str)] = &[
         "",
         "mmap",
         "",
-        "EPERM=Sealed ENOMEM=OutOfMemory EACCES=System EAGAIN=System ENODEV=System ENFILE=OutOfDescriptors",
+        "EPERM=Sealed ENOMEM=OutOfMemory EACCES=System EAGAIN=OutOfMemory ENODEV=System ENFILE=OutOfDescriptors",
     ),
     // Where a block isn't free in one piece, the mapping keeps its ordinary pages.
     ("use-huge-pages", "madvise", "", "EINVAL=Unsupported ENOMEM=fine EAGAIN=fine EBUSY=fine"),
@@ -256,7 +256,8 @@ const OPEN_UNNAMED: &str = "EINTR=fine EMFILE=OutOfDescriptors ENFILE=OutOfDescr
                             EACCES=System ENOENT=System EROFS=System";
 
 /// Some kernels reject any shared mapping of a sealed memfd with EPERM.
-const READING: &str = "EPERM=fine ENOMEM=OutOfMemory EACCES=System EAGAIN=System ENODEV=System ENFILE=OutOfDescriptors";
+const READING: &str =
+    "EPERM=fine ENOMEM=OutOfMemory EACCES=System EAGAIN=OutOfMemory ENODEV=System ENFILE=OutOfDescriptors";
 
 /// The name of a call in the table. 32-bit systems have separate names for the calls with 64-bit offsets and times, and
 /// musl uses some old names.

@@ -35,7 +35,8 @@ pub enum AnyRegion {
 impl AnyRegion {
     fn new((inner, kind): (Arc<RegionInner>, RegionKind)) -> Self {
         match kind {
-            RegionKind::Writable | RegionKind::Unsealed => Self::Writable(Region(inner)),
+            // `transfer` makes no secret region of an unknown kind.
+            RegionKind::Writable | RegionKind::Unsealed | RegionKind::Secret => Self::Writable(Region(inner)),
             RegionKind::ReadOnly => Self::ReadOnly(ReadOnlyRegion(inner)),
             RegionKind::Frozen => Self::Frozen(FrozenRegion(inner)),
         }
@@ -44,7 +45,7 @@ impl AnyRegion {
     /// Takes the region that this process's parent handed down under `name`.
     ///
     /// # Errors
-    /// As for [`Region::inherited`], but for [`ErrorKind::WrongKind`].
+    /// As for [`Region::inherited`], but [`ErrorKind::WrongKind`] only for a secret region, which is none of these types.
     ///
     /// ```
     /// use heirloom::{AnyRegion, ErrorKind};
@@ -63,7 +64,7 @@ impl AnyRegion {
     /// Imports the region that an export string names, over a descriptor of its own.
     ///
     /// # Errors
-    /// As for [`Region::import`], but for [`ErrorKind::WrongKind`].
+    /// As for [`Region::import`], but [`ErrorKind::WrongKind`] only for a secret region.
     ///
     /// ```
     /// use heirloom::{AnyRegion, Region, RegionKind};

@@ -4,7 +4,7 @@ use super::inner::RegionInner;
 use super::kind::RegionKind;
 
 /// A region of any type: [`Region`](crate::Region), [`ReadOnlyRegion`](crate::ReadOnlyRegion),
-/// [`FrozenRegion`](crate::FrozenRegion) or [`AnyRegion`](crate::AnyRegion).
+/// [`FrozenRegion`](crate::FrozenRegion), [`AnyRegion`](crate::AnyRegion), or on Linux `os::linux::SecretRegion`.
 ///
 /// Calls that pass a region on take it as this trait. Other crates can't implement it.
 ///

@@ -8,7 +8,7 @@ use super::inner::RegionInner;
 use super::name::check_name;
 use crate::sys::{self, Filling};
 use crate::transfer::claim_quietly;
-use crate::{AsRegion, Error, RegionKind, Result};
+use crate::{AsRegion, Error, ErrorKind, RegionKind, Result};
 
 /// Anonymous memory that is sealed against all writing, by every holder, for ever.
 ///
@@ -81,7 +81,7 @@ impl FrozenRegion {
     /// If another process writes at the same time, the copy may mix old and new bytes.
     ///
     /// # Errors
-    /// As for [`FrozenOptions::from_bytes`].
+    /// As for [`FrozenOptions::copy_of`].
     ///
     /// ```
     /// let region = heirloom::Region::create(4096)?;
@@ -269,7 +269,8 @@ impl FrozenOptions {
     /// Freezes a copy of the current contents of a region.
     ///
     /// # Errors
-    /// As for `from_bytes`.
+    /// As for `from_bytes`, and [`ErrorKind::WrongKind`](crate::ErrorKind::WrongKind) for a secret region, whose bytes other
+    /// processes could read in a copy.
     ///
     /// ```
     /// let region = heirloom::Region::create(4096)?;
@@ -278,7 +279,13 @@ impl FrozenOptions {
     /// # Ok::<(), heirloom::Error>(())
     /// ```
     pub fn copy_of(&self, region: &(impl AsRegion + ?Sized)) -> Result<FrozenRegion> {
-        self.fill(|| Some(region.inner().size()), |filler| filler.copy_from(region.inner()))
+        let inner = region.inner();
+        if region.kind() == RegionKind::Secret {
+            let message = format!("cannot freeze a copy of {inner}: other processes could read the copy");
+            let advice = "map it, and freeze what need not be secret by FrozenRegion::from_bytes";
+            return Err(Error::advised(ErrorKind::WrongKind, message, advice));
+        }
+        self.fill(|| Some(inner.size()), |filler| filler.copy_from(inner))
     }
 
     /// Freezes what `fill` writes, of which `expected` tells the size, if it is known.

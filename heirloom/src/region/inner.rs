@@ -16,18 +16,38 @@ pub struct RegionInner {
     size: u64,
     /// The alignment of mapping offsets, in bytes.
     granularity: u64,
-    /// The memory is a file that can't be sealed.
-    pub(crate) unsealed: bool,
+    pub(crate) backing: Backing,
     /// Every mapping faults in all its pages at once.
     pub(crate) populate: bool,
     /// A process that imports the region should map it copy-on-write.
     pub(crate) copy_on_write: bool,
 }
 
+/// What holds the bytes of a region.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Backing {
+    /// Memory that can be sealed.
+    Sealable,
+    /// A file that can't be sealed.
+    File,
+    /// Memory that the kernel shows to its holders only.
+    Secret,
+}
+
+impl Backing {
+    fn of(kind: RegionKind) -> Self {
+        match kind {
+            RegionKind::Writable | RegionKind::ReadOnly | RegionKind::Frozen => Self::Sealable,
+            RegionKind::Unsealed => Self::File,
+            RegionKind::Secret => Self::Secret,
+        }
+    }
+}
+
 impl RegionInner {
-    /// Wraps memory that this process created.
+    /// Wraps memory that this process created and that can be sealed.
     pub(crate) fn created(memory: Memory, size: u64, granularity: u64) -> Self {
-        Self { memory, size, granularity, unsealed: false, populate: false, copy_on_write: false }
+        Self { memory, size, granularity, backing: Backing::Sealable, populate: false, copy_on_write: false }
     }
 
     /// Wraps a descriptor that [`validate`] accepted.
@@ -37,7 +57,7 @@ impl RegionInner {
 
     /// Wraps memory with the size and granularity that the system reports.
     pub(crate) fn with_status(memory: Memory, kind: RegionKind, status: &Status) -> Self {
-        Self { unsealed: kind == RegionKind::Unsealed, ..Self::created(memory, status.size, status.granularity) }
+        Self { backing: Backing::of(kind), ..Self::created(memory, status.size, status.granularity) }
     }
 
     pub(crate) fn size(&self) -> u64 {
@@ -67,7 +87,7 @@ impl RegionInner {
     }
 
     fn check_sealable(&self, tried: fmt::Arguments<'_>) -> Result<()> {
-        if self.unsealed {
+        if self.backing == Backing::File {
             let message = format!("{tried}: it is a file in a directory, which can't be sealed");
             return Err(Error::new(ErrorKind::Unsupported, message));
         }
@@ -157,6 +177,7 @@ impl RegionInner {
 impl fmt::Display for RegionInner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.memory.debug_name() {
+            _ if self.backing == Backing::Secret => write!(f, "a secret region of {} bytes", self.size),
             Some(name) => write!(f, "region {name:?} of {} bytes", self.size),
             None => write!(f, "a region of {} bytes", self.size),
         }
@@ -171,8 +192,13 @@ pub(crate) fn kind_of(status: &Status) -> RegionKind {
 
 /// Checks that memory of this status is a region of this kind; the error says what is wrong.
 pub(crate) fn validate(status: &Status, kind: RegionKind) -> Result<(), &'static str> {
+    if kind == RegionKind::Secret {
+        return validate_secret(status);
+    }
     let writable = matches!(kind, RegionKind::Writable | RegionKind::Unsealed);
-    Err(if !status.unnamed || status.access == Access::None {
+    Err(if status.secret {
+        "it is secret memory"
+    } else if !status.unnamed || status.access == Access::None {
         "it is not anonymous memory"
     } else if writable && status.access != Access::ReadWrite {
         "it was opened read-only"
@@ -188,6 +214,19 @@ pub(crate) fn validate(status: &Status, kind: RegionKind) -> Result<(), &'static
         "the seal against new writers is missing"
     } else if kind == RegionKind::Frozen && !status.seals.writing {
         "the seal against writing is missing"
+    } else {
+        return Ok(());
+    })
+}
+
+fn validate_secret(status: &Status) -> Result<(), &'static str> {
+    Err(if !status.secret {
+        "it is not secret memory"
+    } else if status.access != Access::ReadWrite {
+        "it was not opened for reading and writing"
+    } else if status.size == 0 {
+        // The kernel lets any holder set it, once.
+        "its size is not set"
     } else {
         return Ok(());
     })

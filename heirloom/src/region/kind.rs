@@ -17,10 +17,13 @@ pub enum RegionKind {
     ReadOnly,
     /// Nobody can write: [`FrozenRegion`](crate::FrozenRegion).
     Frozen,
+    /// Every holder can write, and the kernel shows the bytes to nobody else: `os::linux::SecretRegion`. The command creates
+    /// one for `--secret`.
+    Secret,
 }
 
 impl RegionKind {
-    const ALL: [Self; 4] = [Self::Writable, Self::Unsealed, Self::ReadOnly, Self::Frozen];
+    pub(crate) const ALL: [Self; 5] = [Self::Writable, Self::Unsealed, Self::ReadOnly, Self::Frozen, Self::Secret];
 
     /// Returns the kind's word in an export string.
     ///
@@ -34,6 +37,7 @@ impl RegionKind {
             Self::Unsealed => "unsealed",
             Self::ReadOnly => "read-only",
             Self::Frozen => "frozen",
+            Self::Secret => "secret",
         }
     }
 
@@ -43,6 +47,7 @@ impl RegionKind {
             Self::Writable | Self::Unsealed => "Region",
             Self::ReadOnly => "ReadOnlyRegion",
             Self::Frozen => "FrozenRegion",
+            Self::Secret => "SecretRegion",
         }
     }
 }

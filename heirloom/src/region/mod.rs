@@ -10,6 +10,7 @@ mod kind;
 mod name;
 mod options;
 mod read_only;
+mod size;
 mod writable;
 
 pub use any::AnyRegion;
@@ -22,4 +23,6 @@ pub use kind::RegionKind;
 pub(crate) use name::check_name;
 pub use options::RegionOptions;
 pub use read_only::ReadOnlyRegion;
+#[allow(unused_imports)] // As above.
+pub(crate) use size::check_size;
 pub use writable::Region;

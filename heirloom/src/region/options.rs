@@ -3,6 +3,7 @@ use std::sync::Arc;
 
 use super::inner::RegionInner;
 use super::name::check_name;
+use super::size::check_size;
 use crate::sys::{self, Commit, Failure, Memory};
 use crate::transfer::claim_quietly;
 use crate::{Error, ErrorKind, Region, RegionKind, Result};
@@ -122,21 +123,15 @@ impl RegionOptions {
     /// # Ok::<(), heirloom::Error>(())
     /// ```
     pub fn create(&self, size: u64) -> Result<Region> {
-        let refused = |kind, why: &str| Err(Error::new(kind, format!("cannot create a region of {size} bytes: {why}")));
-        if size == 0 {
-            return refused(ErrorKind::InvalidInput, "the size must be at least 1");
-        }
-        if isize::try_from(size).is_err() {
-            return refused(ErrorKind::TooLarge, "it exceeds the address space");
-        }
-        if size > sys::size_limit() {
-            return refused(ErrorKind::TooLarge, "it exceeds this process's limit on file sizes (ulimit -f)");
-        }
+        check_size(size, "a region")?;
+        let refused = |why: &str| {
+            Err(Error::new(ErrorKind::InvalidInput, format!("cannot create a region of {size} bytes: {why}")))
+        };
         if self.huge_pages && self.directory.is_some() {
-            return refused(ErrorKind::InvalidInput, "a file in a directory can't use huge pages");
+            return refused("a file in a directory can't use huge pages");
         }
         if self.huge_pages && size % sys::HUGE_PAGE != 0 {
-            return refused(ErrorKind::InvalidInput, "with huge pages, the size must be a multiple of 2 MiB (2097152)");
+            return refused("with huge pages, the size must be a multiple of 2 MiB (2097152)");
         }
         if let Some(name) = &self.name {
             check_name(name)?;

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use super::common::handle;
-use super::inner::RegionInner;
+use super::inner::{Backing, RegionInner};
 use crate::{ConvertError, FrozenRegion, Mapping, ReadOnlyRegion, RegionKind, RegionOptions, Result};
 
 /// Anonymous memory that every holder can read and write.
@@ -131,6 +131,6 @@ impl Region {
     /// ```
     #[must_use]
     pub fn kind(&self) -> RegionKind {
-        if self.0.unsealed { RegionKind::Unsealed } else { RegionKind::Writable }
+        if self.0.backing == Backing::File { RegionKind::Unsealed } else { RegionKind::Writable }
     }
 }

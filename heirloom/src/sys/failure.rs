@@ -47,9 +47,13 @@ pub(crate) enum Reason {
     FragmentedMemory,
     /// More than the file system, or the limit of the process, allows a file.
     FileTooLarge,
+    /// More locked memory than this limit of the process, in bytes (Linux).
+    LockedMemory(u64),
 
     /// The system, or a sandbox, has no anonymous memory whose size can be fixed.
     NoAnonymousMemory,
+    /// The kernel, or a sandbox, has no memory that it shows to its holders only (Linux).
+    NoSecretMemory,
     /// The kernel has no huge pages.
     NoHugePages,
     /// The kernel can't make huge pages of this memory's ordinary ones (Linux).

@@ -77,6 +77,6 @@ pub(crate) use modelled::{begin, thread};
 
 /// For `os::linux`.
 #[cfg(any(target_os = "linux", target_os = "android"))]
-pub(crate) use linux::{confinement::Confinement, memory_mounts, mount_of, set_undumpable};
+pub(crate) use linux::{confinement::Confinement, create_secret, memory_mounts, mount_of, set_undumpable};
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) use spawn::confine_with_std;

@@ -16,12 +16,13 @@ use super::failure::{Failure, Reason, Result};
 use super::fd_memory::Memory;
 #[cfg(target_os = "freebsd")]
 use super::freebsd::{
-    Blocks, READ_ONLY_SEAL, SEALED_IS_UNNAMED, commit_memory, granularity, memfd, memory_name, seals, transfer,
+    Blocks, READ_ONLY_SEAL, SEALED_IS_UNNAMED, commit_memory, granularity, is_secret, memfd, memory_name, seals,
+    transfer,
 };
 #[cfg(any(target_os = "linux", target_os = "android"))]
 use super::linux::{
-    Blocks, READ_ONLY_SEAL, SEALED_IS_UNNAMED, commit_memory, granularity, map, memfd, memory_name, seals, transfer,
-    unnamed_file,
+    Blocks, READ_ONLY_SEAL, SEALED_IS_UNNAMED, commit_memory, granularity, is_secret, map, memfd, memory_name, seals,
+    transfer, unnamed_file,
 };
 use super::status::{Commit, Protection, Seals, Status};
 use super::unix::errno::retry;
@@ -199,6 +200,8 @@ pub(crate) fn status(fd: impl AsFd) -> Result<Status> {
         unnamed: unsealed.unnamed || (SEALED_IS_UNNAMED && size && is_regular(&stat)),
         seals: Seals { size, new_writers, writing },
         sealable: !seals.contains(SealFlags::SEAL),
+        // It has no seals and takes none.
+        secret: seals == SealFlags::SEAL && is_regular(&stat) && is_secret(fd),
         ..unsealed
     })
 }

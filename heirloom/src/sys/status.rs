@@ -25,6 +25,8 @@ pub(crate) struct Status {
     pub(crate) seals: Seals,
     /// It accepts further seals.
     pub(crate) sealable: bool,
+    /// It is memory that the kernel shows to its holders only (Linux).
+    pub(crate) secret: bool,
 }
 
 /// Identifies an object among all that exist: device and inode, or random numbers in their place.

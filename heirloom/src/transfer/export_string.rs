@@ -32,7 +32,8 @@ impl ExportString {
 
     /// Returns NSPR's number for the protection: 0 is `PR_PROT_READONLY`, 1 is `PR_PROT_READWRITE`, 2 is `PR_PROT_WRITECOPY`.
     fn protection(self) -> u8 {
-        if self.copy_on_write { 2 } else { u8::from(matches!(self.kind, RegionKind::Writable | RegionKind::Unsealed)) }
+        let writable = matches!(self.kind, RegionKind::Writable | RegionKind::Unsealed | RegionKind::Secret);
+        if self.copy_on_write { 2 } else { u8::from(writable) }
     }
 }
 
@@ -101,7 +102,7 @@ mod tests {
 
     #[test]
     fn strings_round_trip() {
-        for kind in [RegionKind::Writable, RegionKind::Unsealed, RegionKind::ReadOnly, RegionKind::Frozen] {
+        for kind in RegionKind::ALL {
             let string = ExportString { kind, ..LARGEST };
             assert_eq!(string.to_string().parse::<ExportString>().unwrap(), string);
         }
@@ -143,6 +144,8 @@ mod tests {
             "5:1:1:frozen:4096:1:42",
             "5:3:1:frozen:4096:1:42",
             "5:2:1:read-only:4096:1:42",
+            "5:0:1:secret:4096:1:42",
+            "5:2:1:secret:4096:1:42",
             "5:1:1:writable:-1:1:42",
             "5:1:1:writable:0x10:1:42",
             "5:1:1:writable:18446744073709551616:1:42",
@@ -161,7 +164,7 @@ mod tests {
         let number = prop_oneof![any::<u64>().prop_map(|number| number.to_string()), "[+-]?0?[0-9]{1,20}"];
         let protection = prop_oneof!["[012]", "[0-9]?"];
         let version = prop_oneof![4 => Just("1"), 1 => Just("2")];
-        let kind = prop_oneof![4 => "writable|unsealed|read-only|frozen", 1 => "[a-z]*"];
+        let kind = prop_oneof![4 => "writable|unsealed|read-only|frozen|secret", 1 => "[a-z]*"];
         let descriptor = prop_oneof![(0..i32::MAX).prop_map(|number| number.to_string()), "[+-]?0?[0-9]{1,11}"];
         (descriptor, protection, version, kind, number.clone(), number.clone(), number).prop_map(
             |(number, protection, version, kind, size, device, inode)| {
@@ -184,7 +187,7 @@ mod tests {
         #[test]
         fn exported_strings_parse(
             number in 0..=i32::MAX,
-            kind in prop::sample::select(vec![RegionKind::Writable, RegionKind::Unsealed, RegionKind::ReadOnly, RegionKind::Frozen]),
+            kind in prop::sample::select(RegionKind::ALL.to_vec()),
             copy_on_write: bool,
             size: u64,
             device: u64,

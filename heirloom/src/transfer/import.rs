@@ -9,12 +9,14 @@ use super::end_string::{EndString, NamedPipe};
 use super::export_string::ExportString;
 use super::exported::is_exported;
 use super::validate::{Mismatch, Named};
+use super::wanted::{PLAIN, is_accepted};
 use crate::channel::{End, EndParts, Role};
 use crate::region::{RegionInner, RegionKind, kind_of, validate};
 use crate::sys::{self, Doorbell, Owned};
 use crate::{ConvertError, Error, ErrorKind, Result};
 
-/// Imports a region over a duplicate of the descriptor; `wanted` is the type to accept, `None` accepts any.
+/// Imports a region over a duplicate of the descriptor; `wanted` is the type to accept, `None` accepts those of
+/// [`AnyRegion`](crate::AnyRegion).
 pub(crate) fn import(string: &str, wanted: Option<&str>) -> Result<(Arc<RegionInner>, RegionKind)> {
     claim_quietly();
     let named = parse(string, wanted)?;
@@ -30,7 +32,7 @@ pub(crate) fn import_end(string: &str, wanted: Role) -> Result<End> {
     let Some(named) = EndString::parse(string) else {
         let region: ExportString = string.parse()?;
         let message = format!("cannot import {string:?} as the {wanted} of a channel: it is {}", region.kind);
-        return Err(Error::advised(ErrorKind::WrongKind, message, format!("use {}::import", region.kind.type_name())));
+        return Err(Error::advised(ErrorKind::WrongKind, message, right_call(region.kind)));
     };
     if named.role != wanted {
         let message = format!("cannot import {string:?} as the {wanted} of a channel: it is the {}", named.role);
@@ -80,10 +82,18 @@ fn parse(string: &str, wanted: Option<&str>) -> Result<ExportString> {
         return Err(Error::advised(ErrorKind::WrongKind, message, advice));
     }
     let named: ExportString = string.parse()?;
-    let has = named.kind.type_name();
-    let Some(wanted) = wanted.filter(|wanted| *wanted != has) else { return Ok(named) };
-    let message = format!("cannot import {string:?} as a {wanted}: it is {}", named.kind);
-    Err(Error::advised(ErrorKind::WrongKind, message, format!("use {has}::import")))
+    if is_accepted(named.kind, wanted) {
+        return Ok(named);
+    }
+    let message = format!("cannot import {string:?} as a {}: it is {}", wanted.unwrap_or(PLAIN), named.kind);
+    Err(Error::advised(ErrorKind::WrongKind, message, right_call(named.kind)))
+}
+
+/// Returns the advice to import a region by its own type.
+fn right_call(kind: RegionKind) -> String {
+    // An import would leave the descriptor open beside its own.
+    let call = if kind == RegionKind::Secret { "inherited" } else { "import" };
+    format!("use {}::{call}", kind.type_name())
 }
 
 /// Makes a region from a descriptor that arrived by other means, or returns the descriptor. Without a `wanted` kind, the

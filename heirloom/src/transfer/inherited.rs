@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use super::claim::{Entries, Entry, State, claim_region, entries};
+use super::wanted::{PLAIN, is_accepted};
 use crate::channel::{End, Role};
 use crate::region::{RegionInner, RegionKind};
 use crate::{Error, ErrorKind, Result, sys};
 
-/// Takes a region by name; `wanted` is the type to accept, `None` accepts any.
+/// Takes a region by name; `wanted` is the type to accept, `None` accepts those of [`AnyRegion`](crate::AnyRegion).
 pub(crate) fn take(name: &str, wanted: Option<&str>) -> Result<(Arc<RegionInner>, RegionKind)> {
     let mut entries = entries()?;
     let tried = format!("cannot inherit the region {name:?}");
@@ -24,8 +25,8 @@ pub(crate) fn take(name: &str, wanted: Option<&str>) -> Result<(Arc<RegionInner>
         }
     };
     let (kind, has) = (string.kind, string.kind.type_name());
-    if let Some(wanted) = wanted.filter(|wanted| *wanted != has) {
-        return Err(wrong_kind(&tried, wanted, kind.as_str(), has));
+    if !is_accepted(kind, wanted) {
+        return Err(wrong_kind(&tried, wanted.unwrap_or(PLAIN), kind.as_str(), has));
     }
     let region = match std::mem::replace(state, State::Taken) {
         State::Available(region) => Ok(region),

@@ -16,6 +16,7 @@ mod inherited;
 mod listed;
 mod validate;
 mod variable;
+mod wanted;
 
 pub use claim::claim;
 pub(crate) use claim::claim_quietly;

@@ -6,6 +6,7 @@ mod discard;
 mod frozen;
 mod mapping;
 mod regions;
+mod secret;
 
 use std::os::fd::OwnedFd;
 
@@ -14,6 +15,7 @@ pub use self::discard::DiscardExt;
 pub use self::frozen::FrozenOptionsExt;
 pub use self::mapping::MappingExt;
 pub use self::regions::{Census, Holder, RegionInfo, regions};
+pub use self::secret::{SecretMapping, SecretRegion};
 use super::unix::sealed::Sealed;
 use crate::{Child, Error, Result, sys};
 

@@ -102,7 +102,8 @@ pub struct Holder {
 ///
 /// A region is recognized by its name in `/proc`, which any program can give to memory of its own: use the result for
 /// display and debugging, not for access decisions. Regions of
-/// [`RegionOptions::unsealed_file_in`](crate::RegionOptions::unsealed_file_in) have no such name and are not found.
+/// [`RegionOptions::unsealed_file_in`](crate::RegionOptions::unsealed_file_in) and secret regions have no such name and are not
+/// found.
 ///
 /// # Errors
 /// - [`ErrorKind::OutOfDescriptors`](crate::ErrorKind::OutOfDescriptors): no descriptor is left to list the processes. One that

@@ -15,6 +15,7 @@ pub(crate) mod lock_owner;
 mod open_anew;
 mod permanent;
 pub(crate) mod process;
+mod secret;
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -36,6 +37,7 @@ use open_anew::open_anew;
 
 pub(crate) use available::available_memory;
 pub(crate) use huge::Blocks;
+pub(crate) use secret::{create_secret, is_secret};
 
 /// The size of a huge page in bytes.
 pub(crate) const HUGE_PAGE: u64 = 2 << 20;
@@ -159,6 +161,7 @@ pub(crate) fn map(fd: BorrowedFd<'_>, offset: u64, len: usize, protection: Prote
 fn cannot_map(errno: Errno) -> Failure {
     match errno {
         Errno::PERM => Failure::new(Reason::Sealed, errno),
+        Errno::AGAIN => Failure::new(Reason::LockedMemory(lock_limit()), errno),
         Errno::NOMEM if mappings_are_exhausted() => Failure::new(Reason::TooManyMappings, errno),
         Errno::NOMEM => Failure::new(Reason::OutOfAddressSpace, errno),
         errno => errno.into(),
@@ -262,6 +265,14 @@ pub(crate) fn size_limit() -> u64 {
     // SAFETY: The call fills in `limit`, which lives until it returns.
     unsafe { libc::getrlimit64(libc::RLIMIT_FSIZE, &raw mut limit) };
     UNLIMITED.store(limit.rlim_cur == u64::MAX, Ordering::Relaxed);
+    limit.rlim_cur
+}
+
+/// Returns how many bytes this process may lock in memory.
+fn lock_limit() -> u64 {
+    let mut limit = libc::rlimit64 { rlim_cur: u64::MAX, rlim_max: u64::MAX };
+    // SAFETY: As above.
+    unsafe { libc::getrlimit64(libc::RLIMIT_MEMLOCK, &raw mut limit) };
     limit.rlim_cur
 }
 

@@ -51,6 +51,7 @@ pub(crate) fn unsealed_status(fd: BorrowedFd<'_>, stat: &Stat) -> Result<Status>
         access: access(fd)?,
         seals: Seals { size: false, new_writers: false, writing: false },
         sealable: false,
+        secret: false,
     })
 }
 

@@ -204,6 +204,7 @@ pub(crate) fn status(handle: impl AsHandle) -> Result<Status> {
         access: access(handle),
         seals: Seals { size: false, new_writers: false, writing: false },
         sealable: false,
+        secret: false,
     };
     let (Some(layout), true) = (layout(handle), status.access != Access::None) else {
         return Ok(status);
