@@ -12,8 +12,28 @@ pub mod watch;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::MetadataExt;
+
+/// The number of `memfd_secret`.
+pub const MEMFD_SECRET: libc::c_long = 447;
+
+/// Creates memory of `memfd_secret` without a size. Returns `None`, and reports the skip, where the kernel has none.
+///
+/// # Panics
+/// If the kernel fails in another way.
+#[must_use]
+pub fn secret_memory() -> Option<OwnedFd> {
+    // SAFETY: The argument is a number.
+    let number = unsafe { libc::syscall(MEMFD_SECRET, libc::O_CLOEXEC) };
+    if let Err(error) = check(number) {
+        assert_eq!(error.raw_os_error(), Some(libc::ENOSYS), "{error}");
+        super::skip("this kernel has no secret memory");
+        return None;
+    }
+    // SAFETY: The kernel has just created the descriptor, so nothing else owns it.
+    Some(unsafe { OwnedFd::from_raw_fd(RawFd::try_from(number).unwrap()) })
+}
 
 /// Lists the regions among this process's descriptors: number and inode.
 ///

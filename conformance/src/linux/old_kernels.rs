@@ -2,6 +2,8 @@
 
 use libc::{EINVAL, ENOSYS, c_long};
 
+use super::MEMFD_SECRET;
+
 /// A system call that the filter rejects.
 pub struct Refusal {
     /// The call's number.
@@ -67,6 +69,7 @@ const NEWER_FEATURES: &[((u32, u32), Refusal)] = &[
     ((5, 4), Refusal { call: libc::SYS_waitid, arguments: &[(0, Is(3))], errno: EINVAL }),
     ((5, 8), Refusal { call: libc::SYS_faccessat2, arguments: &[], errno: ENOSYS }),
     ((5, 9), Refusal { call: libc::SYS_close_range, arguments: &[], errno: ENOSYS }),
+    ((5, 14), Refusal { call: MEMFD_SECRET, arguments: &[], errno: ENOSYS }),
     // MFD_NOEXEC_SEAL and MFD_EXEC.
     ((6, 3), Refusal { call: libc::SYS_memfd_create, arguments: &[(1, Has(0x18))], errno: EINVAL }),
     ((6, 10), Refusal { call: MSEAL, arguments: &[], errno: ENOSYS }),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use heirloom_conformance::skip;
+use heirloom_conformance::{secret_memory, skip};
 
 use crate::{child, output};
 
@@ -120,6 +120,29 @@ fn g10_before_linux_6_3_only_no_exec_is_missing() {
     let report = on_linux("99.0");
     assert_all_but(&report, &[]);
     assert_eq!(report["execute"], libc::EACCES.to_string());
+}
+
+#[test]
+fn g10_before_linux_5_14_secret_regions_are_missing() {
+    let report = on_linux("5.13");
+    assert_all_but(&report, &[]);
+    let refused = &report["secret"];
+    assert!(refused.starts_with("Unsupported: cannot create a secret region of 32 bytes: "), "{refused}");
+    assert!(refused.contains("(os error 38); memfd_secret is missing (Linux before 5.14"), "{refused}");
+    assert!(secret_memory().is_none() || on_linux("5.14")["secret"] == "ok ");
+}
+
+#[test]
+fn g10_forbidden_memfd_secret_is_an_error_with_advice() {
+    for errno in [libc::ENOSYS, libc::EPERM, libc::EACCES] {
+        let report = output(&mut child(&["secret", "without", &errno.to_string()]));
+        let (refused, control) = report.split_once('\n').unwrap();
+        assert!(refused.starts_with("Unsupported: cannot create a secret region of 32 bytes: "), "{refused}");
+        assert!(refused.contains(&format!("(os error {errno})")), "{refused}");
+        assert!(refused.contains("enable it") && refused.contains("set_undumpable"), "{refused}");
+        // The control: an ordinary region is not affected.
+        assert_eq!(control, "ok \n");
+    }
 }
 
 #[test]

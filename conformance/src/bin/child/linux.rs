@@ -6,7 +6,7 @@ use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
-use heirloom::os::linux::ChildExt;
+use heirloom::os::linux::{ChildExt, SecretRegion};
 use heirloom::os::unix::CommandExt;
 use heirloom::{Command, Error, FrozenRegion, ReadOnlyRegion, Region, Stdio};
 use heirloom_conformance::c_library::CLibrary;
@@ -16,7 +16,7 @@ use heirloom_conformance::{descriptors, hostile, open_regions, output, text};
 use rustix::process::{Resource, Rlimit, setrlimit};
 
 use super::channels_on_linux::print_processor_time;
-use super::{describe, locks, mappings, own_path, write};
+use super::{describe, locks, mappings, own_path, secret, write};
 
 #[allow(clippy::too_many_lines)] // One arm per sub-command.
 pub(super) fn run(args: &[&str]) {
@@ -118,6 +118,7 @@ pub(super) fn run(args: &[&str]) {
         ["wait-under-signals"] => wait_under_signals(),
         ["take-wakes", name] => take_wakes(name),
         ["lock", rest @ ..] => locks::run(rest),
+        ["secret", rest @ ..] => secret::run(rest),
         ["wait-idle"] => wait_idle(),
         ["wait-without-futex"] => wait_without_futex(),
         ["exhaust-mappings"] => exhaust_mappings(),
@@ -413,6 +414,7 @@ fn report_features(directory: &str) {
     println!("make-read-only {}", outcome(region.clone().into_read_only().map(drop).map_err(Error::from)));
     println!("freeze {}", outcome(region.clone().freeze().map(drop).map_err(Error::from)));
     println!("fill {}", outcome(FrozenRegion::from_bytes("of before").map(drop)));
+    println!("secret {}", outcome(SecretRegion::create(32).map(drop)));
     for wanted in ["region:a", "frozen:a"] {
         let report = output(Command::new(own_path()).args(["take", wanted]).inherit("a", &region).unwrap());
         println!("{wanted} {}", report.trim_end());

@@ -12,6 +12,8 @@ mod linux;
 mod locks;
 #[cfg(target_os = "linux")]
 mod mappings;
+#[cfg(target_os = "linux")]
+mod secret;
 #[cfg(windows)]
 mod windows;
 

@@ -13,7 +13,7 @@ use std::os::fd::{AsFd, AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
 use std::rc::Rc;
 use std::time::Duration;
 
-use heirloom::os::linux::{ChildExt, FrozenOptionsExt, MappingExt};
+use heirloom::os::linux::{ChildExt, FrozenOptionsExt, MappingExt, SecretRegion};
 use heirloom::os::unix::{CommandExt, InheritExt};
 use heirloom::{
     Command, ConvertError, Error, FrozenRegion, InheritedState, Locked, ReadOnlyRegion, Region, RegionOptions, Stdio,
@@ -153,6 +153,13 @@ fn operation(name: &str) -> Operation {
         "create-populated" => create(Region::options().populate(true), SIZE),
         "create-huge" => create(Region::options().huge_pages(true), HUGE),
         "create-file" => create(Region::options().unsealed_file_in("/dev/shm"), SIZE),
+        "create-secret" => plain(|| SecretRegion::create(SIZE), |key| key.map().unwrap().load_u64(0).unwrap() == 0),
+        "map-secret" => {
+            let ready = two(|| SecretRegion::create(SIZE).unwrap());
+            let mut kept = Command::new("/bin/true");
+            kept.inherit("a", &ready[0]).unwrap().inherit("b", &ready[1]).unwrap();
+            consuming(ready, kept, SecretRegion::map, |key| key.load_u64(0).unwrap() == 0)
+        }
         "map" => {
             let region = region();
             plain(move || region.map(), |view| view.load_u64(0).unwrap() == 0 && view.load_u64(8184).unwrap() == 0)
