@@ -52,6 +52,11 @@ pub const RUN: Help = Help {
         },
         #[cfg(target_os = "linux")]
         Example {
+            purpose: "A program maps a key that no other process can read, by the number of its descriptor",
+            command: "heirloom run --secret key=- -- ./sign --key-descriptor {key} < secret.key",
+        },
+        #[cfg(target_os = "linux")]
+        Example {
             purpose: "A filter runs on four processors",
             command: "heirloom run --split 1M --jobs 4 -- tr a-z A-Z < in.txt > out.txt",
         },
@@ -79,7 +84,7 @@ each process that holds it, by a descriptor (open) or a mapping (mapped). Sizes 
 the exact bytes. A ? stands for what could not be examined.
 
 Linux shows the processes of your own user, except those that made themselves undumpable; root sees all. The last line
-counts the processes that could not be inspected.
+counts the processes that could not be inspected. Secret regions have no name and are not shown.
 
 Exit code: 0, or 125 if heirloom fails.",
     examples: &[
@@ -90,8 +95,8 @@ Exit code: 0, or 125 if heirloom fails.",
 
 pub const LIST: Help = Help {
     text: "\
-For each region: its size, its kind (writable, read-only or frozen) and its name. A region that this process cannot use
-has the reason behind its name.
+For each region: its size, its kind (writable, read-only, frozen or secret) and its name. A region that this process cannot
+use has the reason behind its name.
 
 Exit code: 0, or 125 if heirloom fails.",
     examples: &[Example {

@@ -1,5 +1,6 @@
 //! The command `heirloom`, which runs programs in any language with private, unnamed shared memory.
 
+mod assignment;
 mod environment;
 mod failure;
 mod help;
@@ -12,6 +13,7 @@ mod regions;
 mod run;
 mod save;
 mod size;
+mod source;
 mod standard;
 mod sys;
 mod table;

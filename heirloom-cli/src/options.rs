@@ -2,18 +2,17 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::str::FromStr;
 
-use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::error::ErrorKind;
 use clap::{Args, Command, CommandFactory, Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
 
-use crate::environment::{Environment, split_at_equals};
+use crate::assignment::{Assignment, Place, place};
+use crate::environment::Environment;
 use crate::failure::Failure;
 use crate::size::Size;
 use crate::sys::{ConfinementOptions, ExecOptions, RegionOptions, RunOptions};
-use crate::{help, standard, usage};
+use crate::{help, standard, sys, usage};
 
 /// Run programs with private, unnamed shared memory.
 #[derive(Parser)]
@@ -97,7 +96,13 @@ pub struct Regions {
 impl Regions {
     /// Returns the names of all regions.
     pub fn names(&self) -> impl Iterator<Item = &String> {
-        self.frozen.iter().map(|frozen| &frozen.name).chain(self.shared.iter().map(|shared| &shared.name))
+        let (filled, shared) = (self.filled(), self.shared.iter());
+        filled.map(|filled| &filled.name).chain(shared.map(|shared| &shared.name))
+    }
+
+    /// Returns the regions that are filled from a file or standard input.
+    pub fn filled(&self) -> impl Iterator<Item = &Assignment<Place>> {
+        self.frozen.iter().chain(sys::secrets(&self.system))
     }
 
     /// Returns the largest size of a frozen region in bytes.
@@ -132,43 +137,6 @@ pub struct Manual {
     /// Directory for the pages, such as /usr/local/share/man/man1.
     #[arg(value_name = "DIRECTORY")]
     pub directory: PathBuf,
-}
-
-/// `NAME=VALUE`
-#[derive(Clone, Debug)]
-pub struct Assignment<T> {
-    pub name: String,
-    pub value: T,
-}
-
-/// The source or destination of a region's bytes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Place {
-    Standard,
-    File(PathBuf),
-}
-
-fn place() -> impl TypedValueParser<Value = Assignment<Place>> {
-    // File names need not be UTF-8.
-    OsStringValueParser::new().try_map(|argument| {
-        let (name, file) = split_at_equals(&argument).ok_or("expected NAME=FILE or NAME=-")?;
-        let name = name.to_str().ok_or("the name is not UTF-8")?;
-        let value = match file.to_str() {
-            Some("") => return Err("expected a file or - after the ="),
-            Some("-") => Place::Standard,
-            _ => Place::File(file.into()),
-        };
-        Ok(Assignment { name: name.to_owned(), value })
-    })
-}
-
-impl FromStr for Assignment<Size> {
-    type Err = String;
-
-    fn from_str(argument: &str) -> Result<Self, String> {
-        let (name, size) = argument.split_once('=').ok_or("expected NAME=SIZE")?;
-        Ok(Self { name: name.to_owned(), value: size.parse()? })
-    }
 }
 
 fn jobs(number: &str) -> Result<u32, String> {

@@ -3,41 +3,48 @@
 use std::ffi::OsString;
 use std::process::{ExitCode, ExitStatus};
 
-use heirloom::{AnyRegion, Command, InheritedState, Stdio};
+use heirloom::{AnyRegion, Command, InheritedState, RegionKind, Stdio};
 
+use crate::assignment::Place;
 use crate::environment::Environment;
 use crate::failure::{self, Failure};
 use crate::misspelt;
-use crate::options::{Exec, Place, Regions, Run};
+use crate::options::{Exec, Regions, Run};
 use crate::placeholders::fill_in;
 use crate::regions::{self, Named};
 use crate::save::Saves;
-use crate::sys::{self, Waiting};
+use crate::sys::{self, Secrets, Waiting};
 use crate::workers::{Outcome, Streams};
 
 pub fn run(options: &Run) -> Result<ExitCode, Failure> {
     regions::check(&options.regions)?;
     let split = sys::split(&options.system, options.regions.max());
-    if let Some(frozen) = options.regions.frozen.iter().find(|frozen| frozen.value == Place::Standard) {
+    if let Some(filled) = options.regions.filled().find(|filled| filled.value == Place::Standard) {
         if split.is_some() {
-            let name = &frozen.name;
+            let name = &filled.name;
             let why = format!("standard input is split into blocks, so it cannot fill region {name:?}");
             return Err(Failure::new(why));
         }
     }
     misspelt::warn(&options.program, &options.environment, &options.regions, &["job", "jobs"]);
     let saves = Saves::open(options)?;
-    let family = Family::new(&options.regions)?;
+    let mut family = Family::new(&options.regions)?;
     let mut waiting = Waiting::begin()?;
     let words = sys::wrap(&options.program.words, &options.system, &options.confinement);
     let jobs = options.jobs;
+    let last = split.is_none().then_some(jobs as usize - 1);
     let mut start = |waiting: &mut Waiting, job: usize, streams: &Streams<'_>| {
         let own = [("job".to_owned(), job.to_string()), ("jobs".to_owned(), jobs.to_string())];
         family.launch(&words, &options.environment, &own, |command| {
             streams(command)?;
             sys::confine_worker(command, &options.system, &options.confinement)?;
             waiting.start(command)
-        })
+        })?;
+        if Some(job) == last {
+            // Whoever may trace this process could take their descriptors.
+            family.secrets.close();
+        }
+        Ok(())
     };
     let alone = split.is_none() && jobs == 1;
     let report = |job, status| report(job, alone, status);
@@ -102,13 +109,15 @@ struct Family {
     created: Vec<Named>,
     /// What this process inherited itself: its programs get it as if this process were not there.
     inherited: Vec<Named>,
+    secrets: Secrets,
 }
 
 impl Family {
     /// Creates the regions of a command line.
     fn new(wanted: &Regions) -> Result<Self, Failure> {
-        let inherited = inherited(wanted)?;
-        Ok(Self { created: regions::create(wanted)?, inherited })
+        let mut secrets = Secrets::create(&wanted.system)?;
+        let inherited = inherited(wanted, &mut secrets)?;
+        Ok(Self { created: regions::create(wanted)?, inherited, secrets })
     }
 
     /// Launches a program, given with its arguments; `own` are placeholders and their values besides the regions.
@@ -126,6 +135,7 @@ impl Family {
         let regions = self.created.iter().map(handed_down).collect::<Result<Vec<_>, Failure>>()?;
         let mut values = own.to_owned();
         values.extend(regions.iter().map(|named| (named.name.clone(), sys::reference(&named.region))));
+        values.extend(self.secrets.references());
         let words: Vec<_> = words.iter().map(|word| fill_in(word, &values)).collect();
         let command = |words: &[OsString]| {
             let (program, args) = words.split_first().ok_or_else(|| Failure::new("no program given"))?;
@@ -135,6 +145,7 @@ impl Family {
             for named in regions.iter().chain(&self.inherited) {
                 command.inherit(&named.name, &named.region)?;
             }
+            self.secrets.hand_down(&mut command)?;
             Ok::<_, Failure>(command)
         };
         let error = match launch(&mut command(&words)?)? {
@@ -146,15 +157,21 @@ impl Family {
     }
 }
 
-/// Returns the regions that this process inherited, without those whose names the command line gives to others.
-fn inherited(wanted: &Regions) -> Result<Vec<Named>, Failure> {
+/// Returns the regions that this process inherited, without those whose names the command line gives to others. Passes the
+/// secret ones to `secrets`.
+fn inherited(wanted: &Regions, secrets: &mut Secrets) -> Result<Vec<Named>, Failure> {
     let mut inherited = Vec::new();
     for listed in heirloom::inherited()? {
         if !matches!(listed.state, InheritedState::Available) {
             continue;
         }
+        let is_replaced = wanted.names().any(|name| *name == listed.name);
+        if listed.kind == RegionKind::Secret {
+            secrets.take(listed.name, is_replaced)?;
+            continue;
+        }
         let region = AnyRegion::inherited(&listed.name)?;
-        if wanted.names().any(|name| *name == listed.name) {
+        if is_replaced {
             // Its path may be among the arguments.
             sys::keep_open(region)?;
         } else {

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 
 use heirloom::{AnyRegion, ReadOnlyBytes};
 
+use crate::assignment::Place;
 use crate::failure::{self, Failure};
-use crate::options::{Place, Run};
+use crate::options::Run;
 use crate::regions::Named;
 use crate::standard;
 use crate::sys::{self, Destination, Unfinished};
@@ -44,6 +45,11 @@ impl<'a> Saves<'a> {
                     names => format!("the regions are {names}"),
                 };
                 return Err(Failure::new(format_args!("cannot save {name:?}: no region has this name; {known}")));
+            }
+            if sys::secrets(&options.regions.system).iter().any(|secret| secret.name == name) {
+                return Err(Failure::new(format_args!(
+                    "cannot save {name:?}: it is a secret region, whose bytes are not written to files"
+                )));
             }
             let to = match &save.value {
                 Place::Standard => {

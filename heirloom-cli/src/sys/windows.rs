@@ -14,6 +14,7 @@ use std::thread;
 use clap::Args;
 use heirloom::{AnyRegion, Child, Command, FrozenOptions, FrozenRegion};
 
+use crate::assignment::{Assignment, Place};
 use crate::failure::Failure;
 use crate::options::Format;
 use crate::workers::Outcome;
@@ -69,6 +70,36 @@ pub struct ExecOptions {}
 /// See [`RegionOptions`].
 #[derive(Args)]
 pub struct ConfinementOptions {}
+
+/// Returns no secret regions: there is no option for them.
+pub const fn secrets(_: &RegionOptions) -> &[Assignment<Place>] {
+    &[]
+}
+
+/// Secret regions, of which there are none.
+pub struct Secrets;
+
+#[allow(clippy::unnecessary_wraps, clippy::unused_self, clippy::needless_pass_by_value)] // As on Linux.
+impl Secrets {
+    pub const fn create(_: &RegionOptions) -> Result<Self, Failure> {
+        Ok(Self)
+    }
+
+    /// Leaves the region alone: its string is from another system.
+    pub fn take(&mut self, _: String, _: bool) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    pub fn references(&self) -> impl Iterator<Item = (String, String)> {
+        std::iter::empty()
+    }
+
+    pub const fn hand_down(&self, _: &mut Command) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    pub const fn close(&mut self) {}
+}
 
 /// Returns how frozen regions are filled.
 pub fn frozen_options(_: &RegionOptions) -> FrozenOptions {

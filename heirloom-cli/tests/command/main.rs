@@ -17,6 +17,8 @@ mod programs;
 #[cfg(target_os = "linux")]
 mod save;
 #[cfg(target_os = "linux")]
+mod secret;
+#[cfg(target_os = "linux")]
 mod signals;
 #[cfg(target_os = "linux")]
 mod split;

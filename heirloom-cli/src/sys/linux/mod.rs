@@ -10,6 +10,7 @@ mod outputs;
 mod path;
 mod ps;
 mod script;
+mod secret;
 mod signals;
 mod split;
 mod streams;
@@ -28,10 +29,11 @@ use heirloom::{AnyRegion, Command, ErrorKind};
 pub use self::at_start::{has_input, has_output};
 pub use self::confinement::{ConfinementOptions, confine};
 pub use self::destination::{Destination, Unfinished};
-pub use self::options::{ExecOptions, RegionOptions, RunOptions, frozen_options};
+pub use self::options::{ExecOptions, RegionOptions, RunOptions, frozen_options, secrets};
 pub use self::path::{hand_down, keep_open, prepare, reference};
 pub use self::ps::ps;
 pub use self::script::interpreted;
+pub use self::secret::Secrets;
 pub use self::split::split;
 pub use self::streams::{Patient, input, output};
 pub use self::workers::{Waiting, apply, confine_worker, end_by, end_like, killed_by, wrap};
@@ -52,6 +54,12 @@ requires a suffix such as .pem. Python's subprocess and Node's child_process clo
 start. A program that uses the heirloom library finds the regions by name.
 
 To pass a path in an environment variable, use --env KEY={NAME}.
+
+--secret is for keys and passwords: no other process reads the bytes, root's included, and they are neither swapped nor
+dumped. No path opens such a region. {NAME} is replaced by the number of a descriptor, which the program maps (mmap with
+MAP_SHARED) and then closes, since it is what other processes could take. Every holder can write it. For a program that
+reads a file, or where no holder may change the bytes, use --frozen. Linux 5.14 or later is needed, and twice the size as
+locked memory while it is filled (ulimit -l).
 
 The program gets its signals as heirloom's caller left them, and the regions that heirloom itself inherited. A script
 without #! runs by /bin/sh.

@@ -6,17 +6,26 @@ use clap::Args;
 use heirloom::os::linux::FrozenOptionsExt;
 use heirloom::{FrozenOptions, FrozenRegion};
 
+use crate::assignment::{Assignment, Place, place};
 use crate::size::Size;
 
 /// Options of regions.
 #[derive(Args)]
 pub struct RegionOptions {
+    /// Create a region whose bytes no other process can read, filled as by --frozen; {NAME} is a descriptor to map.
+    #[arg(long, value_name = "NAME=FILE|-", value_parser = place())]
+    pub secret: Vec<Assignment<Place>>,
     /// Permissions of a region's path, in octal. A program that runs as another user needs more than the default.
     #[arg(long, value_name = "OCTAL", default_value = "600")]
     pub mode: Mode,
     /// Fill frozen regions by pages of 2 MiB where the kernel has free ones, so that first reads take less time.
     #[arg(long)]
     pub huge_pages: bool,
+}
+
+/// Returns the secret regions that are wanted.
+pub fn secrets(options: &RegionOptions) -> &[Assignment<Place>] {
+    &options.secret
 }
 
 /// Returns how frozen regions are filled.

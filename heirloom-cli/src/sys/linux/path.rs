@@ -1,6 +1,7 @@
 //! The path by which a program opens a region.
 
 use std::fs::OpenOptions;
+use std::io;
 use std::os::fd::{AsFd, AsRawFd, IntoRawFd, OwnedFd, RawFd};
 
 use heirloom::{AnyRegion, RegionKind};
@@ -28,12 +29,17 @@ pub fn hand_down(region: &AnyRegion) -> Result<AnyRegion, Failure> {
     let opened = OpenOptions::new().read(true).write(region.kind() == RegionKind::Writable).open(path);
     // Without /proc no path opens the region either; a program that takes it by name shares the position.
     let opened = opened.map(OwnedFd::from).or_else(|_| region.as_fd().try_clone_to_owned()).map_err(failed)?;
-    let raised = LOWEST.iter().find_map(|lowest| match rustix::io::fcntl_dupfd_cloexec(&opened, *lowest) {
+    let raised = raised(&opened).map_err(failed)?.unwrap_or(opened);
+    AnyRegion::try_from(raised).map_err(|error| heirloom::Error::from(error).into())
+}
+
+/// Returns a duplicate of a descriptor with a number that programs leave alone, if the limit allows one.
+pub fn raised(descriptor: impl AsFd) -> io::Result<Option<OwnedFd>> {
+    let raised = LOWEST.iter().find_map(|lowest| match rustix::io::fcntl_dupfd_cloexec(&descriptor, *lowest) {
         Err(Errno::INVAL) => None,
         raised => Some(raised),
     });
-    let raised = raised.transpose().map_err(|errno| failed(errno.into()))?.unwrap_or(opened);
-    AnyRegion::try_from(raised).map_err(|error| heirloom::Error::from(error).into())
+    Ok(raised.transpose()?)
 }
 
 /// Returns the path by which a child that inherits a region opens it.
@@ -44,8 +50,8 @@ pub fn reference(region: &impl AsFd) -> String {
 }
 
 /// Lets every child inherit a region's descriptor, without its name.
-pub fn keep_open(region: AnyRegion) -> Result<(), Failure> {
-    let descriptor = OwnedFd::try_from(region)?;
+pub fn keep_open(region: impl TryInto<OwnedFd, Error = heirloom::Error>) -> Result<(), Failure> {
+    let descriptor = region.try_into()?;
     let kept = rustix::io::fcntl_setfd(&descriptor, FdFlags::empty());
     kept.map_err(|errno| Failure::new(format_args!("cannot hand down an inherited region: {errno}")))?;
     let _ = descriptor.into_raw_fd();

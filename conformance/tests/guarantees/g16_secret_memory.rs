@@ -71,7 +71,7 @@ fn attack(holder: Option<u32>, attacker: Option<u32>) {
 }
 
 #[test]
-fn g15_no_other_process_reaches_the_bytes() {
+fn g16_no_other_process_reaches_the_bytes() {
     if secret_memory().is_none() {
         return;
     }
@@ -88,7 +88,7 @@ fn g15_no_other_process_reaches_the_bytes() {
 }
 
 #[test]
-fn g15_child_inherits_reads_and_writes() {
+fn g16_child_inherits_reads_and_writes() {
     if secret_memory().is_none() {
         return;
     }
@@ -105,7 +105,7 @@ fn g15_child_inherits_reads_and_writes() {
 }
 
 #[test]
-fn g15_mapping_leaves_no_descriptor() {
+fn g16_mapping_leaves_no_descriptor() {
     if secret_memory().is_none() {
         return;
     }
@@ -129,7 +129,7 @@ fn g15_mapping_leaves_no_descriptor() {
 }
 
 #[test]
-fn g15_a_holder_has_no_other_way_to_the_bytes_or_the_size() {
+fn g16_a_holder_has_no_other_way_to_the_bytes_or_the_size() {
     let Some(fresh) = secret_memory() else { return };
     let key = SecretRegion::create(8192).unwrap();
     for size in [0, 4096, 8192, 8193, 1 << 20] {
@@ -169,7 +169,7 @@ fn inherit(fd: &impl AsFd, kind: &str, protection: u8, args: &[&str]) -> String 
 }
 
 #[test]
-fn g15_other_memory_is_refused_as_secret() {
+fn g16_other_memory_is_refused_as_secret() {
     let Some(fresh) = secret_memory() else { return };
     let region = Region::create(4096).unwrap();
     let frozen = FrozenRegion::from_bytes([1; 4096]).unwrap();
@@ -210,7 +210,7 @@ fn g15_other_memory_is_refused_as_secret() {
 }
 
 #[test]
-fn g15_secret_memory_is_refused_as_other() {
+fn g16_secret_memory_is_refused_as_other() {
     if secret_memory().is_none() {
         return;
     }
@@ -263,7 +263,7 @@ fn g15_secret_memory_is_refused_as_other() {
 }
 
 #[test]
-fn g15_limit_on_locked_memory_is_named_in_the_error() {
+fn g16_limit_on_locked_memory_is_named_in_the_error() {
     if secret_memory().is_none() {
         return;
     }
