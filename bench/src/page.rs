@@ -167,5 +167,9 @@ fn machine() -> String {
         Some(version) => write!(machine, ", {version}").unwrap(),
         None => machine += "; Python is not installed",
     }
+    match output_of("bwrap", &["--version"]) {
+        Some(version) => write!(machine, ", {version}").unwrap(),
+        None => machine += "; Bubblewrap is not installed",
+    }
     machine + "."
 }

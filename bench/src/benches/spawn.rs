@@ -9,7 +9,9 @@ use heirloom::Region;
 use super::Results;
 use crate::table::Table;
 use crate::worker::Worker;
-use heirloom_bench::candidates::{Running, by_key, child_program, is_installed, spawn_by_system_calls};
+use heirloom_bench::candidates::{
+    CONFINED, Running, by_key, can_confine, child_program, is_installed, spawn_by_system_calls,
+};
 use heirloom_bench::measure::{Routine, routine, time};
 
 /// Starts a Python worker that uses `ballast` bytes, if Python is installed.
@@ -25,6 +27,7 @@ pub fn measure() -> Results {
     by_parent_memory(&mut results);
     by_region_count(&mut results);
     by_child_count(&mut results);
+    confined(&mut results);
     results
 }
 
@@ -120,6 +123,8 @@ fn by_region_count(results: &mut Results) {
         Some(difference / 1e3 / (counts[last] - counts[0]) as f64)
     };
     results.at_most("each additional inherited region, in µs", 3.0, per_region("heirloom, by name"), "");
+    let ratio = table.ratio("heirloom, by name", "system calls", last);
+    results.at_most("spawn with 500 regions, ratio to posix_spawn", 1.08, ratio, "");
     results.tables.push(table);
 }
 
@@ -145,6 +150,29 @@ fn by_child_count(results: &mut Results) {
             routine(name, move || time(1, &mut all) / f64::from(count))
         });
         table.add_row(f64::from(count), count.to_string(), routines.collect());
+    }
+    results.tables.push(table);
+}
+
+fn confined(results: &mut Results) {
+    let mut table = Table::new(
+        "confined",
+        "Spawn a confined child",
+        "memory used by the parent",
+        "The child exits immediately and inherits no region. By `confine` it can't reach the memory of other processes, by \
+         `confine_to` no files either but its program and libraries. A command is prepared for each child, or once for all. \
+         `bwrap` gives the child namespaces of its own for process ids and the network, and all files for reading.",
+    );
+    let keys: Vec<_> =
+        CONFINED.iter().filter(|candidate| can_confine(candidate)).map(|candidate| candidate.key).collect();
+    for gibibytes in [0, 1] {
+        let size = gibibytes << 30;
+        let label = if gibibytes == 0 { "minimal".to_owned() } else { format!("{gibibytes} GiB") };
+        table.add_row(size as f64, label, routines(&start_parent(size), &keys));
+    }
+    for column in ["heirloom, confine", "heirloom, confine_to"] {
+        let metric = format!("{column}: confined spawn, ratio to a spawn without");
+        results.at_most(metric, 1.25, table.ratio(column, "heirloom", 0), "");
     }
     results.tables.push(table);
 }

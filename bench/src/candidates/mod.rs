@@ -1,5 +1,6 @@
 //! The compared ways to share memory with a child process, one per file.
 
+mod confined;
 mod heirloom;
 mod ipc_channel;
 mod memfd_crates;
@@ -10,6 +11,7 @@ mod system_calls;
 use std::path::PathBuf;
 use std::process::Child;
 
+pub use confined::{CONFINED, can_confine};
 pub use system_calls::{create as create_by_system_calls, spawn as spawn_by_system_calls};
 
 /// A way to share memory with a child process.
@@ -53,7 +55,8 @@ pub const CANDIDATES: [&Candidate; 9] = [
 
 /// Returns the candidate with that key.
 pub fn by_key(key: &str) -> &'static Candidate {
-    CANDIDATES.iter().find(|candidate| candidate.key == key).unwrap_or_else(|| panic!("unknown candidate {key}"))
+    let mut all = CANDIDATES.into_iter().chain(&CONFINED);
+    all.find(|candidate| candidate.key == key).unwrap_or_else(|| panic!("unknown candidate {key}"))
 }
 
 /// Whether the candidate's library is installed.
