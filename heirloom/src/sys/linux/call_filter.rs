@@ -4,9 +4,12 @@
 
 use std::ffi::c_long;
 use std::io;
+use std::iter;
 use std::ptr;
 
-use libc::{BPF_ABS, BPF_JEQ, BPF_JGE, BPF_JMP, BPF_K, BPF_LD, BPF_RET, BPF_W, sock_filter, sock_fprog};
+use libc::{
+    BPF_ABS, BPF_ALU, BPF_AND, BPF_JEQ, BPF_JGE, BPF_JMP, BPF_K, BPF_LD, BPF_RET, BPF_W, c_int, sock_filter, sock_fprog,
+};
 use linux_raw_sys::ptrace::{AUDIT_ARCH_AARCH64, AUDIT_ARCH_RISCV64, AUDIT_ARCH_X86_64};
 use rustix::io::Errno;
 
@@ -65,13 +68,25 @@ const SETXATTRAT: c_long = 463;
 const REMOVEXATTRAT: c_long = 466;
 const FILE_SETATTR: c_long = 469;
 
+/// The kinds of sockets that a pair may have. Those without a connection can send to any socket's path.
+const CONNECTED: [c_int; 2] = [libc::SOCK_STREAM, libc::SOCK_SEQPACKET];
+
+/// The bits of a kind of socket, beside which are flags.
+const KIND: u32 = 0xf;
+
+/// The second bytes of the requests of file systems, see ioctl(2): the general ones and ext4's, XFS's, those of btrfs and of
+/// clones, FAT's, those of versions, and F2FS's. With a file that was opened for reading, they set attributes, and make and
+/// delete snapshots.
+const FILE_SYSTEMS: [u32; 6] = [b'f' as u32, b'X' as u32, 0x94, b'r' as u32, b'v' as u32, 0xf5];
+
 /// The first number of the calls with 32-bit pointers that x86-64 has beside its own (x32).
 const X32: u32 = 0x4000_0000;
 
-/// Where `seccomp_data` has the number of the call, the processor, and the first argument's low half (little-endian).
+/// Where `seccomp_data` has the number of the call, the processor, and the low halves of arguments (little-endian).
 const NUMBER: u32 = 0;
 const PROCESSOR: u32 = 4;
 const FIRST_ARGUMENT: u32 = 16;
+const SECOND_ARGUMENT: u32 = 24;
 
 /// A program of the kernel's Berkeley packet filter.
 pub(super) struct CallFilter(Vec<sock_filter>);
@@ -93,16 +108,30 @@ impl CallFilter {
         for number in DENIED.iter().chain(DENIED_OLD) {
             program.extend([skip_one_unless(BPF_JEQ, *number as u32), denied]);
         }
+        let allowed = statement(BPF_RET | BPF_K, libc::SECCOMP_RET_ALLOW);
         // A process may read and set its own limits: its id is 0 then.
-        let limits = libc::SYS_prlimit64 as u32;
-        program.extend([
-            load(NUMBER),
-            jump(BPF_JEQ, limits, 0, 3),
+        program.extend(only(libc::SYS_prlimit64, &[load(FIRST_ARGUMENT), skip_one_if(BPF_JEQ, 0), denied, allowed]));
+        let [stream, packets] = CONNECTED.map(|kind| kind as u32);
+        let pair = [
             load(FIRST_ARGUMENT),
-            skip_one_if(BPF_JEQ, 0),
+            skip_one_if(BPF_JEQ, libc::AF_UNIX as u32),
             denied,
-        ]);
-        program.push(statement(BPF_RET | BPF_K, libc::SECCOMP_RET_ALLOW));
+            load(SECOND_ARGUMENT),
+            keep(KIND),
+            skip_one_unless(BPF_JEQ, stream),
+            allowed,
+            skip_one_if(BPF_JEQ, packets),
+            denied,
+            allowed,
+        ];
+        program.extend(only(libc::SYS_socketpair, &pair));
+        let mut requests = vec![load(SECOND_ARGUMENT), keep(0xff00)];
+        for file_system in FILE_SYSTEMS {
+            requests.extend([skip_one_unless(BPF_JEQ, file_system << 8), denied]);
+        }
+        requests.push(allowed);
+        program.extend(only(libc::SYS_ioctl, &requests));
+        program.push(allowed);
         Ok(Self(program))
     }
 
@@ -121,9 +150,19 @@ fn set_filter(program: *const sock_fprog) -> std::result::Result<(), Errno> {
     }
 }
 
+/// Runs instructions, which end with an answer, for one call only. The number of the call is loaded.
+fn only(number: c_long, instructions: &[sock_filter]) -> impl Iterator<Item = sock_filter> {
+    iter::once(jump(BPF_JEQ, number as u32, 0, instructions.len() as u8)).chain(instructions.iter().copied())
+}
+
 /// Loads a word of `seccomp_data`.
 fn load(offset: u32) -> sock_filter {
     statement(BPF_LD | BPF_W | BPF_ABS, offset)
+}
+
+/// Clears the other bits of the loaded word.
+fn keep(bits: u32) -> sock_filter {
+    statement(BPF_ALU | BPF_AND | BPF_K, bits)
 }
 
 /// Ends with an error.
@@ -146,4 +185,85 @@ fn statement(code: u32, k: u32) -> sock_filter {
 /// Compares the loaded word with a value, and skips `jt` instructions if it holds, or else `jf`.
 fn jump(comparison: u32, value: u32, jt: u8, jf: u8) -> sock_filter {
     sock_filter { code: (BPF_JMP | comparison | BPF_K) as u16, jt, jf, k: value }
+}
+
+#[cfg(all(
+    test,
+    any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64"),
+    target_pointer_width = "64"
+))]
+mod tests {
+    use super::*;
+
+    /// Runs the program for a call, as the kernel does.
+    fn run(program: &[sock_filter], call: c_long, processor: u32, arguments: [u32; 2]) -> u32 {
+        let (mut word, mut at) = (0, 0);
+        loop {
+            let sock_filter { code, jt, jf, k } = program[at];
+            at += 1;
+            let holds = match u32::from(code) & !BPF_K {
+                code if code == BPF_LD | BPF_W | BPF_ABS => {
+                    word = match k {
+                        NUMBER => call as u32,
+                        PROCESSOR => processor,
+                        FIRST_ARGUMENT => arguments[0],
+                        SECOND_ARGUMENT => arguments[1],
+                        _ => panic!("{k}"),
+                    };
+                    continue;
+                }
+                code if code == BPF_ALU | BPF_AND => {
+                    word &= k;
+                    continue;
+                }
+                code if code == BPF_JMP | BPF_JEQ => word == k,
+                code if code == BPF_JMP | BPF_JGE => word >= k,
+                BPF_RET => return k,
+                code => panic!("{code}"),
+            };
+            at += usize::from(if holds { jt } else { jf });
+        }
+    }
+
+    #[test]
+    fn only_the_calls_of_this_processor_exist() {
+        let CallFilter(program) = CallFilter::new().unwrap();
+        let (here, allowed) = (ARCHITECTURE.unwrap(), libc::SECCOMP_RET_ALLOW);
+        let (missing, denied) = (answer(libc::ENOSYS).k, answer(libc::EPERM).k);
+        let answer = |call, processor| run(&program, call, processor, [1, libc::SOCK_STREAM as u32]);
+        assert_eq!(answer(libc::SYS_getpid, here), allowed);
+        assert_eq!(answer(libc::SYS_socket, here), denied);
+        for call in [libc::SYS_getpid, libc::SYS_socket] {
+            assert_eq!(answer(call, here ^ 1), missing);
+            // Kernels without x32 answer the same by themselves, so no process can show it there.
+            assert_eq!(answer(call | c_long::from(X32), here), missing);
+        }
+        assert_eq!(answer(c_long::from(u32::MAX), here), missing);
+    }
+
+    #[test]
+    fn arguments_decide_on_some_calls() {
+        let CallFilter(program) = CallFilter::new().unwrap();
+        let (here, allowed, denied) = (ARCHITECTURE.unwrap(), libc::SECCOMP_RET_ALLOW, answer(libc::EPERM).k);
+        let answer = |call, arguments| run(&program, call, here, arguments);
+        let (family, flags) = (libc::AF_UNIX as u32, libc::SOCK_CLOEXEC as u32);
+        for (kind, expected) in [
+            (libc::SOCK_STREAM, allowed),
+            (libc::SOCK_SEQPACKET, allowed),
+            (libc::SOCK_DGRAM, denied),
+            (libc::SOCK_RAW, denied),
+        ] {
+            assert_eq!(answer(libc::SYS_socketpair, [family, kind as u32]), expected, "{kind}");
+            assert_eq!(answer(libc::SYS_socketpair, [family, kind as u32 | flags]), expected, "{kind}");
+            assert_eq!(answer(libc::SYS_socketpair, [libc::AF_TIPC as u32, kind as u32]), denied, "{kind}");
+        }
+        assert_eq!(answer(libc::SYS_prlimit64, [0, 1]), allowed);
+        assert_eq!(answer(libc::SYS_prlimit64, [1, 1]), denied);
+        // TCGETS, FIONREAD; FS_IOC_SETFLAGS, FS_IOC_FSSETXATTR, BTRFS_IOC_SNAP_CREATE.
+        for (request, expected) in
+            [(0x5401, allowed), (0x541b, allowed), (0x4008_6602, denied), (0x401c_5820, denied), (0x5000_9401, denied)]
+        {
+            assert_eq!(answer(libc::SYS_ioctl, [0, request]), expected, "{request:#x}");
+        }
+    }
 }
