@@ -63,9 +63,13 @@ const DENIED_OLD: &[c_long] = &[
 const DENIED_OLD: &[c_long] = &[];
 
 // From 424 on, every processor has the same numbers.
+#[allow(dead_code)] // Only the table uses it, which not every processor has.
 const FCHMODAT2: c_long = 452;
+#[allow(dead_code)]
 const SETXATTRAT: c_long = 463;
+#[allow(dead_code)]
 const REMOVEXATTRAT: c_long = 466;
+#[allow(dead_code)]
 const FILE_SETATTR: c_long = 469;
 
 /// The kinds of sockets that a pair may have. Those without a connection can send to any socket's path.
