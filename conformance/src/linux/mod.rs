@@ -5,7 +5,9 @@
 pub mod c_library;
 pub mod hostile;
 pub mod intercept;
+pub mod intruder;
 pub mod old_kernels;
+pub mod sealed_off;
 pub mod single_step;
 pub mod watch;
 

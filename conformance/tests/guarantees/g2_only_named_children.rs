@@ -169,7 +169,7 @@ fn g2_set_undumpable_blocks_access_through_proc() {
 }
 
 /// A command that runs as an unprivileged user, because root may open any `/proc/PID/fd`.
-fn without_privileges(program: &Path) -> Command {
+pub(crate) fn without_privileges(program: &Path) -> Command {
     let mut command = Command::new(program);
     if rustix::process::geteuid().is_root() {
         command.uid(65534).gid(65534);

@@ -8,6 +8,7 @@ mod g12_channel_ends;
 mod g12_on_linux;
 mod g13_lying_peers;
 mod g14_locks;
+mod g15_confined_children;
 mod g16_secret_memory;
 mod g1_no_name;
 mod g2_only_named_children;

@@ -7,6 +7,8 @@ mod channels;
 #[cfg(target_os = "linux")]
 mod channels_on_linux;
 #[cfg(target_os = "linux")]
+mod confined;
+#[cfg(target_os = "linux")]
 mod linux;
 #[cfg(target_os = "linux")]
 mod locks;
