@@ -16,7 +16,7 @@ use heirloom_conformance::{descriptors, hostile, open_regions, output, text};
 use rustix::process::{Resource, Rlimit, setrlimit};
 
 use super::channels_on_linux::print_processor_time;
-use super::{confined, describe, locks, mappings, own_path, secret, write};
+use super::{confined, describe, locks, mappings, own_path, secret, spawning, write};
 
 #[allow(clippy::too_many_lines)] // One arm per sub-command.
 pub(super) fn run(args: &[&str]) {
@@ -119,6 +119,7 @@ pub(super) fn run(args: &[&str]) {
         ["take-wakes", name] => take_wakes(name),
         ["lock", rest @ ..] => locks::run(rest),
         ["secret", rest @ ..] => secret::run(rest),
+        ["spawning", rest @ ..] => spawning::run(rest),
         ["confined", rest @ ..] => confined::run(rest),
         ["wait-idle"] => wait_idle(),
         ["wait-without-futex"] => wait_without_futex(),

@@ -16,6 +16,8 @@ mod locks;
 mod mappings;
 #[cfg(target_os = "linux")]
 mod secret;
+#[cfg(target_os = "linux")]
+mod spawning;
 #[cfg(windows)]
 mod windows;
 

@@ -12,6 +12,7 @@ mod inheritance;
 mod limits;
 mod mappings;
 mod regions;
+mod spawning;
 mod waiting;
 
 use heirloom::{Command, ErrorKind};
