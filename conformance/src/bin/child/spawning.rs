@@ -1,5 +1,7 @@
 //! The sub-commands that start children while signals arrive, on many threads, and with little.
 
+#![allow(clippy::useless_conversion)] // Some results have other types on 32-bit targets.
+
 use std::collections::BTreeMap;
 use std::mem::zeroed;
 use std::os::unix::process::ExitStatusExt;

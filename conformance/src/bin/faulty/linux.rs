@@ -13,7 +13,7 @@ use std::os::fd::{AsFd, AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
 use std::rc::Rc;
 use std::time::Duration;
 
-use heirloom::os::linux::{ChildExt, FrozenOptionsExt, MappingExt, SecretRegion};
+use heirloom::os::linux::{ChildExt, CommandExt as _, FrozenOptionsExt, MappingExt, SecretRegion};
 use heirloom::os::unix::{CommandExt, InheritExt};
 use heirloom::{
     Command, ConvertError, Error, FrozenRegion, InheritedState, Locked, ReadOnlyRegion, Region, RegionOptions, Stdio,
@@ -351,6 +351,15 @@ fn process(name: &str) -> Operation {
         "spawn" => {
             command.process_group(0).current_dir("/").stdin(Stdio::null());
             plain(move || command.spawn(), |mut child| child.wait().unwrap().success())
+        }
+        // The command is confined anew each time, and dropped, since it holds a descriptor then.
+        "spawn-confined" | "spawn-sealed" => {
+            let sealed = name == "spawn-sealed";
+            let start = move || {
+                let mut command = Command::new("/bin/true");
+                if sealed { command.confine_to(["/"])? } else { command.confine()? }.spawn()
+            };
+            plain(start, |mut child| child.wait().unwrap().success())
         }
         "spawn-piped" => {
             command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
