@@ -83,6 +83,9 @@ const KIND: u32 = 0xf;
 /// delete snapshots.
 const FILE_SYSTEMS: [u32; 6] = [b'f' as u32, b'X' as u32, 0x94, b'r' as u32, b'v' as u32, 0xf5];
 
+/// The requests that type into a terminal, or paste: who inherits the terminal of a shell would give it commands.
+const INPUT_OF_TERMINALS: [libc::Ioctl; 2] = [libc::TIOCSTI, libc::TIOCLINUX];
+
 /// The first number of the calls with 32-bit pointers that x86-64 has beside its own (x32).
 const X32: u32 = 0x4000_0000;
 
@@ -129,7 +132,11 @@ impl CallFilter {
             allowed,
         ];
         program.extend(only(libc::SYS_socketpair, &pair));
-        let mut requests = vec![load(SECOND_ARGUMENT), keep(0xff00)];
+        let mut requests = vec![load(SECOND_ARGUMENT)];
+        for request in INPUT_OF_TERMINALS {
+            requests.extend([skip_one_unless(BPF_JEQ, request as u32), denied]);
+        }
+        requests.push(keep(0xff00));
         for file_system in FILE_SYSTEMS {
             requests.extend([skip_one_unless(BPF_JEQ, file_system << 8), denied]);
         }
@@ -263,7 +270,7 @@ mod tests {
         }
         assert_eq!(answer(libc::SYS_prlimit64, [0, 1]), allowed);
         assert_eq!(answer(libc::SYS_prlimit64, [1, 1]), denied);
-        // TCGETS, FIONREAD; FS_IOC_SETFLAGS, FS_IOC_FSSETXATTR, BTRFS_IOC_SNAP_CREATE.
+        // TCGETS, FIONREAD; TIOCSTI, TIOCLINUX, FS_IOC_SETFLAGS, FS_IOC_FSSETXATTR, BTRFS_IOC_SNAP_CREATE.
         for (request, expected) in
             [(0x5401, allowed), (0x541b, allowed), (0x4008_6602, denied), (0x401c_5820, denied), (0x5000_9401, denied)]
         {
