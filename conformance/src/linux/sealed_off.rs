@@ -146,6 +146,7 @@ pub const ATTEMPTS: &[Attempt] = &[
     rare("fsetxattr of a file that was opened inside", |place| set_attribute_opened(&place.inside), EPERM),
     rare("FS_IOC_SETFLAGS of a file that was opened inside", |place| set_flags(&place.inside), EPERM),
     rare("FS_IOC_FSSETXATTR of a file that was opened inside", |place| set_more_flags(&place.inside), EPERM),
+    rare("type into an inherited terminal", |_| in_a_fork(type_into_terminal), EPERM),
     attempt("a stream to a socket with a path", |place| stream(&place.outside), EPERM),
     attempt("a datagram to a socket with a path", |place| datagram(&place.outside), EPERM),
     attempt("a stream to a socket with a name", stream_by_name, EPERM),
@@ -486,6 +487,33 @@ fn mount() -> io::Result<()> {
     unsafe {
         check(libc::unshare(libc::CLONE_NEWUSER | libc::CLONE_NEWNS))?;
         check(libc::mount(c"tmpfs".as_ptr(), c"/tmp".as_ptr(), c"tmpfs".as_ptr(), 0, ptr::null()))
+    }
+}
+
+/// Opens a terminal that nobody sits at, to be the standard input of the child. Returns both its ends, or `None` where the system
+/// has none.
+#[must_use]
+pub fn terminal() -> Option<[OwnedFd; 2]> {
+    const TIOCGPTPEER: u32 = 0x5441;
+    let flags = libc::O_RDWR | libc::O_NOCTTY | libc::O_CLOEXEC;
+    let unlocked = 0;
+    let screen = File::options().read(true).write(true).open("/dev/ptmx").ok()?;
+    #[allow(clippy::cast_lossless, clippy::cast_possible_wrap)] // The type differs between C libraries.
+    // SAFETY: The number lives during the call, and the kernel has just opened the descriptor that it returns.
+    let keyboard = unsafe {
+        libc::ioctl(screen.as_raw_fd(), libc::TIOCSPTLCK, &raw const unlocked);
+        owned(libc::ioctl(screen.as_raw_fd(), TIOCGPTPEER as libc::Ioctl, flags).into()).ok()?
+    };
+    Some([screen.into(), keyboard])
+}
+
+/// Types into the terminal of standard input, which is made that of a new session.
+fn type_into_terminal() -> io::Result<()> {
+    // SAFETY: All arguments are integers, or a byte that lives during the call.
+    unsafe {
+        check(libc::setsid())?;
+        check(libc::ioctl(0, libc::TIOCSCTTY, 0))?;
+        check(libc::ioctl(0, libc::TIOCSTI, c"x".as_ptr()))
     }
 }
 

@@ -393,7 +393,7 @@ fn g15_seventeenth_domain_is_an_error() {
     let nest = |means| output(&mut child(&["confined", "nest", means, "0"]));
     let advice =
         "this process is in too many domains of Landlock already, of which the kernel nests 16: confine the child once";
-    let of_system = "Value too large for defined data type (os error 75)";
+    let of_system = std::io::Error::from_raw_os_error(libc::EOVERFLOW);
     for (means, what) in [("spawn", "cannot start"), ("exec", "cannot execute")] {
         assert_eq!(nest(means), format!("16 System: {what} {CHILD:?}: {of_system}; {advice}\n"));
     }

@@ -156,6 +156,8 @@ fn system_files() -> impl Iterator<Item = &'static Path> {
 fn seal_off(means: &str, directory: &Path) {
     let (listeners, place) = Place::create(directory);
     let readable = system_files().map(Path::to_owned).chain([directory.join("inside"), own_path()]);
+    let terminal = sealed_off::terminal();
+    let keyboard = || terminal.as_ref().map(|[_screen, keyboard]| keyboard.try_clone().unwrap());
     let mut command = Command::new(own_path());
     command.args(["confined", "sealed-off"]).env("PLACE", &place);
     match means {
@@ -164,9 +166,15 @@ fn seal_off(means: &str, directory: &Path) {
         "std" => {
             let mut command = std::process::Command::new(own_path());
             command.args(["confined", "sealed-off"]).env("PLACE", &place).confine_to(readable).unwrap();
+            if let Some(keyboard) = keyboard() {
+                command.stdin(keyboard);
+            }
             return print!("{}", text(command.output().unwrap()));
         }
         _ => {}
+    }
+    if let Some(keyboard) = keyboard() {
+        command.stdin(keyboard);
     }
     print!("{}", output(&mut command));
     drop(listeners);
