@@ -478,3 +478,24 @@ fn g15_confinement_that_is_refused_or_only_pretended_starts_nothing() {
         assert!(line.starts_with("false System: cannot "), "{line}");
     }
 }
+
+#[test]
+fn g15_confined_child_inherits_no_further_descriptor() {
+    let Some(_) = landlock() else { return };
+    let numbers = |command: &mut heirloom::Command| -> Vec<_> {
+        let seen = output(command);
+        seen.lines().map(|line| line.split_once(' ').unwrap().0.to_owned()).collect()
+    };
+    let expected = numbers(&mut child(&["descriptors"]));
+    assert_eq!(numbers(child(&["descriptors"]).confine().unwrap()), expected);
+    let mut sealed = child(&["descriptors"]);
+    if sealed.confine_to(["/"]).is_ok() {
+        assert_eq!(numbers(&mut sealed), expected);
+    }
+}
+
+#[test]
+fn g15_children_are_confined_with_standard_input_closed() {
+    let Some(_) = landlock() else { return };
+    assert_eq!(output(&mut child(&["confined", "with-stdin-closed"])), "of a region\nof a region\n");
+}

@@ -61,6 +61,21 @@ pub(super) fn run(args: &[&str]) {
             let status = std::fs::read_to_string("/proc/thread-self/status").unwrap();
             print!("{}", status.lines().find(|line| line.starts_with("NoNewPrivs")).unwrap());
         }
+        // Confines a child while the number of standard input is free, and redirects the child's.
+        ["with-stdin-closed"] => {
+            // SAFETY: Nothing here uses standard input.
+            unsafe { libc::close(0) };
+            let mut commands = [Command::new("cat"), Command::new("cat")];
+            commands[0].confine().unwrap();
+            if commands[1].confine_to(system_files()).is_err() {
+                commands[1].confine().unwrap();
+            }
+            for command in &mut commands {
+                let input = FrozenRegion::from_bytes("of a region").unwrap();
+                command.stdin(std::os::fd::OwnedFd::try_from(input).unwrap());
+                println!("{}", output(command));
+            }
+        }
         ["refused", call, errno] => refused(call, errno.parse().unwrap()),
         ["use-library", means] => use_library_in_child(means),
         ["library"] => use_library(),
