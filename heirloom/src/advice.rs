@@ -204,6 +204,10 @@ fn advice(reason: Reason) -> (ErrorKind, &'static str) {
         Reason::NoInterpreter => {
             (ErrorKind::ProgramNotFound, "the file exists, but the interpreter that it names does not")
         }
+        Reason::SealedOff => (
+            ErrorKind::ProgramNotRunnable,
+            "may this user execute it, and is it, with its interpreter and its loader, beneath a path that confine_to names?",
+        ),
         Reason::NotExecutable => (ErrorKind::ProgramNotRunnable, "is it a file that this user may execute?"),
         Reason::NotAProgram => (
             ErrorKind::ProgramNotRunnable,

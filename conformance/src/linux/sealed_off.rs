@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::ptr;
 
-use libc::{EACCES, EPERM, c_int};
+use libc::{EACCES, ENOSYS, EPERM, c_int};
 use rustix::fs::{AtFlags, Mode, OFlags};
 
 use super::check;
@@ -115,7 +115,7 @@ pub const ATTEMPTS: &[Attempt] = &[
     attempt("delete a directory outside", |place| fs::remove_dir(place.outside.join("directory")), EACCES),
     attempt("execute a program outside", |place| execute(&place.outside), EACCES),
     attempt("truncate a file outside", |place| truncate(&place.outside), EPERM),
-    attempt("open a file outside to truncate it", |place| open_truncated(&place.outside), EACCES),
+    attempt("open a file outside to truncate it", |place| open_truncated(&place.outside), EPERM),
     attempt("chmod outside", |place| chmod(&place.outside), EPERM),
     attempt("fchmodat outside", |place| fchmodat(&place.outside), EPERM),
     rare("fchmodat2 outside", |place| fchmodat2(&place.outside), EPERM),
@@ -138,7 +138,11 @@ pub const ATTEMPTS: &[Attempt] = &[
     attempt("link a file inside", |place| link(&place.inside), EACCES),
     attempt("delete a file inside", |place| delete(&place.inside), EACCES),
     attempt("truncate a file inside", |place| truncate(&place.inside), EPERM),
-    attempt("open a file inside to truncate it", |place| open_truncated(&place.inside), EACCES),
+    attempt("open a file inside to truncate it", |place| open_truncated(&place.inside), EPERM),
+    attempt("open a file inside for reading to truncate it", |place| read_truncated(&place.inside), EPERM),
+    attempt("openat2 of a file inside", |place| open_by_openat2(&place.inside), ENOSYS),
+    attempt("F_SETLEASE of a file that was opened inside", |place| lease(&place.inside), EPERM),
+    attempt("F_NOTIFY of a directory inside", |place| notify(&place.inside), EPERM),
     attempt("chmod inside", |place| chmod(&place.inside), EPERM),
     attempt("fchmod of a file that was opened inside", |place| fchmod(&place.inside), EPERM),
     attempt("fchown of a file that was opened inside", |place| fchown(&place.inside), EPERM),
@@ -153,6 +157,9 @@ pub const ATTEMPTS: &[Attempt] = &[
     attempt("a stream by TCP", |place| TcpStream::connect(("127.0.0.1", place.port)).map(drop), EPERM),
     attempt("a socket for netlink", |_| socket(libc::AF_NETLINK, libc::SOCK_RAW), EPERM),
     attempt("a pair of streams", |_| UnixStream::pair().map(drop), DONE),
+    attempt("a name for one of a pair", |_| name_a_pair(), EPERM),
+    attempt("PTRACE_TRACEME", |_| in_a_fork(be_traced), EPERM),
+    attempt("clone3", |_| fork_by_clone3(), ENOSYS),
     attempt("a datagram from one of a pair to a socket with a path", pair_to_path, EPERM),
     attempt("a packet from one of a raw pair to a socket with a path", raw_pair_to_path, EPERM),
     rare("io_uring_setup", |_| io_uring::IoUring::new(4).map(drop), EPERM),
@@ -259,6 +266,62 @@ fn truncate(side: &Path) -> io::Result<()> {
 
 fn open_truncated(side: &Path) -> io::Result<()> {
     File::create(side.join("file")).map(drop)
+}
+
+fn read_truncated(side: &Path) -> io::Result<()> {
+    let path = c_path(&side.join("file"))?;
+    // SAFETY: A NUL-terminated string.
+    owned(unsafe { libc::open(path.as_ptr(), libc::O_RDONLY | libc::O_TRUNC | libc::O_CLOEXEC) }.into()).map(drop)
+}
+
+fn open_by_openat2(side: &Path) -> io::Result<()> {
+    let path = c_path(&side.join("file"))?;
+    let how = [libc::O_CLOEXEC.unsigned_abs().into(), 0_u64, 0];
+    // SAFETY: A NUL-terminated string, and a structure with its size; both live during the call.
+    let opened =
+        unsafe { libc::syscall(libc::SYS_openat2, libc::AT_FDCWD, path.as_ptr(), how.as_ptr(), size_of_val(&how)) };
+    owned(opened).map(drop)
+}
+
+fn lease(side: &Path) -> io::Result<()> {
+    let file = File::open(side.join("file"))?;
+    // SAFETY: All arguments are integers.
+    check(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETLEASE, libc::F_RDLCK) })
+}
+
+fn notify(side: &Path) -> io::Result<()> {
+    // From the kernel's fcntl.h.
+    const DN_CREATE: c_int = 4;
+    let directory = File::open(side)?;
+    // SAFETY: All arguments are integers.
+    check(unsafe { libc::fcntl(directory.as_raw_fd(), libc::F_NOTIFY, DN_CREATE) })
+}
+
+fn name_a_pair() -> io::Result<()> {
+    let (one, _other) = UnixStream::pair()?;
+    // It alone asks for any name.
+    let family = libc::sa_family_t::try_from(libc::AF_UNIX).unwrap_or_default();
+    let size = libc::socklen_t::try_from(size_of_val(&family)).unwrap_or_default();
+    // SAFETY: The address lives during the call, and has that size.
+    check(unsafe { libc::bind(one.as_raw_fd(), (&raw const family).cast(), size) })
+}
+
+fn be_traced() -> io::Result<()> {
+    // SAFETY: All arguments are integers.
+    check(unsafe { libc::ptrace(libc::PTRACE_TRACEME, 0, 0, 0) }.try_into().unwrap_or(-1))
+}
+
+fn fork_by_clone3() -> io::Result<()> {
+    let mut arguments = [0_u64; 8];
+    arguments[4] = libc::SIGCHLD.unsigned_abs().into();
+    // SAFETY: The structure lives during the call, and has that size. The child ends at once.
+    unsafe {
+        match libc::syscall(libc::SYS_clone3, arguments.as_ptr(), size_of_val(&arguments)) {
+            -1 => Err(io::Error::last_os_error()),
+            0 => libc::_exit(0),
+            child => check(libc::waitpid(child.try_into().unwrap_or(-1), ptr::null_mut(), 0)),
+        }
+    }
 }
 
 fn chmod(side: &Path) -> io::Result<()> {

@@ -130,6 +130,8 @@ pub(crate) enum Reason {
     NoProgramName,
     /// The interpreter that the script names doesn't exist.
     NoInterpreter,
+    /// The program, its interpreter or its loader is not among what a confined child may read.
+    SealedOff,
     /// No permission to execute the file.
     NotExecutable,
     /// The file is no program for this machine.

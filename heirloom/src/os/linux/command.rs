@@ -36,11 +36,12 @@ pub trait CommandExt: Sealed {
     /// needs no change, and this process stays as it is.
     ///
     /// It takes from the child: the rights of setuid programs (`PR_SET_NO_NEW_PRIVS`), mounting, and before Linux 5.19 moving a
-    /// file to another directory. It leaves open: files, terminals and sockets of the user, its keys, its System V and POSIX objects,
-    /// and what a process may do to another one of its user without looking into it, which is to read its status, its arguments
-    /// and the numbers of its descriptors, and to set its limits (`prlimit`; one of processor time ends it), priority, processors,
-    /// `oom_score_adj` and `coredump_filter`.
-    /// [`confine_to`](Self::confine_to) closes these too.
+    /// file to another directory. It leaves open: files, terminals and sockets of the user, through which other programs can
+    /// be asked to act (a terminal that it inherits takes typed commands where `dev.tty.legacy_tiocsti` is 1); its keys, its System
+    /// V and POSIX objects; and what a process may do to another one of its user without looking into it, which is to read its
+    /// status, its arguments and the numbers of its descriptors, and to set its limits (`prlimit`; one of processor time ends it),
+    /// priority, processors, `oom_score_adj` and `coredump_filter`. [`confine_to`](Self::confine_to) closes these too. A child of
+    /// root keeps root's capabilities, so drop them first.
     ///
     /// With [`exec`](crate::os::unix::CommandExt::exec), the calling thread itself is confined, also if the program can't be
     /// executed.
@@ -75,12 +76,14 @@ pub trait CommandExt: Sealed {
     /// Beyond the domain, a filter of system calls ([seccomp(2)](https://man7.org/linux/man-pages/man2/seccomp.2.html)) denies, by
     /// EPERM: sockets, but for pairs that are connected, and `io_uring`; changing a file's mode, owner, times or attributes, and
     /// all requests to file systems themselves ([ioctl(2)](https://man7.org/linux/man-pages/man2/ioctl.2.html)); typing into a
-    /// terminal (`TIOCSTI`); watching directories; setting priorities, processors and another process's limits; keys, and the
-    /// System V and POSIX objects that have names. Calls of other processors, as of 32-bit programs, answer ENOSYS.
+    /// terminal (`TIOCSTI`); watching directories; setting priorities, processors and the limits of a process that is named; keys,
+    /// and the System V and POSIX objects that have names; `ptrace`. `clone3`, `openat2` and the calls of other processors, as of
+    /// 32-bit programs, answer ENOSYS.
     ///
-    /// It leaves open: whether a path exists, its size and its times; an inherited descriptor, with all that it allows, so don't
-    /// pass standard streams that the child need not have; before Linux 6.12, signals to the user's processes; and the use of
-    /// memory and processors.
+    /// It leaves open: whether a path exists, its size, times and attributes, and where a symbolic link leads; locks on files that
+    /// it may read (`flock`); an inherited descriptor, with all that it allows, so don't pass standard streams that the child need
+    /// not have; before Linux 6.12, signals to the user's processes; what root's capabilities allow, so drop them first; and the
+    /// use of memory and processors.
     ///
     /// # Errors
     /// As for [`confine`](Self::confine), and:

@@ -8,7 +8,8 @@ use std::iter;
 use std::ptr;
 
 use libc::{
-    BPF_ABS, BPF_ALU, BPF_AND, BPF_JEQ, BPF_JGE, BPF_JMP, BPF_K, BPF_LD, BPF_RET, BPF_W, c_int, sock_filter, sock_fprog,
+    BPF_ABS, BPF_ALU, BPF_AND, BPF_JEQ, BPF_JGE, BPF_JMP, BPF_JSET, BPF_K, BPF_LD, BPF_RET, BPF_W, c_int, sock_filter,
+    sock_fprog,
 };
 use linux_raw_sys::ptrace::{AUDIT_ARCH_AARCH64, AUDIT_ARCH_RISCV64, AUDIT_ARCH_X86_64};
 use rustix::io::Errno;
@@ -31,13 +32,15 @@ const ARCHITECTURE: Option<u32> = if cfg!(all(target_arch = "x86_64", target_poi
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64"))]
 #[rustfmt::skip]
 const DENIED: &[c_long] = &[
-    // Sockets. An io_uring makes them without the call.
-    libc::SYS_socket, libc::SYS_io_uring_setup,
+    // Sockets, and their names. An io_uring makes them without the call.
+    libc::SYS_socket, libc::SYS_bind, libc::SYS_io_uring_setup,
+    // Making the parent a tracer, whose waits return then.
+    libc::SYS_ptrace,
     // The owner, the mode, the times and other attributes of files, which Landlock doesn't keep.
     libc::SYS_fchmod, libc::SYS_fchmodat, FCHMODAT2, libc::SYS_fchown, libc::SYS_fchownat, libc::SYS_utimensat,
     libc::SYS_setxattr, libc::SYS_lsetxattr, libc::SYS_fsetxattr, SETXATTRAT,
     libc::SYS_removexattr, libc::SYS_lremovexattr, libc::SYS_fremovexattr, REMOVEXATTRAT, FILE_SETATTR,
-    // Landlock keeps it from version 3 on.
+    // Landlock keeps it from version 3 on; see `OPENING` too.
     libc::SYS_truncate,
     // What happens in a directory.
     libc::SYS_inotify_add_watch, libc::SYS_fanotify_mark,
@@ -58,6 +61,7 @@ const DENIED: &[c_long] = &[];
 #[rustfmt::skip]
 const DENIED_OLD: &[c_long] = &[
     libc::SYS_chmod, libc::SYS_chown, libc::SYS_lchown, libc::SYS_utime, libc::SYS_utimes, libc::SYS_futimesat,
+    libc::SYS_creat,
 ];
 #[cfg(not(target_arch = "x86_64"))]
 const DENIED_OLD: &[c_long] = &[];
@@ -71,6 +75,19 @@ const SETXATTRAT: c_long = 463;
 const REMOVEXATTRAT: c_long = 466;
 #[allow(dead_code)]
 const FILE_SETATTR: c_long = 469;
+
+/// The calls that the kernel seems not to have: a filter can't look at what they point to. With them, a process would leave its
+/// control group (`clone3`), or empty a file (`openat2`).
+const MISSING: [c_long; 2] = [libc::SYS_clone3, libc::SYS_openat2];
+
+/// The calls that open a file, and where they have the flags. Before version 3, Landlock lets who may read a file empty it.
+#[cfg(target_arch = "x86_64")]
+const OPENING: &[(c_long, u32)] = &[(libc::SYS_open, SECOND_ARGUMENT), (libc::SYS_openat, THIRD_ARGUMENT)];
+#[cfg(not(target_arch = "x86_64"))]
+const OPENING: &[(c_long, u32)] = &[(libc::SYS_openat, THIRD_ARGUMENT)];
+
+/// The requests of fcntl(2) that hold up those who write a file, or tell what happens in a directory.
+const WATCHING: [c_int; 2] = [libc::F_SETLEASE, libc::F_NOTIFY];
 
 /// The kinds of sockets that a pair may have. Those without a connection can send to any socket's path.
 const CONNECTED: [c_int; 2] = [libc::SOCK_STREAM, libc::SOCK_SEQPACKET];
@@ -94,6 +111,7 @@ const NUMBER: u32 = 0;
 const PROCESSOR: u32 = 4;
 const FIRST_ARGUMENT: u32 = 16;
 const SECOND_ARGUMENT: u32 = 24;
+const THIRD_ARGUMENT: u32 = 32;
 
 /// A program of the kernel's Berkeley packet filter.
 pub(super) struct CallFilter(Vec<sock_filter>);
@@ -115,7 +133,20 @@ impl CallFilter {
         for number in DENIED.iter().chain(DENIED_OLD) {
             program.extend([skip_one_unless(BPF_JEQ, *number as u32), denied]);
         }
+        for number in MISSING {
+            program.extend([skip_one_unless(BPF_JEQ, number as u32), missing]);
+        }
         let allowed = statement(BPF_RET | BPF_K, libc::SECCOMP_RET_ALLOW);
+        for (number, flags) in OPENING {
+            let emptying = libc::O_TRUNC as u32;
+            program.extend(only(*number, &[load(*flags), skip_one_unless(BPF_JSET, emptying), denied, allowed]));
+        }
+        let mut requests = vec![load(SECOND_ARGUMENT)];
+        for request in WATCHING {
+            requests.extend([skip_one_unless(BPF_JEQ, request as u32), denied]);
+        }
+        requests.push(allowed);
+        program.extend(only(libc::SYS_fcntl, &requests));
         // A process may read and set its own limits: its id is 0 then.
         program.extend(only(libc::SYS_prlimit64, &[load(FIRST_ARGUMENT), skip_one_if(BPF_JEQ, 0), denied, allowed]));
         let [stream, packets] = CONNECTED.map(|kind| kind as u32);
@@ -207,7 +238,7 @@ mod tests {
     use super::*;
 
     /// Runs the program for a call, as the kernel does.
-    fn run(program: &[sock_filter], call: c_long, processor: u32, arguments: [u32; 2]) -> u32 {
+    fn run(program: &[sock_filter], call: c_long, processor: u32, arguments: [u32; 3]) -> u32 {
         let (mut word, mut at) = (0, 0);
         loop {
             let sock_filter { code, jt, jf, k } = program[at];
@@ -219,6 +250,7 @@ mod tests {
                         PROCESSOR => processor,
                         FIRST_ARGUMENT => arguments[0],
                         SECOND_ARGUMENT => arguments[1],
+                        THIRD_ARGUMENT => arguments[2],
                         _ => panic!("{k}"),
                     };
                     continue;
@@ -229,6 +261,7 @@ mod tests {
                 }
                 code if code == BPF_JMP | BPF_JEQ => word == k,
                 code if code == BPF_JMP | BPF_JGE => word >= k,
+                code if code == BPF_JMP | BPF_JSET => word & k != 0,
                 BPF_RET => return k,
                 code => panic!("{code}"),
             };
@@ -241,7 +274,7 @@ mod tests {
         let CallFilter(program) = CallFilter::new().unwrap();
         let (here, allowed) = (ARCHITECTURE.unwrap(), libc::SECCOMP_RET_ALLOW);
         let (missing, denied) = (answer(libc::ENOSYS).k, answer(libc::EPERM).k);
-        let answer = |call, processor| run(&program, call, processor, [1, libc::SOCK_STREAM as u32]);
+        let answer = |call, processor| run(&program, call, processor, [1, libc::SOCK_STREAM as u32, 0]);
         assert_eq!(answer(libc::SYS_getpid, here), allowed);
         assert_eq!(answer(libc::SYS_socket, here), denied);
         for call in [libc::SYS_getpid, libc::SYS_socket] {
@@ -256,7 +289,7 @@ mod tests {
     fn arguments_decide_on_some_calls() {
         let CallFilter(program) = CallFilter::new().unwrap();
         let (here, allowed, denied) = (ARCHITECTURE.unwrap(), libc::SECCOMP_RET_ALLOW, answer(libc::EPERM).k);
-        let answer = |call, arguments| run(&program, call, here, arguments);
+        let answer = |call, [first, second]: [u32; 2]| run(&program, call, here, [first, second, 0]);
         let (family, flags) = (libc::AF_UNIX as u32, libc::SOCK_CLOEXEC as u32);
         for (kind, expected) in [
             (libc::SOCK_STREAM, allowed),
@@ -267,6 +300,12 @@ mod tests {
             assert_eq!(answer(libc::SYS_socketpair, [family, kind as u32]), expected, "{kind}");
             assert_eq!(answer(libc::SYS_socketpair, [family, kind as u32 | flags]), expected, "{kind}");
             assert_eq!(answer(libc::SYS_socketpair, [libc::AF_TIPC as u32, kind as u32]), denied, "{kind}");
+        }
+        let open = |flags: c_int| run(&program, libc::SYS_openat, here, [0, 0, flags as u32]);
+        assert_eq!(open(libc::O_RDONLY | libc::O_CLOEXEC), allowed);
+        assert_eq!(open(libc::O_RDONLY | libc::O_TRUNC), denied);
+        for (request, expected) in [(libc::F_GETFD, allowed), (libc::F_SETLEASE, denied), (libc::F_NOTIFY, denied)] {
+            assert_eq!(answer(libc::SYS_fcntl, [0, request as u32]), expected, "{request}");
         }
         assert_eq!(answer(libc::SYS_prlimit64, [0, 1]), allowed);
         assert_eq!(answer(libc::SYS_prlimit64, [1, 1]), denied);

@@ -65,6 +65,10 @@ impl Confinement {
         allow(self.ruleset.as_fd(), path, rights)
     }
 
+    pub(crate) fn is_sealed_off(&self) -> bool {
+        self.filter.is_some()
+    }
+
     /// Confines this process, for ever. Allocates nothing.
     pub(crate) fn enter(&self) -> std::result::Result<(), Errno> {
         // SAFETY: The call takes plain numbers.

@@ -25,6 +25,7 @@ pub(super) fn cannot_run(launch: &Launch<'_>, errno: Errno) -> Failure {
         Errno::NOENT if has_slash => Reason::NoSuchPath,
         Errno::NOENT => Reason::NotInPath,
         Errno::PERM if launch.options.process_group.is_some() => Reason::ProcessGroup,
+        Errno::ACCESS if launch.options.is_sealed_off() => Reason::SealedOff,
         Errno::ACCESS | Errno::NOTDIR | Errno::ISDIR => Reason::NotExecutable,
         Errno::NOEXEC => Reason::NotAProgram,
         Errno::TXTBSY | Errno::LOOP | Errno::NAMETOOLONG => Reason::NotRunnable,

@@ -36,6 +36,11 @@ impl SpawnOptions {
     pub(crate) fn confine(&self) -> std::result::Result<(), Errno> {
         self.confinements.iter().try_for_each(|confinement| confinement.enter())
     }
+
+    /// Returns whether the program can read only what is named.
+    pub(crate) fn is_sealed_off(&self) -> bool {
+        self.confinements.iter().any(|confinement| confinement.is_sealed_off())
+    }
 }
 
 /// Returns the number of a process id.
