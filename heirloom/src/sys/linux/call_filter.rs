@@ -100,8 +100,9 @@ const KIND: u32 = 0xf;
 /// delete snapshots.
 const FILE_SYSTEMS: [u32; 6] = [b'f' as u32, b'X' as u32, 0x94, b'r' as u32, b'v' as u32, 0xf5];
 
-/// The requests that type into a terminal, or paste: who inherits the terminal of a shell would give it commands.
-const INPUT_OF_TERMINALS: [libc::Ioctl; 2] = [libc::TIOCSTI, libc::TIOCLINUX];
+/// The requests that type into a terminal, or paste (`TIOCSTI`, `TIOCLINUX`): who inherits the terminal of a shell would give it
+/// commands.
+const INPUT_OF_TERMINALS: [u32; 2] = [0x5412, 0x541c];
 
 /// The first number of the calls with 32-bit pointers that x86-64 has beside its own (x32).
 const X32: u32 = 0x4000_0000;
@@ -165,7 +166,7 @@ impl CallFilter {
         program.extend(only(libc::SYS_socketpair, &pair));
         let mut requests = vec![load(SECOND_ARGUMENT)];
         for request in INPUT_OF_TERMINALS {
-            requests.extend([skip_one_unless(BPF_JEQ, request as u32), denied]);
+            requests.extend([skip_one_unless(BPF_JEQ, request), denied]);
         }
         requests.push(keep(0xff00));
         for file_system in FILE_SYSTEMS {
