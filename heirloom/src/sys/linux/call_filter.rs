@@ -7,10 +7,7 @@ use std::io;
 use std::iter;
 use std::ptr;
 
-use libc::{
-    BPF_ABS, BPF_ALU, BPF_AND, BPF_JEQ, BPF_JGE, BPF_JMP, BPF_JSET, BPF_K, BPF_LD, BPF_RET, BPF_W, c_int, sock_filter,
-    sock_fprog,
-};
+use libc::{c_int, sock_filter, sock_fprog};
 use linux_raw_sys::ptrace::{AUDIT_ARCH_AARCH64, AUDIT_ARCH_RISCV64, AUDIT_ARCH_X86_64};
 use rustix::io::Errno;
 
@@ -41,7 +38,7 @@ const DENIED: &[c_long] = &[
     libc::SYS_setxattr, libc::SYS_lsetxattr, libc::SYS_fsetxattr, SETXATTRAT,
     libc::SYS_removexattr, libc::SYS_lremovexattr, libc::SYS_fremovexattr, REMOVEXATTRAT, FILE_SETATTR,
     // Landlock keeps it from version 3 on; see `OPENING` too.
-    libc::SYS_truncate,
+    TRUNCATE,
     // What happens in a directory.
     libc::SYS_inotify_add_watch, libc::SYS_fanotify_mark,
     // Priorities, processors and schedulers of other processes.
@@ -88,6 +85,23 @@ const OPENING: &[(c_long, u32)] = &[(libc::SYS_openat, THIRD_ARGUMENT)];
 
 /// The requests of fcntl(2) that hold up those who write a file, or tell what happens in a directory.
 const WATCHING: [c_int; 2] = [libc::F_SETLEASE, libc::F_NOTIFY];
+
+/// libc has no name for it on Android.
+#[allow(dead_code)]
+const TRUNCATE: c_long = if cfg!(target_arch = "x86_64") { 76 } else { 45 };
+
+/// Parts of an instruction, which libc has not on Android: classes, sizes, operations, and a constant as the operand.
+const BPF_LD: u32 = 0x00;
+const BPF_ALU: u32 = 0x04;
+const BPF_JMP: u32 = 0x05;
+const BPF_RET: u32 = 0x06;
+const BPF_W: u32 = 0x00;
+const BPF_ABS: u32 = 0x20;
+const BPF_AND: u32 = 0x50;
+const BPF_JEQ: u32 = 0x10;
+const BPF_JGE: u32 = 0x30;
+const BPF_JSET: u32 = 0x40;
+const BPF_K: u32 = 0x00;
 
 /// The kinds of sockets that a pair may have. Those without a connection can send to any socket's path.
 const CONNECTED: [c_int; 2] = [libc::SOCK_STREAM, libc::SOCK_SEQPACKET];
