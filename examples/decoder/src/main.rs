@@ -45,7 +45,7 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
         ["--hostile"] => parent::show_hostile(true),
         ["--hostile", "--unconfined"] => parent::show_hostile(false),
         [file] => parent::show(file),
-        _ => Err("usage: heirloom-decoder FILE.png | --hostile [--unconfined]".into()),
+        _ => Err("usage: decoder FILE.png | --hostile [--unconfined]".into()),
     }
 }
 

@@ -9,7 +9,7 @@ use std::process::{Command, Output};
 use png::{BitDepth, ColorType, Encoder};
 
 fn run(args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_heirloom-decoder")).args(args).output().unwrap()
+    Command::new(env!("CARGO_BIN_EXE_decoder")).args(args).output().unwrap()
 }
 
 /// Returns what it printed; `None` where the system can't confine a child.
