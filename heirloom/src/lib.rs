@@ -77,9 +77,10 @@
 //! | [`Region`] | every holder | [`SharedBytes`]: copies in and out, atomics | workers that write results, queues |
 //! | `os::linux::SecretRegion` | every holder | [`SharedBytes`] | keys and passwords that no other process may read, root's included; Linux only |
 //!
-//! Choose the first that fits; a `SecretRegion` in place of a `FrozenRegion` where secrecy counts more than that nobody writes. [`Region::into_read_only`] and [`Region::freeze`] convert by sealing the memory: the kernel then
-//! refuses every write, whatever a holder tries. A parent can freeze a region that its workers filled, once they have ended
-//! or unmapped it and the parent has dropped its own mappings. [`FrozenRegion`] can also be made directly, by
+//! Choose the first that fits; a `SecretRegion` in place of a `FrozenRegion` where secrecy counts more than that nobody writes.
+//! [`Region::into_read_only`] and [`Region::freeze`] convert by sealing the memory: the kernel then refuses every write, whatever a
+//! holder tries. A parent can freeze a region that its workers filled, once they have ended or unmapped it and the parent has
+//! dropped its own mappings. [`FrozenRegion`] can also be made directly, by
 //! [`from_bytes`](FrozenRegion::from_bytes), [`from_reader`](FrozenRegion::from_reader) or
 //! [`from_file`](FrozenRegion::from_file). [`AnyRegion`] is for a kind that is known at run time.
 //!
@@ -87,9 +88,9 @@
 //!
 //! # What it does not guarantee
 //! - Processes of the *same user* can reach a holder's memory and descriptors through `/proc`, ptrace and `pidfd_getfd`. They
-//!   can then read every region of that holder, and write what it can write. `os::linux::set_undumpable` in *every* holder
-//!   prevents this. So does running the other process under another user ID, or in a PID namespace without the holder. The
-//!   bytes of an `os::linux::SecretRegion` can't be read that way once it is mapped.
+//!   can then read every region of that holder, and write what it can write. `os::linux::CommandExt::confine` keeps a child from
+//!   it, and `os::linux::set_undumpable` in *every* holder all others. So does running the other process under another user ID, or
+//!   in a PID namespace without the holder. The bytes of an `os::linux::SecretRegion` can't be read that way once it is mapped.
 //! - It does not defend against root or the kernel.
 //! - The bytes can be swapped to disk, but for those of a `SecretRegion`. Core dumps contain them unless the mapping calls
 //!   `no_dump`.

@@ -24,8 +24,9 @@ use crate::{AsRegion, Child, Error, ErrorKind, Result, Stdio};
 /// list inherits them too. Arguments of a batch file are quoted; an argument with a line break, and a program name with a
 /// quote, are errors.
 ///
-/// It runs no code between `fork` and `exec`, so it can't change the user id, set limits or run a `pre_exec` closure. A
-/// child can do that to itself at the start of `main`, which is the right place for a sandbox:
+/// It runs no code of yours between `fork` and `exec`, so it can't change the user id, set limits or run a `pre_exec` closure. On
+/// Linux, `os::linux::CommandExt` confines a child that isn't trusted. Any other sandbox a child can set up for itself at the start
+/// of `main`:
 ///
 /// ```no_run
 /// fn main() -> Result<(), heirloom::Error> {
