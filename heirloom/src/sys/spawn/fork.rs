@@ -3,7 +3,7 @@
 #![allow(unsafe_code)]
 
 use std::ffi::{CStr, OsStr};
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
 use std::process::Command as Std;
@@ -18,7 +18,7 @@ use super::setup::make_inheritable;
 use super::sigpipe::Sigpipe;
 use crate::sys::failure::Result;
 use crate::sys::launch::Launch;
-use crate::sys::platform::{Confinement, Process};
+use crate::sys::platform::Process;
 use crate::sys::unix::errno::errno_of;
 use crate::sys::unix::fd::duplicate;
 
@@ -65,26 +65,4 @@ fn spawn_one(launch: &Launch<'_>, prepared: &Arc<Prepared>, program: &CStr) -> s
     unsafe { command.pre_exec(execute) };
     let child = command.spawn().map_err(|error| errno_of(&error))?;
     i32::try_from(child.id()).ok().and_then(Pid::from_raw).ok_or(Errno::SRCH)
-}
-
-/// Lets the children of `command` inherit the descriptors with these numbers, by clearing close-on-exec in the child alone. The
-/// standard library forks for this.
-pub(crate) fn pass_with_std<const N: usize>(command: &mut Std, numbers: [RawFd; N], owner: impl Send + Sync + 'static) {
-    let clear = move || {
-        // Moves the owner into the closure, so that the descriptors live as long as the command.
-        let _ = &owner;
-        for number in numbers {
-            make_inheritable(number)?;
-        }
-        Ok(())
-    };
-    // SAFETY: Between fork and exec the closure makes only system calls; it takes no lock and allocates nothing.
-    unsafe { command.pre_exec(clear) };
-}
-
-#[cfg(any(target_os = "linux", target_os = "android"))]
-/// Confines the children of `command`, each in a domain of its own. The standard library forks for this.
-pub(crate) fn confine_with_std(command: &mut Std, confinement: Confinement) {
-    // SAFETY: Between fork and exec the closure makes only system calls; it takes no lock and allocates nothing.
-    unsafe { command.pre_exec(move || Ok(confinement.enter()?)) };
 }

@@ -4,7 +4,7 @@
 mod diagnose;
 #[cfg(unix)]
 mod exec;
-#[cfg(unix)]
+#[cfg(all(unix, not(any(target_os = "macos", target_os = "freebsd"))))]
 mod fork;
 #[cfg(any(target_os = "macos", target_os = "freebsd"))]
 mod posix_spawn;
@@ -14,6 +14,8 @@ mod prepared;
 mod setup;
 #[cfg(unix)]
 mod sigpipe;
+#[cfg(unix)]
+mod std_command;
 #[cfg(target_os = "linux")]
 mod vfork;
 #[cfg(windows)]
@@ -22,9 +24,9 @@ mod windows;
 #[cfg(unix)]
 pub(crate) use exec::exec;
 #[cfg(any(target_os = "linux", target_os = "android"))]
-pub(crate) use fork::confine_with_std;
+pub(crate) use std_command::confine_with_std;
 #[cfg(unix)]
-pub(crate) use fork::pass_with_std;
+pub(crate) use std_command::pass_with_std;
 // On Android, OpenBSD and NetBSD, `posix_spawn` doesn't report a program that can't be executed, or can't change the
 // directory.
 #[cfg(all(unix, not(any(target_os = "linux", target_os = "macos", target_os = "freebsd"))))]
