@@ -1,0 +1,90 @@
+"""Anonymous shared memory that child processes inherit.
+
+A region is memory of a fixed size that has no name: nothing is left in ``/dev/shm`` whatever happens, and the kernel frees it
+with the last process that holds it. It is an object with the buffer protocol, an argument of ``multiprocessing.Process``,
+and something that ``subprocess`` hands to a program in any language.
+
+>>> import heirloom
+>>> region = heirloom.Region(64)
+>>> memoryview(region)[:5] = b"hello"
+>>> frozen = region.freeze()  # from now on nobody can change it
+>>> bytes(memoryview(frozen)[:5])
+b'hello'
+"""
+
+import sys
+
+if sys.platform != "linux":
+    raise ImportError(
+        f"heirloom needs Linux, and this is {sys.platform}: its library in Rust has Windows and macOS, "
+        "but this package doesn't yet"
+    )
+
+from . import _carry
+from ._errors import (
+    AlreadyTakenError,
+    Error,
+    ForkedError,
+    InvalidInputError,
+    MalformedError,
+    MisalignedError,
+    MismatchError,
+    NameInUseError,
+    NotInheritedError,
+    OutOfBoundsError,
+    OutOfDescriptorsError,
+    OutOfMemoryError,
+    SealedError,
+    StillWritableError,
+    OperatingSystemError,
+    TooLargeError,
+    TooManyError,
+    UnsupportedError,
+    WrongKindError,
+)
+from ._heirloom import (
+    AnyRegion,
+    ExportedRegion,
+    FrozenRegion,
+    ReadOnlyRegion,
+    Region,
+    View,
+    claim,
+    set_undumpable,
+)
+from ._inheritance import Inherited, inherited, inheriting
+
+__all__ = [
+    "AlreadyTakenError",
+    "AnyRegion",
+    "Error",
+    "ExportedRegion",
+    "ForkedError",
+    "FrozenRegion",
+    "Inherited",
+    "InvalidInputError",
+    "MalformedError",
+    "MisalignedError",
+    "MismatchError",
+    "NameInUseError",
+    "NotInheritedError",
+    "OutOfBoundsError",
+    "OutOfDescriptorsError",
+    "OutOfMemoryError",
+    "ReadOnlyRegion",
+    "Region",
+    "SealedError",
+    "StillWritableError",
+    "OperatingSystemError",
+    "TooLargeError",
+    "TooManyError",
+    "UnsupportedError",
+    "View",
+    "WrongKindError",
+    "claim",
+    "inherited",
+    "inheriting",
+    "set_undumpable",
+]
+
+_carry.register()

@@ -1,0 +1,80 @@
+"""Regions in pickles.
+
+multiprocessing's pickles carry a descriptor: a child that is being started inherits it, and a running process gets it by a
+socket, if it knows the family's ``authkey``. Any other pickle has the bytes of a frozen region, and refuses the other kinds.
+"""
+
+import os
+import pickle
+from multiprocessing import context, reduction
+from typing import Any
+
+from . import _heirloom
+from ._heirloom import AnyRegion, FrozenRegion, ReadOnlyRegion, Region
+
+
+def register() -> None:
+    """Make multiprocessing use descriptors."""
+    for cls in (Region, ReadOnlyRegion, FrozenRegion):
+        reduction.ForkingPickler.register(cls, _reduce)
+
+
+def reduce_ex(region: AnyRegion, protocol: int) -> tuple[Any, ...]:
+    """Pickle a frozen region by value, for anybody."""
+    if not isinstance(region, FrozenRegion):
+        raise TypeError(
+            f"cannot pickle a {type(region).__name__}: only multiprocessing can send its descriptor; freeze it, or send "
+            "heirloom.FrozenRegion.copy_of(region)"
+        )
+    # Not the region itself, which may be closed before the pickle is written.
+    view = region.view()
+    return FrozenRegion, (pickle.PickleBuffer(view) if protocol >= 5 else bytes(view),)
+
+
+def _reduce(region: AnyRegion) -> tuple[Any, ...]:
+    exported = region.export()
+    starting = context.get_spawning_popen()
+    if starting is None:
+        # It has a duplicate of its own.
+        with exported:
+            return _receive, (str(exported), reduction.DupFd(exported.fileno()), True)
+    # The message names a number, so the descriptor must be open until the child has it.
+    _keep_until_started(starting, exported)
+    # spawn: the child has the same number, or another file if something went wrong: that one isn't this code's to close.
+    owned = starting.method != "spawn"  # type: ignore[attr-defined]
+    return _receive, (str(exported), reduction.DupFd(exported.fileno()), owned)
+
+
+def _receive(string: str, handle: Any, owned: bool) -> AnyRegion:
+    """Take what arrived, if it is exactly what was sent."""
+    number: int = handle.detach()
+    try:
+        return _heirloom.take_over(f"{number}:{string.partition(':')[2]}")
+    except BaseException:
+        if owned:
+            os.close(number)
+        raise
+
+
+def _keep_until_started(starting: Any, exported: Any) -> None:
+    """Keep an export until multiprocessing notes the child's id, which is its last step."""
+    kept = starting.__dict__.get("_heirloom_kept")
+    if kept is None:
+        kept = starting._heirloom_kept = []
+        starting.__class__ = _noticing(type(starting))
+    kept.append(exported)
+
+
+def _noticing(popen: type) -> type:
+    """Derive a class that lets go of the exports as soon as there is an id, and turns the object back."""
+
+    def notice(self: Any, name: str, value: object) -> None:
+        popen.__setattr__(self, name, value)
+        if name == "pid":
+            for exported in self.__dict__.pop("_heirloom_kept", ()):
+                exported.close()
+            self.__class__ = popen
+
+    return type(popen.__name__, (popen,), {"__setattr__": notice})
+
+

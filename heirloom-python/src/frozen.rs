@@ -1,0 +1,110 @@
+//! What only a frozen region has: the ways to fill it.
+
+#![allow(unsafe_code)]
+
+use std::fs::File;
+use std::mem::ManuallyDrop;
+use std::os::fd::FromRawFd;
+use std::path::PathBuf;
+
+use heirloom::{AnyRegion as Handle, ErrorKind, FrozenOptions};
+use pyo3::prelude::*;
+
+use crate::error::{OrRaise, refused};
+use crate::region::{AnyRegion, FrozenRegion, Views, wrap, wrong_type};
+use crate::source::Source;
+
+fn options(name: Option<String>) -> FrozenOptions {
+    let mut options = heirloom::FrozenRegion::options();
+    if let Some(name) = name {
+        options.name(name);
+    }
+    options
+}
+
+/// Fills a region with bytes that are not in one piece, without a copy in between.
+fn gather(py: Python<'_>, source: &Source, name: Option<String>) -> PyResult<heirloom::FrozenRegion> {
+    let mut options = heirloom::Region::options();
+    if let Some(name) = name {
+        options.name(name);
+    }
+    let region = options.create(source.len() as u64).or_raise()?;
+    let mapping = region.map().or_raise()?;
+    source.copy_to(py, mapping.as_mut_ptr())?;
+    drop(mapping);
+    region.freeze().or_raise()
+}
+
+#[pymethods]
+impl FrozenRegion {
+    /// Freeze a copy of the bytes of an object: ``bytes``, a memoryview, an array, another region.
+    ///
+    /// An array that isn't in one piece is copied in C order.
+    ///
+    /// Raises
+    /// ------
+    /// OutOfMemoryError, OutOfDescriptorsError, UnsupportedError
+    #[new]
+    #[pyo3(signature = (data=None, *, name=None), text_signature = "(data=b\"\", *, name=None)")]
+    fn new(
+        py: Python<'_>,
+        data: Option<&Bound<'_, PyAny>>,
+        name: Option<String>,
+    ) -> PyResult<PyClassInitializer<Self>> {
+        let region = match data.map(Source::new).transpose()? {
+            None => options(name).from_bytes([]).or_raise()?,
+            Some(source) => match source.contiguous() {
+                Some(bytes) => py.detach(|| options(name).from_bytes(bytes)).or_raise()?,
+                None => gather(py, &source, name)?,
+            },
+        };
+        Ok(PyClassInitializer::from(AnyRegion::new(Handle::Frozen(region), Views::default())).add_subclass(Self))
+    }
+
+    /// Freeze a copy of a file: a path, a descriptor, or an object with ``fileno()``.
+    ///
+    /// An open file is copied from its descriptor's position to the end, and the position stays there. What Python has read
+    /// ahead is not part of it: open the file with ``buffering=0``. The kernel copies, without a buffer in between. The
+    /// file may be a pipe.
+    ///
+    /// Raises
+    /// ------
+    /// OutOfMemoryError, OutOfDescriptorsError, OperatingSystemError, OSError
+    #[staticmethod]
+    #[pyo3(signature = (file, *, name=None))]
+    fn from_file<'py>(py: Python<'py>, file: &Bound<'py, PyAny>, name: Option<String>) -> PyResult<Bound<'py, PyAny>> {
+        let number: PyResult<i32> = file.extract().or_else(|_| file.call_method0("fileno")?.extract());
+        let region = if let Ok(number) = number {
+            if number < 0 {
+                return Err(refused(ErrorKind::InvalidInput, &format!("descriptor {number} is negative")));
+            }
+            // SAFETY: The caller keeps the descriptor open; this object doesn't close it.
+            let file = ManuallyDrop::new(unsafe { File::from_raw_fd(number) });
+            py.detach(|| options(name).from_file(&file)).or_raise()?
+        } else {
+            let path: PathBuf = file.extract().map_err(|_| wrong_type("a path, a descriptor or a file", file))?;
+            let file = py.detach(|| File::open(&path)).map_err(|error| {
+                let missing: PyErr = error.into();
+                let _ = missing.value(py).setattr("filename", path.as_os_str());
+                missing
+            })?;
+            py.detach(|| options(name).from_file(&file)).or_raise()?
+        };
+        wrap(py, Handle::Frozen(region), Views::default())
+    }
+
+    /// Freeze a copy of another region, of whatever kind.
+    ///
+    /// It works where ``freeze`` raises ``StillWritableError``. Writes at the same time may be in the copy or not.
+    #[staticmethod]
+    #[pyo3(signature = (region, *, name=None))]
+    fn copy_of<'py>(
+        py: Python<'py>,
+        region: &Bound<'py, AnyRegion>,
+        name: Option<String>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let handle = region.get().handle()?;
+        let copy = py.detach(|| options(name).copy_of(&handle)).or_raise()?;
+        wrap(py, Handle::Frozen(copy), Views::default())
+    }
+}
