@@ -45,18 +45,12 @@ impl FrozenRegion {
     /// ------
     /// OutOfMemoryError, OutOfDescriptorsError, UnsupportedError
     #[new]
-    #[pyo3(signature = (data=None, *, name=None), text_signature = "(data=b\"\", *, name=None)")]
-    fn new(
-        py: Python<'_>,
-        data: Option<&Bound<'_, PyAny>>,
-        name: Option<String>,
-    ) -> PyResult<PyClassInitializer<Self>> {
-        let region = match data.map(Source::new).transpose()? {
-            None => options(name).from_bytes([]).or_raise()?,
-            Some(source) => match source.contiguous() {
-                Some(bytes) => py.detach(|| options(name).from_bytes(bytes)).or_raise()?,
-                None => gather(py, &source, name)?,
-            },
+    #[pyo3(signature = (data, *, name=None))]
+    fn new(py: Python<'_>, data: &Bound<'_, PyAny>, name: Option<String>) -> PyResult<PyClassInitializer<Self>> {
+        let source = Source::new(data)?;
+        let region = match source.contiguous() {
+            Some(bytes) => py.detach(|| options(name).from_bytes(bytes)).or_raise()?,
+            None => gather(py, &source, name)?,
         };
         Ok(PyClassInitializer::from(AnyRegion::new(Handle::Frozen(region), Views::default())).add_subclass(Self))
     }

@@ -23,7 +23,12 @@ use pyo3::prelude::*;
 
 /// The module `heirloom._heirloom`.
 #[pymodule(gil_used = true)]
+#[allow(unsafe_code)]
 mod _heirloom {
+    use pyo3::exceptions::PyImportError;
+    use pyo3::ffi;
+    use pyo3::prelude::*;
+
     #[pymodule_export]
     use crate::claiming::{claim, inherited, set_undumpable, take_over};
     #[pymodule_export]
@@ -34,4 +39,13 @@ mod _heirloom {
     use crate::region::{AnyRegion, FrozenRegion, ReadOnlyRegion, Region};
     #[pymodule_export]
     use crate::view::View;
+
+    #[pymodule_init]
+    fn init(_module: &Bound<'_, PyModule>) -> PyResult<()> {
+        // SAFETY: The interpreter is attached, and so there is one.
+        if unsafe { ffi::PyInterpreterState_GetID(ffi::PyInterpreterState_Get()) } == 0 {
+            return Ok(());
+        }
+        Err(PyImportError::new_err("heirloom can't be used in a subinterpreter: its objects belong to the main one"))
+    }
 }

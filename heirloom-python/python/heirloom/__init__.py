@@ -1,8 +1,8 @@
 """Anonymous shared memory that child processes inherit.
 
-A region is memory of a fixed size that has no name: nothing is left in ``/dev/shm`` whatever happens, and the kernel frees it
-with the last process that holds it. It is an object with the buffer protocol, an argument of ``multiprocessing.Process``,
-and something that ``subprocess`` hands to a program in any language.
+A region is memory of a fixed size that has no name: nothing is left in ``/dev/shm`` whatever happens, and the kernel
+frees it with the last process that holds it. It is an object with the buffer protocol, an argument of
+``multiprocessing.Process``, and something that ``subprocess`` hands to a program in any language.
 
 >>> import heirloom
 >>> region = heirloom.Region(64)
@@ -20,7 +20,6 @@ if sys.platform != "linux":
         "but this package doesn't yet"
     )
 
-from . import _carry
 from ._errors import (
     AlreadyTakenError,
     Error,
@@ -31,12 +30,12 @@ from ._errors import (
     MismatchError,
     NameInUseError,
     NotInheritedError,
+    OperatingSystemError,
     OutOfBoundsError,
     OutOfDescriptorsError,
     OutOfMemoryError,
     SealedError,
     StillWritableError,
-    OperatingSystemError,
     TooLargeError,
     TooManyError,
     UnsupportedError,
@@ -53,6 +52,7 @@ from ._heirloom import (
     set_undumpable,
 )
 from ._inheritance import Inherited, inherited, inheriting
+from ._registration import register_now_or_later as _register_now_or_later
 
 __all__ = [
     "AlreadyTakenError",
@@ -68,6 +68,7 @@ __all__ = [
     "MismatchError",
     "NameInUseError",
     "NotInheritedError",
+    "OperatingSystemError",
     "OutOfBoundsError",
     "OutOfDescriptorsError",
     "OutOfMemoryError",
@@ -75,7 +76,6 @@ __all__ = [
     "Region",
     "SealedError",
     "StillWritableError",
-    "OperatingSystemError",
     "TooLargeError",
     "TooManyError",
     "UnsupportedError",
@@ -87,4 +87,4 @@ __all__ = [
     "set_undumpable",
 ]
 
-_carry.register()
+_register_now_or_later()

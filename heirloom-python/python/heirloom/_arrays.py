@@ -24,7 +24,9 @@ def ndarray(
 
     dtype, start = np.dtype(dtype), operator.index(offset)
     if dtype.hasobject:
-        raise TypeError(f"cannot make an array of {dtype}: a region has bytes, and no other process knows these objects")
+        raise TypeError(
+            f"cannot make an array of {dtype}: a region has bytes, and no other process knows these objects"
+        )
     if not 0 <= start <= view.nbytes:
         raise OutOfBoundsError(f"cannot make an array at offset {start} of {view.nbytes} bytes")
     if start % dtype.alignment:
@@ -51,4 +53,4 @@ def ndarray(
             f"cannot make an array of {dtype} and shape {lengths}: it has {count * dtype.itemsize} bytes, "
             f"and there are {rest}"
         )
-    return np.ndarray(lengths, dtype, buffer=view, offset=start, order=order)
+    return np.ndarray(lengths, dtype, buffer=memoryview(view), offset=start, order=order)

@@ -1,51 +1,49 @@
 """Regions in pickles.
 
-multiprocessing's pickles carry a descriptor: a child that is being started inherits it, and a running process gets it by a
-socket, if it knows the family's ``authkey``. Any other pickle has the bytes of a frozen region, and refuses the other kinds.
+multiprocessing's pickles carry a descriptor: a child that is being started inherits it, and a running process gets it
+by a socket, if it knows the family's ``authkey``. Any other pickle has the bytes of a frozen region, and refuses the
+other kinds.
 """
 
 import os
-import pickle
-from multiprocessing import context, reduction
 from typing import Any
 
 from . import _heirloom
-from ._heirloom import AnyRegion, FrozenRegion, ReadOnlyRegion, Region
-
-
-def register() -> None:
-    """Make multiprocessing use descriptors."""
-    for cls in (Region, ReadOnlyRegion, FrozenRegion):
-        reduction.ForkingPickler.register(cls, _reduce)
+from ._heirloom import AnyRegion, FrozenRegion
 
 
 def reduce_ex(region: AnyRegion, protocol: int) -> tuple[Any, ...]:
     """Pickle a frozen region by value, for anybody."""
     if not isinstance(region, FrozenRegion):
         raise TypeError(
-            f"cannot pickle a {type(region).__name__}: only multiprocessing can send its descriptor; freeze it, or send "
-            "heirloom.FrozenRegion.copy_of(region)"
+            f"cannot pickle a {type(region).__name__}: only multiprocessing can send its descriptor; freeze it, or "
+            "send heirloom.FrozenRegion.copy_of(region)"
         )
+    import pickle
+
     # Not the region itself, which may be closed before the pickle is written.
     view = region.view()
     return FrozenRegion, (pickle.PickleBuffer(view) if protocol >= 5 else bytes(view),)
 
 
-def _reduce(region: AnyRegion) -> tuple[Any, ...]:
+def reduce(region: AnyRegion) -> tuple[Any, ...]:
+    """Pickle a descriptor, for multiprocessing."""
+    from multiprocessing import context, reduction
+
     exported = region.export()
     starting = context.get_spawning_popen()
     if starting is None:
         # It has a duplicate of its own.
         with exported:
-            return _receive, (str(exported), reduction.DupFd(exported.fileno()), True)
+            return receive, (str(exported), reduction.DupFd(exported.fileno()), True)
     # The message names a number, so the descriptor must be open until the child has it.
     _keep_until_started(starting, exported)
-    # spawn: the child has the same number, or another file if something went wrong: that one isn't this code's to close.
-    owned = starting.method != "spawn"  # type: ignore[attr-defined]
-    return _receive, (str(exported), reduction.DupFd(exported.fileno()), owned)
+    # With spawn, the child has the same number, or another file if something went wrong: not this code's to close.
+    owned = starting.method != "spawn"
+    return receive, (str(exported), reduction.DupFd(exported.fileno()), owned)
 
 
-def _receive(string: str, handle: Any, owned: bool) -> AnyRegion:
+def receive(string: str, handle: Any, owned: bool) -> AnyRegion:
     """Take what arrived, if it is exactly what was sent."""
     number: int = handle.detach()
     try:
@@ -65,7 +63,7 @@ def _keep_until_started(starting: Any, exported: Any) -> None:
     kept.append(exported)
 
 
-def _noticing(popen: type) -> type:
+def _noticing(popen: Any) -> type[Any]:
     """Derive a class that lets go of the exports as soon as there is an id, and turns the object back."""
 
     def notice(self: Any, name: str, value: object) -> None:
@@ -76,5 +74,3 @@ def _noticing(popen: type) -> type:
             self.__class__ = popen
 
     return type(popen.__name__, (popen,), {"__setattr__": notice})
-
-

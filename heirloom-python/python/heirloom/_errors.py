@@ -83,7 +83,7 @@ class MalformedError(Error, ValueError):
 
 
 class MismatchError(Error, ValueError):
-    """The descriptor is not the region that was described: it is closed, another file, of another size, or lacks a seal."""
+    """The descriptor is not what was described: it is closed, another file, of another size, or lacks a seal."""
 
     kind = "Mismatch"
 
@@ -101,7 +101,7 @@ class SealedError(Error, PermissionError):
 
 
 class UnsupportedError(Error, OSError):
-    """This system, sandbox or backing can't do it."""
+    """The system, a sandbox or the backing can't do it."""
 
     kind = "Unsupported"
 
@@ -113,7 +113,7 @@ class OutOfMemoryError(Error, MemoryError):
 
 
 class OutOfDescriptorsError(Error, OSError):
-    """This process or the system can open no more descriptors."""
+    """The process or the system can open no more descriptors."""
 
     kind = "OutOfDescriptors"
 

@@ -3,9 +3,23 @@ from types import TracebackType
 from typing import Any, Literal, Protocol, Self, SupportsIndex, final
 
 from numpy.typing import DTypeLike, NDArray
-from typing_extensions import Buffer
+from typing_extensions import Buffer, disjoint_base
 
 from ._errors import Error
+
+__all__ = [
+    "AnyRegion",
+    "ExportedRegion",
+    "FrozenRegion",
+    "Inheriting",
+    "ReadOnlyRegion",
+    "Region",
+    "View",
+    "claim",
+    "inherited",
+    "set_undumpable",
+    "take_over",
+]
 
 class _HasFileno(Protocol):
     def fileno(self) -> int: ...
@@ -30,6 +44,7 @@ class View:
     def __len__(self) -> int: ...
     def __buffer__(self, flags: int, /) -> memoryview: ...
 
+@disjoint_base
 class AnyRegion:
     @classmethod
     def inherited(cls, name: str) -> Self: ...
@@ -82,11 +97,9 @@ class ReadOnlyRegion(AnyRegion):
 
 @final
 class FrozenRegion(AnyRegion):
-    def __new__(cls, data: Buffer = b"", *, name: str | None = None) -> Self: ...
+    def __new__(cls, data: Buffer, *, name: str | None = None) -> Self: ...
     @staticmethod
-    def from_file(
-        file: int | str | os.PathLike[str] | _HasFileno, *, name: str | None = None
-    ) -> FrozenRegion: ...
+    def from_file(file: int | str | os.PathLike[str] | _HasFileno, *, name: str | None = None) -> FrozenRegion: ...
     @staticmethod
     def copy_of(region: AnyRegion, *, name: str | None = None) -> FrozenRegion: ...
 

@@ -32,15 +32,15 @@ def inherited() -> dict[str, Inherited]:
         The variable ``HEIRLOOM_REGIONS`` is malformed.
 
     """
-    return {name: Inherited(*listed) for name, *listed in _heirloom.inherited()}
+    return {listed[0]: Inherited(*listed[1:]) for listed in _heirloom.inherited()}
 
 
 class inheriting:  # noqa: N801 It is used like a function.
     """Pass regions to the children of a ``with`` block, under names.
 
     The value is a dictionary of arguments for ``subprocess.run``, ``subprocess.Popen`` and
-    ``asyncio.create_subprocess_exec``. A child takes a region by ``heirloom.AnyRegion.inherited(name)``, in Rust or C by
-    the function of the same name. A child inherits a region only if it is started with these arguments.
+    ``asyncio.create_subprocess_exec``. A child takes a region by ``heirloom.AnyRegion.inherited(name)``, in Rust or C
+    by the function of the same name. A child inherits a region only if it is started with these arguments.
 
     Parameters
     ----------

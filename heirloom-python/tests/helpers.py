@@ -1,0 +1,118 @@
+"""What several tests need, in this process and in children."""
+
+import contextlib
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import heirloom
+
+
+def links(process: Path) -> list[str]:
+    """List what a process's descriptors are."""
+    found = []
+    for entry in os.listdir(process / "fd"):
+        # The descriptor of the list itself is gone by now.
+        with contextlib.suppress(FileNotFoundError):
+            found.append(os.readlink(process / "fd" / entry))
+    return found
+
+
+def descriptors(name: str = "") -> int:
+    """Count this process's descriptors of regions with a name."""
+    return sum(link.startswith(f"/memfd:heirloom/{name}") for link in links(Path("/proc/self")))
+
+
+def mappings(name: str) -> int:
+    """Count this process's mappings of regions with a name."""
+    return Path("/proc/self/maps").read_text().count(f"/memfd:heirloom/{name}")
+
+
+def holders(name: str) -> list[int]:
+    """List the processes that have a region of this name open or mapped."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        # It may end meanwhile.
+        with contextlib.suppress(OSError):
+            if f"/memfd:heirloom/{name}" in (process / "maps").read_text() + "\n".join(links(process)):
+                found.append(int(process.name))
+    return found
+
+
+def until(condition: Callable[[], bool], seconds: float = 60) -> None:
+    """Wait for something that another process brings about."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"it didn't happen within {seconds} s"
+        time.sleep(0.01)
+
+
+def python(code: str, **options: Any) -> "subprocess.CompletedProcess[str]":
+    """Run a program in Python."""
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, **options)
+
+
+def one_of_each() -> list[heirloom.AnyRegion]:
+    """Make a region of each kind, with `data` at its start."""
+    regions: list[heirloom.AnyRegion] = []
+    for kind in ("writable", "read-only", "frozen"):
+        region = heirloom.Region(8192, name=f"carried-{kind}")
+        memoryview(region)[:4] = b"data"
+        if kind == "frozen":
+            regions.append(region.freeze())
+        elif kind == "read-only":
+            regions.append(region.into_read_only()[0])
+        else:
+            regions.append(region)
+    return regions
+
+
+def check(regions: list[heirloom.AnyRegion]) -> list[str]:
+    """Say what arrived, and write `seen` where that is possible."""
+    said = []
+    for region in regions:
+        with memoryview(region) as view:
+            said.append(f"{type(region).__name__} {region.kind} {region.nbytes} {bytes(view[:4])!r}")
+            if not view.readonly:
+                view[4:8] = b"seen"
+    return said
+
+
+EXPECTED = [
+    "Region writable 8192 b'data'",
+    "ReadOnlyRegion read-only 8192 b'data'",
+    "FrozenRegion frozen 8192 b'data'",
+]
+
+
+def check_into(regions: list[heirloom.AnyRegion], answers: Any) -> None:
+    """Check in a child that was given the regions as arguments."""
+    answers.send(check(regions))
+
+
+def check_from_pipe(pipe: Any) -> None:
+    """Check in a running child."""
+    pipe.send("running")
+    pipe.send(check(pipe.recv()))
+    pipe.recv()
+
+
+def check_from_queue(queue: Any, answers: Any) -> None:
+    """Check in a running child."""
+    answers.put(check(queue.get()))
+
+
+def make() -> list[heirloom.AnyRegion]:
+    """Make regions in a worker, for the parent."""
+    return one_of_each()
+
+
+def fill(region: heirloom.AnyRegion, ready: Any) -> None:
+    """Hold a region until the end."""
+    memoryview(region)[:4] = b"held"
+    ready.send("ready")
+    ready.recv()
