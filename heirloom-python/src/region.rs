@@ -102,7 +102,7 @@ pub(crate) fn check_kind(wanted: &Bound<'_, PyType>, kind: RegionKind, tried: &s
         return Ok(());
     }
     let (wanted, has) = (wanted.name()?, has.name()?);
-    Err(refused(ErrorKind::WrongKind, &format!("cannot {tried} as a {wanted}: it is {kind}; use {has}")))
+    Err(refused(ErrorKind::WrongKind, &format!("cannot {tried} as a {wanted}: it is {kind}; use {has} or AnyRegion")))
 }
 
 impl AnyRegion {

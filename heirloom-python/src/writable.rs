@@ -54,7 +54,7 @@ impl Region {
     /// Raises
     /// ------
     /// StillWritableError
-    ///     Another process maps the memory for writing, or a page is pinned. Everything is as before, and no write is lost.
+    ///     Another process maps the memory for writing, or a page is pinned. Everything is as before.
     /// SealedError
     ///     A holder forbade further seals.
     /// UnsupportedError

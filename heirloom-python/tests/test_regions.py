@@ -1,11 +1,14 @@
 """The three kinds: buffers, views, closing, conversions."""
 
+import ctypes
 import gc
 import mmap
 import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 import weakref
 from pathlib import Path
 from typing import Any
@@ -161,6 +164,34 @@ print(bytes(view[:6]), bytes(view[-5:]), flush=True)
     assert bytes(region.freeze())[:6] == b"after!"
 
 
+def test_what_is_written_while_a_freeze_is_refused_is_kept() -> None:
+    page = mmap.PAGESIZE
+    region = heirloom.Region(100 * page + 1)
+    view = memoryview(region)
+    # A page in a pipe: the kernel waits for a while, and then refuses.
+    address = ctypes.addressof(ctypes.c_char.from_buffer(view))
+    reader, writer = os.pipe()
+    piece = (ctypes.c_size_t * 2)(address, page)
+    assert ctypes.CDLL(None, use_errno=True).vmsplice(writer, ctypes.byref(piece), 1, 0) == page
+
+    def write() -> None:
+        for at in [*range(0, 30 * page, page), 100 * page]:
+            view[at] = 1
+            time.sleep(0.001)
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    with pytest.raises(heirloom.StillWritableError):
+        region.freeze()
+    thread.join()
+    assert bytes(region)[::page] == bytes(view)[::page] == b"\1" * 30 + bytes(70) + b"\1"
+    assert len(os.read(reader, page)) == page
+    frozen = region.freeze()
+    assert bytes(frozen)[::page] == b"\1" * 30 + bytes(70) + b"\1"
+    os.close(reader)
+    os.close(writer)
+
+
 def test_a_read_only_region_freezes_once_its_writer_is_gone() -> None:
     region, writer = heirloom.Region(4096).into_read_only()
     memoryview(writer)[:4] = b"last"
@@ -220,7 +251,7 @@ def test_descriptors_and_export_strings_are_checked() -> None:
     with region.export() as exported:
         assert str(exported).startswith(f"{exported.fileno()}:0:1:frozen:4:")
         assert bytes(heirloom.AnyRegion.from_export(str(exported))) == b"text"
-        with pytest.raises(TypeError, match="as a Region: it is frozen; use FrozenRegion") as wrong:
+        with pytest.raises(TypeError, match=r"as a Region: it is frozen; use FrozenRegion or AnyRegion$") as wrong:
             heirloom.Region.from_export(str(exported))
         assert isinstance(wrong.value, heirloom.WrongKindError)
         with pytest.raises(heirloom.MismatchError, match="size differs"):

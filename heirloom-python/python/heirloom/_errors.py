@@ -141,7 +141,6 @@ _ADVICE = {
         "another process, or a view that this region doesn't know, still maps it for writing: let it end or drop its "
         "arrays, or take heirloom.FrozenRegion.copy_of(region)"
     ),
-    "WrongKind": "use the class of its kind, or heirloom.AnyRegion",
 }
 _WORDS = {
     "RegionOptions::unsealed_file_in": "unsealed_file_in",
@@ -155,6 +154,8 @@ def _make(kind: str, message: str, advice: str | None, errno: int | None) -> Err
     advice = _ADVICE.get(kind, advice)
     for rust, python in _WORDS.items():
         advice = advice and advice.replace(rust, python)
+    if advice and "::" in advice:
+        advice = None
     error = _CLASSES.get(kind, Error)(f"{message}; {advice}" if advice else message)
     error.errno = errno
     return error
