@@ -67,8 +67,12 @@ impl FrozenRegion {
     #[staticmethod]
     #[pyo3(signature = (file, *, name=None))]
     fn from_file<'py>(py: Python<'py>, file: &Bound<'py, PyAny>, name: Option<String>) -> PyResult<Bound<'py, PyAny>> {
-        let number: PyResult<i32> = file.extract().or_else(|_| file.call_method0("fileno")?.extract());
-        let region = if let Ok(number) = number {
+        let number: Option<i32> = match file.extract() {
+            Ok(number) => Some(number),
+            Err(_) if file.hasattr("fileno")? => Some(file.call_method0("fileno")?.extract()?),
+            Err(_) => None,
+        };
+        let region = if let Some(number) = number {
             if number < 0 {
                 return Err(refused(ErrorKind::InvalidInput, &format!("descriptor {number} is negative")));
             }

@@ -2,9 +2,11 @@
 
 import contextlib
 import os
+import random
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import heirloom
@@ -63,6 +65,56 @@ def test_killed_families_leave_nothing(killed: str, tmp_path: Path) -> None:
     parent.stdout.close()
     until(lambda: holders(name) == [])
     until(lambda: shmem() < full - (16 << 20))
+    assert set(os.listdir("/dev/shm")) <= listed
+
+
+BUSY = """
+import multiprocessing as mp, sys
+import heirloom
+
+def child(pipe):
+    while True:
+        for region in pipe.recv():
+            memoryview(region)
+        pipe.send(heirloom.Region(1 << 20, name=sys.argv[1]))
+
+if __name__ == "__main__":
+    ours, theirs = mp.get_context("spawn").Pipe()
+    process = mp.get_context("spawn").Process(target=child, args=(theirs,))
+    process.start()
+    print(process.pid, flush=True)
+    while True:
+        region = heirloom.Region(1 << 20, name=sys.argv[1])
+        memoryview(region)[:4] = b"data"
+        ours.send([region, heirloom.FrozenRegion(region, name=sys.argv[1])])
+        ours.recv().freeze()
+        print("round", flush=True)
+"""
+
+
+def test_kills_at_random_moments_leave_nothing(tmp_path: Path) -> None:
+    program = tmp_path / "busy.py"
+    program.write_text(BUSY)
+    name = f"busy-{os.getpid()}"
+    listed = set(os.listdir("/dev/shm"))
+    moments = random.Random(1)
+    for turn in range(12):
+        parent = subprocess.Popen(
+            [sys.executable, program, name], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        )
+        assert parent.stdout
+        child = int(parent.stdout.readline())
+        # Half of them while the child starts, the others while regions travel.
+        if turn % 2:
+            assert parent.stdout.readline() == "round\n"
+        time.sleep(moments.random() / 20)
+        for pid in moments.sample([child, parent.pid], 2):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+            time.sleep(moments.random() / 100)
+        parent.wait()
+        parent.stdout.close()
+    until(lambda: holders(name) == [])
     assert set(os.listdir("/dev/shm")) <= listed
 
 

@@ -2,6 +2,7 @@
 
 import ctypes
 import gc
+import io
 import mmap
 import os
 import signal
@@ -230,6 +231,11 @@ def test_frozen_regions_from_data_files_and_regions(tmp_path: Path) -> None:
         assert bytes(heirloom.FrozenRegion.from_file(file, name="rest")) == b"789"
         os.lseek(file.fileno(), 9, os.SEEK_SET)
         assert bytes(heirloom.FrozenRegion.from_file(file.fileno())) == b"9"
+    for closed in (file, io.BytesIO(b"no descriptor")):
+        with pytest.raises(ValueError, match=r"closed file|fileno"):
+            heirloom.FrozenRegion.from_file(closed)
+    with pytest.raises(heirloom.InvalidInputError):
+        heirloom.FrozenRegion.from_file(-1)
     with pytest.raises(FileNotFoundError) as missing:
         heirloom.FrozenRegion.from_file(tmp_path / "none")
     assert missing.value.filename == str(tmp_path / "none")
