@@ -87,6 +87,17 @@ def test_arrays_outlive_their_region(how: str) -> None:
     assert mappings("outlived") == 0
 
 
+def test_closing_unmaps_what_no_array_can_use() -> None:
+    region = heirloom.Region(4096, name="unmapped")
+    array = region.ndarray()
+    region.close()
+    assert mappings("unmapped") == 1
+    del array
+    # Though the region's object lives.
+    assert mappings("unmapped") == 0
+    assert region.closed
+
+
 @pytest.mark.parametrize("how", WAYS)
 def test_arrays_become_snapshots_when_the_region_is_frozen(how: str) -> None:
     region = heirloom.Region(1 << 20)
