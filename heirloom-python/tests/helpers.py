@@ -1,6 +1,7 @@
 """What several tests need, in this process and in children."""
 
 import contextlib
+import mmap
 import os
 import subprocess
 import sys
@@ -109,6 +110,24 @@ def check_from_queue(queue: Any, answers: Any) -> None:
 def make() -> list[heirloom.AnyRegion]:
     """Make regions in a worker, for the parent."""
     return one_of_each()
+
+
+def share_of(pid: int, name: str) -> int:
+    """Return a process's proportional share of the memory of regions with a name, in bytes."""
+    found, counted = 0, False
+    for line in Path(f"/proc/{pid}/smaps").read_text().splitlines():
+        if "-" in line.split()[0]:
+            counted = f"/memfd:heirloom/{name}" in line
+        elif counted and line.startswith("Pss:"):
+            found += int(line.split()[1]) << 10
+    return found
+
+
+def read(region: heirloom.AnyRegion, ready: Any) -> None:
+    """Touch every page of a region, and hold it until the end."""
+    view = memoryview(region)
+    ready.send(sum(view[:: mmap.PAGESIZE]))
+    ready.recv()
 
 
 def fill(region: heirloom.AnyRegion, ready: Any) -> None:

@@ -4,6 +4,7 @@ import concurrent.futures
 import copy
 import functools
 import gc
+import mmap
 import multiprocessing as mp
 import os
 import pickle
@@ -16,7 +17,7 @@ import heirloom
 import helpers
 import pytest
 from heirloom import _carry
-from helpers import EXPECTED, descriptors, holders, one_of_each, until
+from helpers import EXPECTED, descriptors, holders, one_of_each, share_of, until
 
 METHODS = ["spawn", "forkserver", "fork"]
 
@@ -224,6 +225,23 @@ def test_closed_regions_are_not_sent() -> None:
             pickle.dumps(region, 5)
         with pytest.raises(ValueError, match="closed"):
             ForkingPickler.dumps(region)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_all_children_have_one_copy(method: str) -> None:
+    start: Any = mp.get_context(method)
+    region = heirloom.FrozenRegion(b"\1" * (16 << 20), name="once")
+    pipes = [start.Pipe() for _ in range(6)]
+    children = [start.Process(target=helpers.read, args=(region, theirs)) for _, theirs in pipes]
+    for child in children:
+        child.start()
+    assert [ours.recv() for ours, _ in pipes] == [(16 << 20) // mmap.PAGESIZE] * 6
+    shares = [share_of(child.pid, "once") for child in children]
+    assert (15 << 20) < sum(shares) <= (16 << 20)
+    for ours, _ in pipes:
+        ours.send("end")
+    for child in children:
+        child.join()
 
 
 @pytest.mark.parametrize("method", METHODS)
