@@ -137,6 +137,8 @@ const CALLS: &[(&str, &str, &str, &str)] = &[
     // A region whose claim failed is tried again when it is requested, unless its descriptor is closed or has no seals.
     ("claim", "fcntl", "F_GET_SEALS", "EIO=System"),
     ("inherited", "fstat", "", "ENOMEM=fine EOVERFLOW=fine"),
+    // The size of the input, which a pipe doesn't have.
+    ("fill-pipe-beyond-maximum", "fstat", "", "ENOMEM=fine EOVERFLOW=fine"),
     ("inherited", "fcntl", "F_GETFD", ""),
     ("inherited", "fcntl", "F_GETFL", "EBADF=fine"),
     ("inherited", "fcntl", "F_GET_SEALS", "EIO=fine"),
