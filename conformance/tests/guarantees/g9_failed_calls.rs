@@ -303,6 +303,7 @@ fn usual_name(call: &str) -> &str {
     match call {
         "fcntl64" => "fcntl",
         "fstat64" => "fstat",
+        "fstatfs64" => "fstatfs",
         "fstatat64" => "newfstatat",
         "ftruncate64" => "ftruncate",
         "mmap2" => "mmap",
