@@ -141,6 +141,11 @@ impl CallFilter {
             Err(errno) => return Err(Failure::new(Reason::NoCallFilter, errno)),
             Ok(()) => return Err(unsupported("the call does nothing")),
         }
+        Ok(Self::for_processor(architecture))
+    }
+
+    /// Makes the program.
+    fn for_processor(architecture: u32) -> Self {
         // As on a kernel that runs no programs for another processor.
         let (missing, denied) = (answer(libc::ENOSYS), answer(libc::EPERM));
         let mut program = vec![load(PROCESSOR), skip_one_if(BPF_JEQ, architecture), missing, load(NUMBER)];
@@ -189,7 +194,7 @@ impl CallFilter {
         requests.push(allowed);
         program.extend(only(libc::SYS_ioctl, &requests));
         program.push(allowed);
-        Ok(Self(program))
+        Self(program)
     }
 
     /// Filters the calls of this process, for ever. Allocates nothing.
@@ -286,8 +291,8 @@ mod tests {
 
     #[test]
     fn only_the_calls_of_this_processor_exist() {
-        let CallFilter(program) = CallFilter::new().unwrap();
         let (here, allowed) = (ARCHITECTURE.unwrap(), libc::SECCOMP_RET_ALLOW);
+        let CallFilter(program) = CallFilter::for_processor(here);
         let (missing, denied) = (answer(libc::ENOSYS).k, answer(libc::EPERM).k);
         let answer = |call, processor| run(&program, call, processor, [1, libc::SOCK_STREAM as u32, 0]);
         assert_eq!(answer(libc::SYS_getpid, here), allowed);
@@ -302,8 +307,8 @@ mod tests {
 
     #[test]
     fn arguments_decide_on_some_calls() {
-        let CallFilter(program) = CallFilter::new().unwrap();
         let (here, allowed, denied) = (ARCHITECTURE.unwrap(), libc::SECCOMP_RET_ALLOW, answer(libc::EPERM).k);
+        let CallFilter(program) = CallFilter::for_processor(here);
         let answer = |call, [first, second]: [u32; 2]| run(&program, call, here, [first, second, 0]);
         let (family, flags) = (libc::AF_UNIX as u32, libc::SOCK_CLOEXEC as u32);
         for (kind, expected) in [
