@@ -35,7 +35,7 @@ def test_there_are_examples() -> None:
 
 
 def test_docstrings() -> None:
-    for module in (heirloom, sys.modules["heirloom._inheritance"]):
+    for module in (heirloom, sys.modules["heirloom._inheritance"], sys.modules[heirloom.Packed.__module__]):
         result = doctest.testmod(module)
         assert result.failed == 0
         assert result.attempted > 0

@@ -13,6 +13,8 @@ b'hello'
 """
 
 import sys
+from typing import TYPE_CHECKING as _TYPE_CHECKING
+from typing import Any as _Any
 
 if sys.platform != "linux":
     raise ImportError(
@@ -53,6 +55,11 @@ from ._heirloom import (
 )
 from ._inheritance import Inherited, inherited, inheriting
 from ._registration import register_now_or_later as _register_now_or_later
+from ._shared import shared
+
+if _TYPE_CHECKING:
+    from ._executor import ProcessPoolExecutor
+    from ._packed import Packed
 
 __all__ = [
     "AlreadyTakenError",
@@ -72,6 +79,8 @@ __all__ = [
     "OutOfBoundsError",
     "OutOfDescriptorsError",
     "OutOfMemoryError",
+    "Packed",
+    "ProcessPoolExecutor",
     "ReadOnlyRegion",
     "Region",
     "SealedError",
@@ -85,6 +94,24 @@ __all__ = [
     "inherited",
     "inheriting",
     "set_undumpable",
+    "shared",
 ]
+
+# They import multiprocessing, which takes longer than all the rest.
+_LATER = {"Packed": "_packed", "ProcessPoolExecutor": "_executor"}
+
+
+def __getattr__(name: str) -> _Any:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    value = globals()[name] = getattr(import_module(f".{_LATER[name]}", __name__), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LATER})
+
 
 _register_now_or_later()
