@@ -6,6 +6,7 @@ Ends with 77 if this Python comes without its test package. Arguments choose sta
 import concurrent.futures
 import concurrent.futures.process
 import importlib
+import os
 import pkgutil
 import sys
 import unittest
@@ -29,8 +30,9 @@ def in_programs(run: Any) -> Any:
     def run_program(*arguments: str, **options: Any) -> Any:
         theirs = "from concurrent.futures import ProcessPoolExecutor"
         ours = "from heirloom import ProcessPoolExecutor"
-        # The tests may be in a directory of PYTHONPATH.
-        options.setdefault("__isolated", False)
+        if "PYTHONPATH" in os.environ:
+            # The tests may be there. Without an option, the program is isolated.
+            options["PYTHONPATH"] = os.environ["PYTHONPATH"]
         return run(*(argument.replace(theirs, ours) for argument in arguments), **options)
 
     return run_program
