@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from concurrent.futures import wait
+from concurrent.futures import process, wait
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import forkserver, resource_tracker
 from multiprocessing.reduction import DupFd, ForkingPickler
@@ -225,6 +225,26 @@ def test_what_cannot_be_pickled_fails_its_call_only(start: Any) -> None:
         with pytest.raises((pickle.PicklingError, AttributeError), match="lambda"):
             executor.submit(workers.make_what_cannot_be_pickled).result()
         assert executor.submit(abs, -1).result() == 1
+
+
+def test_a_call_that_cannot_be_pickled_while_the_executor_ends(start: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = process._SafeQueue._on_queue_feeder_error
+
+    def tell_slowly(queue: Any, error: Exception, item: Any) -> None:
+        # As the original, which is faster, has no call left by now.
+        found = queue.pending_work_items.pop(item.work_id)
+        queue.thread_wakeup.wakeup()
+        time.sleep(0.3)
+        queue.pending_work_items[item.work_id] = found
+        told(queue, error, item)
+
+    monkeypatch.setattr(process._SafeQueue, "_on_queue_feeder_error", tell_slowly)
+    executor = heirloom.ProcessPoolExecutor(1, start)
+    executor.submit(abs, 1).result()
+    future = executor.submit(workers.echo, lambda: None)
+    # Python 3.12 and 3.13 hold a lock here, which the telling thread needs.
+    executor.shutdown()
+    assert isinstance(future.exception(timeout=30), pickle.PicklingError | AttributeError)
 
 
 def test_exceptions_have_their_traceback_and_their_arrays(start: Any) -> None:

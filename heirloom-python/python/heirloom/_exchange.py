@@ -9,6 +9,7 @@ import queue
 import struct
 import sys
 import threading
+import weakref
 from collections.abc import Callable
 from concurrent.futures import process
 from multiprocessing import context
@@ -149,6 +150,32 @@ class CallQueue:
         finally:
             self._reader.close()
             self._writer.close()
+
+
+class LockUnlessClosed:
+    """The executor's lock, for the queue's thread, which the executor waits for when it closes the queue.
+
+    Some versions of Python hold the lock meanwhile. Nothing needs it then: the executor is at its end.
+    """
+
+    def __init__(self, lock: threading.Lock, calls: CallQueue) -> None:
+        """Know both, without keeping the queue."""
+        self._lock = lock
+        self._calls = weakref.ref(calls)
+        self._locked = False
+
+    def __enter__(self) -> None:
+        """Lock, or find the queue closed."""
+        while not (locked := self._lock.acquire(timeout=0.01)):
+            calls = self._calls()
+            if calls is None or calls._closed:
+                break
+        self._locked = locked
+
+    def __exit__(self, *_: object) -> None:
+        """Unlock."""
+        if self._locked:
+            self._lock.release()
 
 
 _END = object()

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from multiprocessing.context import BaseContext
 from typing import Any, SupportsIndex
 
-from ._exchange import CallQueue, ResultQueue
+from ._exchange import CallQueue, LockUnlessClosed, ResultQueue
 from ._packed import MIN_BYTES, Packed, check_min_bytes, unpack
 from ._shared import shared as _shared
 
@@ -61,9 +61,11 @@ class ProcessPoolExecutor(concurrent.futures.ProcessPoolExecutor):
         own: Any = self
         own._initializer = _begin
         own._initargs = (packed._parts, initializer, initargs)
-        replaced, own._call_queue = own._call_queue, None
+        replaced = own._call_queue
         # It knows how to tell a future that its call can't be pickled.
         own._call_queue = CallQueue(replaced._sem, least, replaced._on_queue_feeder_error)
+        if hasattr(replaced, "shutdown_lock"):
+            replaced.shutdown_lock = LockUnlessClosed(replaced.shutdown_lock, own._call_queue)
         replaced._reader.close()
         replaced._writer.close()
         own._result_queue.close()
