@@ -13,7 +13,7 @@ use std::ptr;
 
 use libc::{EACCES, EFAULT, EINVAL, EIO, ENOEXEC, EOPNOTSUPP, EPERM, EXDEV};
 
-use super::check;
+use super::{check, in_a_fork};
 
 /// The call succeeded.
 pub const DONE: i32 = 0;
@@ -543,26 +543,6 @@ fn make_executable(fd: RawFd) -> io::Result<()> {
     check(unsafe { libc::fchmod(fd, 0o777) })
 }
 
-/// Runs `exec` in a forked child and returns its error, which the child passes as its exit code.
-fn in_a_fork(exec: impl FnOnce()) -> io::Result<()> {
-    // SAFETY: The child makes only system calls and ends.
-    let pid = unsafe { libc::fork() };
-    check(pid)?;
-    if pid == 0 {
-        exec();
-        let code = io::Error::last_os_error().raw_os_error().unwrap_or(255);
-        // SAFETY: `_exit` runs none of the parent's exit handlers.
-        unsafe { libc::_exit(code) };
-    }
-    let mut status = 0;
-    // SAFETY: `pid` is a child of this process, and `status` outlives the call.
-    check(unsafe { libc::waitpid(pid, &raw mut status, 0) })?;
-    match libc::WEXITSTATUS(status) {
-        0 => Ok(()),
-        code => Err(io::Error::from_raw_os_error(code)),
-    }
-}
-
 /// Executes the file of a descriptor.
 ///
 /// # Errors
@@ -571,7 +551,7 @@ pub fn execute(fd: RawFd) -> io::Result<()> {
     let args = [c"true".as_ptr(), ptr::null()];
     in_a_fork(|| {
         // SAFETY: NUL-terminated strings and a null-terminated list.
-        unsafe {
+        check(unsafe {
             libc::syscall(
                 libc::SYS_execveat,
                 fd,
@@ -580,7 +560,7 @@ pub fn execute(fd: RawFd) -> io::Result<()> {
                 ptr::null::<*const i8>(),
                 libc::AT_EMPTY_PATH,
             )
-        };
+        })
     })
 }
 
@@ -589,7 +569,7 @@ fn execute_by_path(fd: RawFd) -> io::Result<()> {
     let args = [c"true".as_ptr(), ptr::null()];
     in_a_fork(|| {
         // SAFETY: NUL-terminated strings and a null-terminated list.
-        unsafe { libc::execve(path.as_ptr(), args.as_ptr(), args[1..].as_ptr()) };
+        check(unsafe { libc::execve(path.as_ptr(), args.as_ptr(), args[1..].as_ptr()) })
     })
 }
 

@@ -127,6 +127,25 @@ pub fn die() -> ! {
     unreachable!("killed");
 }
 
+/// Tries something in a forked child, and returns its error, which the child passes as its exit code.
+pub(crate) fn in_a_fork(act: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
+    // SAFETY: What is tried makes only system calls, or belongs to a program with one thread, whose fork may run any code.
+    let pid = unsafe { libc::fork() };
+    check(pid)?;
+    if pid == 0 {
+        let code = act().map_or_else(|error| error.raw_os_error().unwrap_or(255), |()| 0);
+        // SAFETY: `_exit` runs none of the parent's exit handlers.
+        unsafe { libc::_exit(code) };
+    }
+    let mut status = 0;
+    // SAFETY: `pid` is a child of this process, and the status outlives the call.
+    check(unsafe { libc::waitpid(pid, &raw mut status, 0) })?;
+    match libc::WEXITSTATUS(status) {
+        0 => Ok(()),
+        code => Err(io::Error::from_raw_os_error(code)),
+    }
+}
+
 /// Converts the result of a C function that returns -1 on error.
 ///
 /// # Errors

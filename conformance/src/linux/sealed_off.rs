@@ -20,8 +20,8 @@ use std::ptr;
 use libc::{EACCES, ENOSYS, EPERM, c_int};
 use rustix::fs::{AtFlags, Mode, OFlags};
 
-use super::check;
 use super::intruder::{self, DONE, Target, owned};
+use super::{check, in_a_fork};
 
 /// What a child that is sealed off tries to reach.
 pub struct Place {
@@ -523,25 +523,6 @@ fn watch_by_fanotify(side: &Path) -> io::Result<()> {
             libc::AT_FDCWD,
             path.as_ptr(),
         ))
-    }
-}
-
-/// Runs it in a forked process, and returns its errno.
-fn in_a_fork(act: fn() -> io::Result<()>) -> io::Result<()> {
-    // SAFETY: This process has one thread, so the child may run any code.
-    let pid = unsafe { libc::fork() };
-    check(pid)?;
-    if pid == 0 {
-        let code = act().map_or_else(|error| error.raw_os_error().unwrap_or(255), |()| 0);
-        // SAFETY: `_exit` runs none of the parent's exit handlers.
-        unsafe { libc::_exit(code) };
-    }
-    let mut status = 0;
-    // SAFETY: `pid` is a child of this process, and the status outlives the call.
-    check(unsafe { libc::waitpid(pid, &raw mut status, 0) })?;
-    match libc::WEXITSTATUS(status) {
-        0 => Ok(()),
-        code => Err(io::Error::from_raw_os_error(code)),
     }
 }
 

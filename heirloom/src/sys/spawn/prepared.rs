@@ -22,7 +22,6 @@ pub(super) struct Prepared {
     candidates: Vec<CString>,
     pub(super) args: Strings,
     pub(super) environment: Strings,
-    #[allow(dead_code)] // Only posix_spawn uses it.
     pub(super) directory: Option<CString>,
 }
 
