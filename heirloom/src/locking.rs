@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::hint;
+use std::mem::ManuallyDrop;
 use std::ops::Deref;
 #[cfg(not(heirloom_loom))]
 use std::thread;
@@ -275,11 +276,11 @@ impl LockMapping {
         }
     }
 
-    /// Releases a lock whose guard was forgotten. For the C library, whose callers have no guards.
+    /// Releases a lock whose guard was forgotten, as a death if `died`. For C and Python, whose callers have no guards.
     #[doc(hidden)]
-    pub fn release(&self, offset: usize) -> Result<()> {
+    pub fn release(&self, offset: usize, died: bool) -> Result<()> {
         self.atomic_u32(offset)?;
-        drop(LockGuard { view: self, place: offset });
+        ManuallyDrop::new(LockGuard { view: self, place: offset }).release(died);
         Ok(())
     }
 
@@ -326,6 +327,20 @@ impl LockGuard<'_> {
         self.place & !PANICKING
     }
 
+    #[inline]
+    fn release(&self, died: bool) {
+        let owner = &self.view.owner;
+        // `lock` checked the offset.
+        let Ok(word) = self.view.atomic_u32(self.offset()) else { return };
+        if owner.is_forked() {
+            return;
+        }
+        let free = if died { DIED } else { 0 };
+        if word.compare_exchange(owner.number(), free).is_err() {
+            self.release_slowly(word, free);
+        }
+    }
+
     /// Releases a lock that is not free by the first exchange.
     #[cold]
     fn release_slowly(&self, word: SharedU32<'_>, free: u32) {
@@ -341,16 +356,7 @@ impl LockGuard<'_> {
 impl Drop for LockGuard<'_> {
     #[inline]
     fn drop(&mut self) {
-        let owner = &self.view.owner;
-        // `lock` checked the offset.
-        let Ok(word) = self.view.atomic_u32(self.offset()) else { return };
-        if owner.is_forked() {
-            return;
-        }
-        let free = if self.place & PANICKING == 0 && thread::panicking() { DIED } else { 0 };
-        if word.compare_exchange(owner.number(), free).is_err() {
-            self.release_slowly(word, free);
-        }
+        self.release(self.place & PANICKING == 0 && thread::panicking());
     }
 }
 

@@ -62,7 +62,7 @@ pub unsafe extern "C" fn heirloom_lock(mapping: *const View, offset: usize, nano
 pub unsafe extern "C" fn heirloom_unlock(mapping: *const View, offset: usize) -> c_int {
     wait(FAILED, || {
         // SAFETY: The caller's contract.
-        unsafe { with_locks(mapping) }?.release(offset)?;
+        unsafe { with_locks(mapping) }?.release(offset, false)?;
         Ok(DONE)
     })
 }

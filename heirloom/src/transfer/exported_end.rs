@@ -4,7 +4,7 @@ use super::claim::claim_quietly;
 use super::end_string::EndString;
 use super::exported::{forget_export, remember_export};
 use crate::channel::End;
-use crate::{Error, Result, sys};
+use crate::{Error, ErrorKind, Result, sys};
 
 /// An end of a channel that was given up, its export string and the descriptors that this names; from `export_inheritable` of a
 /// sender or a receiver.
@@ -47,6 +47,31 @@ pub(crate) fn export_end(mut end: End) -> Result<ExportedEnd> {
 }
 
 impl ExportedEnd {
+    /// Returns the numbers of the descriptors that the string of an end names (on Windows, of the handles): of the memory, of the
+    /// pipe that it reads and of the one that it writes.
+    ///
+    /// For a launcher that must list what a child inherits.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Malformed`]: the string is not that of an end.
+    ///
+    /// ```
+    /// # if cfg!(not(any(target_os = "linux", target_os = "android", windows))) { return Ok(()) }
+    /// use heirloom::ExportedEnd;
+    ///
+    /// let (sender, _receiver) = heirloom::channel(4096)?;
+    /// let exported = sender.export_inheritable()?;
+    /// let [memory, ..] = ExportedEnd::descriptor_numbers(exported.as_str())?;
+    /// assert!(exported.as_str().starts_with(&format!("{memory}:")));
+    /// # Ok::<(), heirloom::Error>(())
+    /// ```
+    pub fn descriptor_numbers(string: &str) -> Result<[i32; 3]> {
+        let Some(named) = EndString::parse(string) else {
+            return Err(Error::new(ErrorKind::Malformed, format!("{string:?} is not the string of a channel's end")));
+        };
+        Ok([named.memory.number, named.hears.number, named.rings.number])
+    }
+
     /// Returns the string for the child to import.
     ///
     /// ```
