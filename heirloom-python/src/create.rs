@@ -12,13 +12,14 @@ use crate::region::size;
 pub(crate) struct Wanted {
     pub(crate) name: Option<String>,
     pub(crate) populate: bool,
+    pub(crate) huge_pages: bool,
     pub(crate) unsealed_file_in: Option<PathBuf>,
 }
 
 pub(crate) fn create(py: Python<'_>, nbytes: &Bound<'_, PyAny>, wanted: Wanted) -> PyResult<Handle> {
     let size = size(nbytes, "the size")?;
     let mut options = heirloom::Region::options();
-    options.populate(wanted.populate);
+    options.populate(wanted.populate).huge_pages(wanted.huge_pages);
     if let Some(name) = wanted.name {
         options.name(name);
     }

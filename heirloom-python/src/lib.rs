@@ -6,6 +6,8 @@
 #[cfg(not(target_os = "linux"))]
 compile_error!("the Python package needs Linux");
 
+mod atomic;
+mod channel;
 mod claiming;
 mod create;
 mod detach;
@@ -13,10 +15,12 @@ mod error;
 mod exported;
 mod frozen;
 mod inheriting;
+mod lock;
 mod read_only;
 mod region;
 mod source;
 mod view;
+mod waiting;
 mod writable;
 
 use pyo3::prelude::*;
@@ -30,11 +34,17 @@ mod _heirloom {
     use pyo3::prelude::*;
 
     #[pymodule_export]
+    use crate::atomic::{AtomicU32, AtomicU64};
+    #[pymodule_export]
+    use crate::channel::{Receiver, Sender, channel};
+    #[pymodule_export]
     use crate::claiming::{claim, inherited, set_undumpable, take_over};
     #[pymodule_export]
-    use crate::exported::ExportedRegion;
+    use crate::exported::{ExportedEnd, ExportedRegion};
     #[pymodule_export]
     use crate::inheriting::Inheriting;
+    #[pymodule_export]
+    use crate::lock::{Lock, LockView};
     #[pymodule_export]
     use crate::region::{AnyRegion, FrozenRegion, ReadOnlyRegion, Region};
     #[pymodule_export]

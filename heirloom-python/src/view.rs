@@ -7,13 +7,17 @@ use std::fmt;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use heirloom::{CopyMapping, FrozenCopyMapping, FrozenMapping, Mapping, ReadOnlyMapping};
+use heirloom::{CopyMapping, ErrorKind, FrozenCopyMapping, FrozenMapping, LockMapping, Mapping, ReadOnlyMapping};
+use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use pyo3::{ffi, intern};
 
-use crate::error::OrRaise;
+use crate::atomic::{AtomicU32, AtomicU64, place};
+use crate::error::{OrRaise, refused};
+use crate::waiting;
 
 /// A mapping, which is unmapped with the last object that shows it.
 pub(crate) struct Memory {
@@ -31,10 +35,18 @@ pub(crate) struct Memory {
 /// The mapping types of the library.
 pub(crate) enum Mapped {
     Shared(Mapping),
+    Locked(LockMapping),
     ReadOnly(ReadOnlyMapping),
     Frozen(FrozenMapping),
     Copy(CopyMapping),
     FrozenCopy(FrozenCopyMapping),
+}
+
+/// A mapping whose bytes other processes may change.
+#[derive(Clone, Copy)]
+pub(crate) enum Live<'a> {
+    Writable(&'a Mapping),
+    ReadOnly(&'a ReadOnlyMapping),
 }
 
 // SAFETY: The pointer is to the mapping's bytes. What is done with them is up to Python's code, on any thread: see `View`.
@@ -46,6 +58,7 @@ impl Memory {
     pub(crate) fn new(mut mapped: Mapped, offset: u64) -> Arc<Self> {
         let (start, len) = match &mut mapped {
             Mapped::Shared(mapping) => (mapping.as_mut_ptr(), mapping.len()),
+            Mapped::Locked(mapping) => (mapping.as_mut_ptr(), mapping.len()),
             Mapped::ReadOnly(mapping) => (mapping.as_ptr().cast_mut(), mapping.len()),
             Mapped::Frozen(mapping) => (mapping.as_ptr().cast_mut(), mapping.len()),
             Mapped::Copy(mapping) => (mapping.as_mut_ptr(), mapping.len()),
@@ -68,13 +81,40 @@ impl Memory {
         self.offset
     }
 
+    pub(crate) fn mapped(&self) -> &Mapped {
+        &self.mapped
+    }
+
+    /// Returns the mapping, if other processes may change its bytes.
+    pub(crate) fn live(&self) -> PyResult<Live<'_>> {
+        match &self.mapped {
+            Mapped::Shared(mapping) if self.is_writer() => Ok(Live::Writable(mapping)),
+            Mapped::Locked(mapping) if self.is_writer() => Ok(Live::Writable(mapping)),
+            Mapped::ReadOnly(mapping) => Ok(Live::ReadOnly(mapping)),
+            _ => Err(refused(
+                ErrorKind::WrongKind,
+                &format!(
+                    "no other process changes this view ({self}), so it has no numbers to wait for; use memoryview"
+                ),
+            )),
+        }
+    }
+
+    /// Returns the mapping, if this process and others may change its bytes.
+    pub(crate) fn writable(&self) -> PyResult<&Mapping> {
+        match self.live()? {
+            Live::Writable(mapping) => Ok(mapping),
+            Live::ReadOnly(_) => Err(PyTypeError::new_err("cannot modify read-only memory")),
+        }
+    }
+
     fn read_only(&self) -> bool {
         matches!(self.mapped, Mapped::ReadOnly(_) | Mapped::Frozen(_))
     }
 
     /// Returns whether it keeps its region from being frozen.
     pub(crate) fn is_writer(&self) -> bool {
-        matches!(self.mapped, Mapped::Shared(_)) && !self.detached.load(Ordering::Acquire)
+        matches!(self.mapped, Mapped::Shared(_) | Mapped::Locked(_)) && !self.detached.load(Ordering::Acquire)
     }
 
     pub(crate) fn set_detached(&self) {
@@ -90,6 +130,7 @@ impl Memory {
         let mut undumped = self.undumped.lock().unwrap_or_else(PoisonError::into_inner);
         match &self.mapped {
             Mapped::Shared(mapping) => mapping.no_dump(),
+            Mapped::Locked(mapping) => mapping.no_dump(),
             Mapped::ReadOnly(mapping) => mapping.no_dump(),
             Mapped::Frozen(mapping) => mapping.no_dump(),
             Mapped::Copy(mapping) => mapping.no_dump(),
@@ -103,8 +144,8 @@ impl Memory {
 impl fmt::Display for Memory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kind = match &self.mapped {
-            Mapped::Shared(_) if self.is_writer() => "writable",
-            Mapped::Shared(_) => "a private snapshot",
+            Mapped::Shared(_) | Mapped::Locked(_) if self.is_writer() => "writable",
+            Mapped::Shared(_) | Mapped::Locked(_) => "a private snapshot",
             Mapped::ReadOnly(_) | Mapped::Frozen(_) => "read-only",
             Mapped::Copy(_) | Mapped::FrozenCopy(_) => "copy-on-write",
         };
@@ -119,7 +160,7 @@ impl fmt::Display for Memory {
 /// Another process may write the bytes while this one reads them, unless the region is frozen. Neither Python nor numpy knows of
 /// that: a read may mix bytes from before and after a write, and what was checked may have changed when it is used. Let one
 /// process at a time write a part, or copy what you got before you check it.
-#[pyclass(module = "heirloom", frozen, weakref)]
+#[pyclass(module = "heirloom", frozen, subclass, weakref)]
 pub(crate) struct View {
     memory: Arc<Memory>,
 }
@@ -127,6 +168,10 @@ pub(crate) struct View {
 impl View {
     pub(crate) fn new(memory: Arc<Memory>) -> Self {
         Self { memory }
+    }
+
+    pub(crate) fn memory(&self) -> &Arc<Memory> {
+        &self.memory
     }
 }
 
@@ -178,6 +223,80 @@ impl View {
         kwargs: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         ndarray(slf, args, kwargs)
+    }
+
+    /// Return the number of 4 bytes at ``offset``, a multiple of 4, for atomic operations.
+    ///
+    /// Raises
+    /// ------
+    /// MisalignedError, OutOfBoundsError
+    ///     There is no such number.
+    /// WrongKindError
+    ///     The view is frozen, copy-on-write or detached: no other process changes it.
+    fn atomic_u32(&self, offset: &Bound<'_, PyAny>) -> PyResult<AtomicU32> {
+        AtomicU32::new(&self.memory, place(offset)?)
+    }
+
+    /// Return the number of 8 bytes at ``offset``, a multiple of 8, for atomic operations: see ``atomic_u32``.
+    fn atomic_u64(&self, offset: &Bound<'_, PyAny>) -> PyResult<AtomicU64> {
+        AtomicU64::new(&self.memory, place(offset)?)
+    }
+
+    /// Wait until the number of 4 bytes at ``offset`` is not ``current``, and return it.
+    ///
+    /// It sleeps until a process calls ``wake_one`` or ``wake_all`` for that offset, and looks at least 10 times a second
+    /// without being woken. Other threads run, and Ctrl-C is heard. A number that changes and changes back may go unnoticed: let
+    /// numbers grow. It sees no death: look at the process from time to time.
+    ///
+    /// Parameters
+    /// ----------
+    /// timeout
+    ///     How long to wait at most, in seconds; ``None`` for no limit.
+    ///
+    /// Returns
+    /// -------
+    /// int or None
+    ///     ``None`` if the time has passed.
+    ///
+    /// Raises
+    /// ------
+    /// MisalignedError, OutOfBoundsError, WrongKindError
+    ///     As for ``atomic_u32``.
+    #[pyo3(signature = (offset, current, timeout=None))]
+    fn wait(
+        &self,
+        py: Python<'_>,
+        offset: &Bound<'_, PyAny>,
+        current: u32,
+        timeout: Option<f64>,
+    ) -> PyResult<Option<u32>> {
+        let offset = place(offset)?;
+        let timeout = waiting::timeout(timeout)?;
+        let live = self.memory.live()?;
+        let attempt = |slice| match live {
+            Live::Writable(view) => view.wait_timeout(offset, current, slice),
+            Live::ReadOnly(view) => view.wait_timeout(offset, current, slice),
+        };
+        waiting::wait(py, timeout, || attempt(Duration::ZERO).or_raise(), attempt)
+    }
+
+    /// Wake one thread, of any process, that waits for the number at ``offset``; call it after the number was changed.
+    ///
+    /// Another holder can take the wake. Use it only if one waiter is as good as another.
+    ///
+    /// Raises
+    /// ------
+    /// MisalignedError, OutOfBoundsError, WrongKindError
+    ///     As for ``atomic_u32``.
+    /// TypeError
+    ///     The view is read-only.
+    fn wake_one(&self, offset: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.memory.writable()?.wake_one(place(offset)?).or_raise()
+    }
+
+    /// Wake all threads, of all processes, that wait for the number at ``offset``: see ``wake_one``.
+    fn wake_all(&self, offset: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.memory.writable()?.wake_all(place(offset)?).or_raise()
     }
 
     fn __len__(&self) -> usize {

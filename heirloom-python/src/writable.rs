@@ -8,6 +8,8 @@ use pyo3::prelude::*;
 
 use crate::create::{Wanted, create};
 use crate::detach;
+use crate::error::OrRaise;
+use crate::lock::LockView;
 use crate::region::{AnyRegion, Region, Views, wrap};
 use crate::view::{Mapped, Memory, View};
 
@@ -23,6 +25,8 @@ impl Region {
     ///     A name for debugging, which ``/proc`` lists. Nobody can open the region by it.
     /// populate
     ///     Allocate all memory at once, and raise ``OutOfMemoryError`` rather than be killed later.
+    /// huge_pages
+    ///     Take huge pages of 2 MiB from the system's pool (``vm.nr_hugepages``), or fail. The size is a multiple of 2 MiB.
     /// unsealed_file_in
     ///     Keep the bytes in an unnamed file in this directory. It can't be sealed, and has none of the guarantees.
     ///
@@ -30,15 +34,16 @@ impl Region {
     /// ------
     /// InvalidInputError, TooLargeError, OutOfMemoryError, OutOfDescriptorsError, UnsupportedError
     #[new]
-    #[pyo3(signature = (nbytes, *, name=None, populate=false, unsealed_file_in=None))]
+    #[pyo3(signature = (nbytes, *, name=None, populate=false, huge_pages=false, unsealed_file_in=None))]
     fn new(
         py: Python<'_>,
         nbytes: &Bound<'_, PyAny>,
         name: Option<String>,
         populate: bool,
+        huge_pages: bool,
         unsealed_file_in: Option<PathBuf>,
     ) -> PyResult<PyClassInitializer<Self>> {
-        let handle = create(py, nbytes, Wanted { name, populate, unsealed_file_in })?;
+        let handle = create(py, nbytes, Wanted { name, populate, huge_pages, unsealed_file_in })?;
         Ok(PyClassInitializer::from(AnyRegion::new(handle, Views::default())).add_subclass(Self))
     }
 
@@ -63,6 +68,24 @@ impl Region {
         let base = slf.as_super().get();
         let frozen = base.convert(slf.py(), |handle| detach::freeze(handle, base.views()))?;
         wrap(slf.py(), Handle::Frozen(frozen), base.views().clone())
+    }
+
+    /// Map the whole region, so that its numbers can be locks: see ``LockView.lock``.
+    ///
+    /// It takes a descriptor of its own.
+    ///
+    /// Raises
+    /// ------
+    /// UnsupportedError
+    ///     There is no ``/proc``, or a sandbox forbids it.
+    /// SealedError, OutOfDescriptorsError, OutOfMemoryError
+    fn view_with_locks<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, LockView>> {
+        let py = slf.py();
+        let base = slf.as_super().get();
+        let region = heirloom::Region::try_from(base.handle()?).or_raise()?;
+        let memory = Memory::new(Mapped::Locked(region.map_with_locks().or_raise()?), 0);
+        base.views().add(&memory);
+        Bound::new(py, PyClassInitializer::from(View::new(memory)).add_subclass(LockView))
     }
 
     /// Seal the region against new writers.

@@ -1,4 +1,4 @@
-"""Regions in pickles.
+"""Regions and ends of channels in pickles.
 
 multiprocessing's pickles carry a descriptor: a child that is being started inherits it, and a running process gets it
 by a socket, if it knows the family's ``authkey``. Any other pickle has the bytes of a frozen region, and refuses the
@@ -9,7 +9,7 @@ import os
 from typing import Any
 
 from . import _heirloom
-from ._heirloom import AnyRegion, FrozenRegion
+from ._heirloom import AnyRegion, FrozenRegion, Receiver, Sender
 
 
 def reduce_ex(region: AnyRegion, protocol: int) -> tuple[Any, ...]:
@@ -52,6 +52,34 @@ def receive(string: str, handle: Any, owned: bool) -> AnyRegion:
         if owned:
             os.close(number)
         raise
+
+
+def reduce_end(end: Sender | Receiver) -> tuple[Any, ...]:
+    """Pickle the descriptors of an end of a channel, which this process gives up, for multiprocessing."""
+    from multiprocessing import context, reduction
+
+    starting = context.get_spawning_popen()
+    exported = end.export()
+    handles = [reduction.DupFd(number) for number in exported.filenos()]
+    if starting is None:
+        exported.close()
+    else:
+        _keep_until_started(starting, exported)
+    owned = starting is None or starting.method != "spawn"
+    return receive_end, (type(end), str(exported), handles, owned)
+
+
+def receive_end(cls: type[Sender | Receiver], string: str, handles: list[Any], owned: bool) -> Sender | Receiver:
+    """Take the end that arrived, if it is exactly what was sent."""
+    numbers = [handle.detach() for handle in handles]
+    words = string.split(":")
+    words[0], words[7], words[10] = map(str, numbers)
+    try:
+        return cls.from_export(":".join(words))
+    finally:
+        if owned:
+            for number in numbers:
+                os.close(number)
 
 
 def _keep_until_started(starting: Any, exported: Any) -> None:

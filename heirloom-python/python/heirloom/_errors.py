@@ -124,6 +124,18 @@ class ForkedError(Error, RuntimeError):
     kind = "Forked"
 
 
+class PeerGoneError(Error, EOFError):
+    """The other end of the channel was closed, or its process ended."""
+
+    kind = "PeerGone"
+
+
+class PeerBrokenError(Error, ConnectionError):
+    """The process at the other end of the channel wrote nonsense into it."""
+
+    kind = "PeerBroken"
+
+
 class OperatingSystemError(Error, OSError):
     """Any other error of the system."""
 
@@ -145,6 +157,9 @@ _ADVICE = {
 _WORDS = {
     "RegionOptions::unsealed_file_in": "unsealed_file_in",
     "into_read_only or freeze make a handle": "another region is made",
+    "Region::map_with_locks": "Region.view_with_locks",
+    "::import": ".from_export",
+    "::inherited": ".inherited",
     "os::linux::set_undumpable": "heirloom.set_undumpable",
 }
 

@@ -1,4 +1,4 @@
-"""Passing regions to programs that ``subprocess`` starts, and taking them there."""
+"""Passing regions and ends of channels to programs that ``subprocess`` starts, and taking them there."""
 
 import os
 from collections.abc import Iterable, Mapping
@@ -7,7 +7,7 @@ from typing import Any, Literal, NamedTuple
 
 from . import _heirloom
 from ._errors import Error
-from ._heirloom import AnyRegion
+from ._heirloom import AnyRegion, Receiver, Sender
 
 VARIABLE = "HEIRLOOM_REGIONS"
 
@@ -36,16 +36,17 @@ def inherited() -> dict[str, Inherited]:
 
 
 class inheriting:  # noqa: N801 It is used like a function.
-    """Pass regions to the children of a ``with`` block, under names.
+    """Pass regions and ends of channels to the children of a ``with`` block, under names.
 
     The value is a dictionary of arguments for ``subprocess.run``, ``subprocess.Popen`` and
     ``asyncio.create_subprocess_exec``. A child takes a region by ``heirloom.AnyRegion.inherited(name)``, in Rust or C
-    by the function of the same name. A child inherits a region only if it is started with these arguments.
+    by the function of the same name. A child inherits a region only if it is started with these arguments. An end of a
+    channel is moved to the one child of the block: this process has it no more.
 
     Parameters
     ----------
     regions
-        Regions by their names. Names that are identifiers can be keywords: ``inheriting(frames=region)``.
+        Regions and ends of channels by their names. Names that are identifiers can be keywords: ``inheriting(frames=region)``.
     pass_fds
         Other descriptors for the child: they are in the dictionary, too.
     env
@@ -67,12 +68,12 @@ class inheriting:  # noqa: N801 It is used like a function.
 
     def __init__(
         self,
-        regions: Mapping[str, AnyRegion] | None = None,
+        regions: Mapping[str, AnyRegion | Sender | Receiver] | None = None,
         /,
         *,
         pass_fds: Iterable[int] = (),
         env: Mapping[str, str] | None = None,
-        **named: AnyRegion,
+        **named: AnyRegion | Sender | Receiver,
     ) -> None:
         """Note what is to be passed; the descriptors are kept from ``with`` on."""
         self._regions = [*(regions or {}).items(), *named.items()]

@@ -1,4 +1,4 @@
-"""Telling multiprocessing how regions travel, as soon as it is imported.
+"""Telling multiprocessing how regions and ends of channels travel, as soon as it is imported.
 
 Importing it for that would take three quarters of this package's own import, in programs that never use it.
 """
@@ -20,11 +20,13 @@ def register_now_or_later() -> None:
 
 
 def _register(module: Any) -> None:
-    from ._carry import reduce
-    from ._heirloom import FrozenRegion, ReadOnlyRegion, Region
+    from ._carry import reduce, reduce_end
+    from ._heirloom import FrozenRegion, ReadOnlyRegion, Receiver, Region, Sender
 
-    for cls in (Region, ReadOnlyRegion, FrozenRegion):
-        module.ForkingPickler.register(cls, reduce)
+    for region in (Region, ReadOnlyRegion, FrozenRegion):
+        module.ForkingPickler.register(region, reduce)
+    for end in (Sender, Receiver):
+        module.ForkingPickler.register(end, reduce_end)
 
 
 class _Watcher:

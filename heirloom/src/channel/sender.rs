@@ -150,6 +150,24 @@ impl Sender {
         self.slot(len, Limit::Now)
     }
 
+    /// Waits for space for a message of `len` bytes, at most for `timeout`; `None` if that has passed.
+    ///
+    /// # Errors
+    /// As for [`send`](Self::send).
+    ///
+    /// ```
+    /// # if cfg!(not(any(target_os = "linux", target_os = "android", windows))) { return Ok(()) }
+    /// use std::time::Duration;
+    ///
+    /// let (mut sender, _receiver) = heirloom::channel(4096)?;
+    /// let slot = sender.reserve_timeout(10, Duration::from_secs(1))?.expect("the ring is empty");
+    /// slot.send()?;
+    /// # Ok::<(), heirloom::Error>(())
+    /// ```
+    pub fn reserve_timeout(&mut self, len: usize, timeout: Duration) -> Result<Option<Slot<'_>>> {
+        self.slot(len, Limit::after(timeout))
+    }
+
     /// Returns the length of the longest message, in bytes.
     ///
     /// ```
