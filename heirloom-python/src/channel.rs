@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use heirloom::{Receiver as ReceivingEnd, Sender as SendingEnd};
-use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::exceptions::{PyTimeoutError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
 
@@ -82,7 +82,6 @@ fn closed() -> PyErr {
 /// >>> import heirloom
 /// >>> sender, receiver = heirloom.channel(65536)
 /// >>> sender.send(b"hello")
-/// True
 /// >>> receiver.recv()
 /// b'hello'
 #[pyfunction]
@@ -181,13 +180,10 @@ end!(
         /// timeout
         ///     How long to wait at most, in seconds; ``None`` for no limit.
         ///
-        /// Returns
-        /// -------
-        /// bool
-        ///     False if the time has passed.
-        ///
         /// Raises
         /// ------
+        /// TimeoutError
+        ///     The time has passed, and nothing was sent.
         /// TooLargeError
         ///     The message is longer than ``longest_message``.
         /// PeerGoneError
@@ -195,7 +191,7 @@ end!(
         /// PeerBrokenError
         ///     The receiver's process wrote nonsense into the channel.
         #[pyo3(signature = (message, timeout=None))]
-        fn send(&self, py: Python<'_>, message: &Bound<'_, PyAny>, timeout: Option<f64>) -> PyResult<bool> {
+        fn send(&self, py: Python<'_>, message: &Bound<'_, PyAny>, timeout: Option<f64>) -> PyResult<()> {
             let source = Source::new(message)?;
             let now = |sender: &mut SendingEnd| {
                 let Some(slot) = sender.try_reserve(source.len()).or_raise()? else { return Ok(None) };
@@ -204,7 +200,7 @@ end!(
             };
             // A slot that is dropped leaves the space where it is.
             let sleep = |sender: &mut SendingEnd, slice| sender.reserve_timeout(source.len(), slice).map(drop);
-            Ok(self.0.wait(py, timeout, now, sleep)?.is_some())
+            self.0.wait(py, timeout, now, sleep)?.ok_or_else(|| PyTimeoutError::new_err("the channel has no space"))
         }
 
         /// Prepare to wait in an event loop for space for a message of ``nbytes`` bytes: see ``Receiver.arm``.

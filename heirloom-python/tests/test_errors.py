@@ -80,8 +80,6 @@ def test_every_kind_of_the_library_has_a_class() -> None:
     assert kinds - ours == {
         "ProgramNotFound",
         "ProgramNotRunnable",
-        "PeerGone",
-        "PeerBroken",
     }
 
 

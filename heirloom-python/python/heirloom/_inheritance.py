@@ -46,7 +46,8 @@ class inheriting:  # noqa: N801 It is used like a function.
     Parameters
     ----------
     regions
-        Regions and ends of channels by their names. Names that are identifiers can be keywords: ``inheriting(frames=region)``.
+        Regions and ends of channels by their names. Names that are identifiers can be keywords:
+        ``inheriting(frames=region)``.
     pass_fds
         Other descriptors for the child: they are in the dictionary, too.
     env
