@@ -74,7 +74,7 @@ def test_every_kind_of_the_library_has_a_class() -> None:
     source = Path(__file__).parents[2] / "heirloom/src/error.rs"
     kinds = set(re.findall(r"^    (\w+),$", source.read_text().split("pub enum ErrorKind {")[1].split("\n}")[0], re.M))
     ours = {cls.kind for cls in heirloom.Error.__subclasses__()}
-    # Programs are started by subprocess, and there are no channels yet.
+    # Programs are started by subprocess.
     assert {"StillWritable", "PeerGone"} <= kinds
     assert ours <= kinds
     assert kinds - ours == {

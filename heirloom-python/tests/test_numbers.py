@@ -14,11 +14,17 @@ import pytest
 from helpers import until
 
 SPAWN = mp.get_context("spawn")
-ADDITIONS = 20_000
+ADDITIONS = 200_000
 
 
 def add(region: heirloom.Region) -> None:
-    counter = region.view().atomic_u64(8)
+    view = region.view()
+    ready, counter = view.atomic_u32(0), view.atomic_u64(8)
+    # All begin together.
+    ready.fetch_add(1)
+    view.wake_all(0)
+    while (now := ready.load()) < 3:
+        view.wait(0, now)
     for _ in range(ADDITIONS):
         counter.fetch_add(1)
 
