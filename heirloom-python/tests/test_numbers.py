@@ -14,7 +14,7 @@ import pytest
 from helpers import until
 
 SPAWN = mp.get_context("spawn")
-ADDITIONS = 200_000
+ADDITIONS = 1_000_000
 
 
 def add(region: heirloom.Region) -> None:

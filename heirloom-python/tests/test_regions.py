@@ -5,6 +5,7 @@ import gc
 import io
 import mmap
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -312,3 +313,28 @@ def test_threads_may_use_and_close_one_region() -> None:
             uses = [threads.submit(use, n) for n in range(8)]
             shared.close()
             assert {done.result() for done in uses} <= {0, 8192}
+
+
+def test_huge_pages_come_from_the_pool_or_not_at_all() -> None:
+    with pytest.raises(heirloom.InvalidInputError, match="multiple of 2 MiB"):
+        heirloom.Region(4096, huge_pages=True)
+    free = int(re.findall(r"^HugePages_Free: +(\d+)$", Path("/proc/meminfo").read_text(), re.M)[0])
+    if free == 0:
+        with pytest.raises(heirloom.OutOfMemoryError):
+            heirloom.Region(2 << 20, huge_pages=True)
+    else:
+        assert heirloom.Region(2 << 20, huge_pages=True).nbytes == 2 << 20
+
+
+def test_a_frozen_region_may_be_in_huge_pages(tmp_path: Path) -> None:
+    data = bytes(range(256)) * (8 << 12)
+    file = tmp_path / "data"
+    file.write_bytes(data)
+    plain = heirloom.FrozenRegion(data)
+    # A mapping shows whether the kernel had huge pages: none is no error.
+    for region in (
+        heirloom.FrozenRegion(data, use_huge_pages=True),
+        heirloom.FrozenRegion.from_file(file, use_huge_pages=True),
+        heirloom.FrozenRegion.copy_of(plain, use_huge_pages=True),
+    ):
+        assert bytes(region) == data
