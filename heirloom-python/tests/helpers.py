@@ -13,6 +13,11 @@ from typing import Any
 import heirloom
 
 
+def rounds(few: int, full: int) -> int:
+    """Return how often a test repeats: `full` if `HEIRLOOM_FULL` is set, otherwise `few`."""
+    return full if "HEIRLOOM_FULL" in os.environ else few
+
+
 def links(process: Path) -> list[str]:
     """List what a process's descriptors are."""
     found = []
@@ -33,15 +38,24 @@ def mappings(name: str) -> int:
     return Path("/proc/self/maps").read_text().count(f"/memfd:heirloom/{name}")
 
 
+def has_regions(pid: int, name: str = "") -> bool:
+    """Return whether a process has a region of this name open or mapped."""
+    process = Path(f"/proc/{pid}")
+    # It may end meanwhile.
+    with contextlib.suppress(OSError):
+        return f"/memfd:heirloom/{name}" in (process / "maps").read_text() + "\n".join(links(process))
+    return False
+
+
 def holders(name: str) -> list[int]:
     """List the processes that have a region of this name open or mapped."""
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        # It may end meanwhile.
-        with contextlib.suppress(OSError):
-            if f"/memfd:heirloom/{name}" in (process / "maps").read_text() + "\n".join(links(process)):
-                found.append(int(process.name))
-    return found
+    return [pid for entry in os.listdir("/proc") if entry.isdigit() and has_regions(pid := int(entry), name)]
+
+
+def shmem() -> int:
+    """Return the bytes of shared memory in this system."""
+    line = next(line for line in Path("/proc/meminfo").read_text().splitlines() if line.startswith("Shmem:"))
+    return int(line.split()[1]) << 10
 
 
 def until(condition: Callable[[], bool], seconds: float = 60) -> None:

@@ -2,16 +2,14 @@
 
 import contextlib
 import os
-import random
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import heirloom
 import pytest
-from helpers import holders, links, python, until
+from helpers import holders, links, python, shmem, until
 
 FAMILY = """
 import multiprocessing as mp, sys, time
@@ -34,12 +32,6 @@ if __name__ == "__main__":
     print(process.pid, flush=True)
     time.sleep(600)
 """
-
-
-def shmem() -> int:
-    """The bytes of shared memory in this system."""
-    line = next(line for line in Path("/proc/meminfo").read_text().splitlines() if line.startswith("Shmem:"))
-    return int(line.split()[1]) << 10
 
 
 def in_dev_shm(pid: int) -> list[str]:
@@ -84,56 +76,6 @@ def test_killed_families_leave_nothing(killed: str, tmp_path: Path) -> None:
     parent.stdout.close()
     until(lambda: holders(name) == [])
     until(lambda: shmem() < full - (128 << 20))
-
-
-BUSY = """
-import multiprocessing as mp, sys
-import heirloom
-
-def child(pipe):
-    while True:
-        for region in pipe.recv():
-            memoryview(region)
-        pipe.send(heirloom.Region(1 << 20, name=sys.argv[1]))
-
-if __name__ == "__main__":
-    ours, theirs = mp.get_context("spawn").Pipe()
-    process = mp.get_context("spawn").Process(target=child, args=(theirs,))
-    process.start()
-    print(process.pid, flush=True)
-    while True:
-        region = heirloom.Region(1 << 20, name=sys.argv[1])
-        memoryview(region)[:4] = b"data"
-        ours.send([region, heirloom.FrozenRegion(region, name=sys.argv[1])])
-        ours.recv().freeze()
-        print("round", flush=True)
-"""
-
-
-def test_kills_at_random_moments_leave_nothing(tmp_path: Path) -> None:
-    program = tmp_path / "busy.py"
-    program.write_text(BUSY)
-    name = f"busy-{os.getpid()}"
-    moments = random.Random(1)
-    for turn in range(12):
-        parent = subprocess.Popen(
-            [sys.executable, program, name], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-        )
-        assert parent.stdout
-        child = int(parent.stdout.readline())
-        # Half of them while the child starts, the others while regions travel.
-        if turn % 2:
-            assert parent.stdout.readline() == "round\n"
-            assert not in_dev_shm(parent.pid)
-            assert not in_dev_shm(child)
-        time.sleep(moments.random() / 20)
-        for pid in moments.sample([child, parent.pid], 2):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-            time.sleep(moments.random() / 100)
-        parent.wait()
-        parent.stdout.close()
-    until(lambda: holders(name) == [])
 
 
 def test_a_small_dev_shm_does_not_matter() -> None:

@@ -5,7 +5,6 @@ import gc
 import multiprocessing as mp
 import os
 import pickle
-import random
 import re
 import signal
 import socket
@@ -459,51 +458,6 @@ def test_workers_end_with_their_parent(method: str, number: signal.Signals, tmp_
     else:
         assert "KeyboardInterrupt" in said
     until(lambda: holders(name) == [])
-
-
-BUSY = """
-import multiprocessing as mp, numpy as np, sys
-import heirloom, workers
-
-if __name__ == "__main__":
-    shared = {"region": heirloom.FrozenRegion(b"text", name=sys.argv[1])}
-    executor = heirloom.ProcessPoolExecutor(2, mp.get_context("spawn"), shared=shared)
-    future = executor.submit(abs, 1)
-    print(*executor._processes, flush=True)
-    while True:
-        for future in [executor.submit(workers.echo, [np.ones(1 << 16), shared]) for _ in range(6)]:
-            future.result()
-        print("round", flush=True)
-"""
-
-
-def test_kills_at_random_moments_leave_nothing(tmp_path: Path) -> None:
-    program = tmp_path / "busy.py"
-    program.write_text(BUSY)
-    name = f"kills-{os.getpid()}"
-    moments = random.Random(1)
-    for turn in range(10):
-        parent = subprocess.Popen(
-            [sys.executable, program, name],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            env={**os.environ, "PYTHONPATH": str(Path(__file__).parent)},
-        )
-        assert parent.stdout
-        child = int(parent.stdout.readline().split()[0])
-        # Half of them while workers start, the others while arrays and regions travel.
-        if turn % 2:
-            assert parent.stdout.readline() == "round\n"
-        time.sleep(moments.random() / 20)
-        for pid in moments.sample([child, parent.pid], 2):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-            time.sleep(moments.random() / 100)
-        parent.wait()
-        parent.stdout.close()
-    # Other workers end by themselves.
-    until(lambda: holders(name) == [], seconds=30)
 
 
 def test_a_packed_value_arrives_as_the_value(start: Any) -> None:
