@@ -173,6 +173,51 @@ def test_shared_values_are_one_memory_for_all_workers(start: Any) -> None:
     assert dict(heirloom.shared) == {}
 
 
+def share_at(pid: int, address: int) -> int:
+    """Return a process's proportional share of the memory in the mapping at an address, in bytes."""
+    counted = False
+    for line in Path(f"/proc/{pid}/smaps").read_text().splitlines():
+        first, *rest = line.split()
+        if "-" in first:
+            start, end = (int(part, 16) for part in first.split("-"))
+            counted = start <= address < end
+        elif counted and first == "Pss:":
+            return int(rest[0]) << 10
+    raise LookupError(address)
+
+
+def shares(executor: Any, done: Any, all_done: Any, count: int) -> list[int]:
+    """Let so many workers read their array, and return their shares of its memory."""
+    futures = [executor.submit(workers.read_kept) for _ in range(count)]
+    for _ in range(count):
+        assert done.acquire(timeout=60)
+    for _ in range(count):
+        all_done.release()
+    seen = [future.result() for future in futures]
+    assert {total for *_, total in seen} == {16 << 20}
+    assert len({pid for pid, *_ in seen}) == count
+    return [share_at(pid, address) for pid, address, _ in seen]
+
+
+def test_32_workers_have_one_copy_of_a_shared_value(start: Any) -> None:
+    table = np.ones(16 << 20, "u1")
+    semaphores = start.Semaphore(0), start.Semaphore(0)
+    with heirloom.ProcessPoolExecutor(
+        32, start, initializer=workers.keep, initargs=(None, *semaphores), shared={"table": table}
+    ) as executor:
+        found = shares(executor, *semaphores, 32)
+        assert workers.mapped() == set()
+    # The kernel rounds each share down to 1024 bytes.
+    assert (16 << 20) - (32 << 10) <= sum(found) <= 16 << 20
+
+
+def test_control_workers_that_are_sent_an_array_have_a_copy_each(spawn: Any) -> None:
+    table = np.ones(16 << 20, "u1")
+    semaphores = spawn.Semaphore(0), spawn.Semaphore(0)
+    with process.ProcessPoolExecutor(4, spawn, initializer=workers.keep, initargs=(table, *semaphores)) as executor:
+        assert sum(shares(executor, *semaphores, 4)) > 4 * (15 << 20)
+
+
 def test_shared_values_are_in_workers_that_start_later() -> None:
     with heirloom.ProcessPoolExecutor(
         1, mp.get_context("spawn"), max_tasks_per_child=1, shared={"table": np.arange(LARGE)}
