@@ -3,6 +3,7 @@
 import contextlib
 import mmap
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -91,22 +92,28 @@ def check(regions: list[heirloom.AnyRegion]) -> list[str]:
     said = []
     for region in regions:
         with memoryview(region) as view:
-            said.append(f"{type(region).__name__} {region.kind} {region.nbytes} {bytes(view[:4])!r}")
+            number = os.fstat(region.fileno()).st_ino
+            said.append(f"{type(region).__name__} {region.kind} {region.nbytes} {bytes(view[:4])!r} {number}")
             if not view.readonly:
                 view[4:8] = b"seen"
     return said
 
 
-EXPECTED = [
-    "Region writable 8192 b'data'",
-    "ReadOnlyRegion read-only 8192 b'data'",
-    "FrozenRegion frozen 8192 b'data'",
-]
+def expected(regions: list[heirloom.AnyRegion]) -> list[str]:
+    """Say what `check` says of the same memory, elsewhere."""
+    kinds = ["Region writable", "ReadOnlyRegion read-only", "FrozenRegion frozen"]
+    numbers = [os.fstat(region.fileno()).st_ino for region in regions]
+    return [f"{kind} 8192 b'data' {number}" for kind, number in zip(kinds, numbers, strict=True)]
 
 
 def check_into(regions: list[heirloom.AnyRegion], answers: Any) -> None:
     """Check in a child that was given the regions as arguments."""
     answers.send(check(regions))
+
+
+def check_into_queue(regions: list[heirloom.AnyRegion], answers: Any) -> None:
+    """Check in a worker that was given the regions at its start."""
+    answers.put(check(regions))
 
 
 def check_from_pipe(pipe: Any) -> None:
@@ -116,14 +123,28 @@ def check_from_pipe(pipe: Any) -> None:
     pipe.recv()
 
 
+def idle(pipe: Any) -> None:
+    """Run without receiving anything."""
+    pipe.send("running")
+    time.sleep(600)
+
+
+def send(by: Any, killed: bool) -> None:
+    """Send a region, and end."""
+    by(heirloom.FrozenRegion(b"text", name="sent"))
+    if killed:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
 def check_from_queue(queue: Any, answers: Any) -> None:
     """Check in a running child."""
     answers.put(check(queue.get()))
 
 
-def make() -> list[heirloom.AnyRegion]:
+def make() -> tuple[list[heirloom.AnyRegion], list[str]]:
     """Make regions in a worker, for the parent."""
-    return one_of_each()
+    regions = one_of_each()
+    return regions, expected(regions)
 
 
 def share_of(pid: int, name: str) -> int:

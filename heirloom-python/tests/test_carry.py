@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import copy
+import errno
 import functools
 import gc
 import mmap
@@ -10,6 +11,7 @@ import os
 import pickle
 import subprocess
 import sys
+from multiprocessing import resource_sharer
 from multiprocessing.reduction import ForkingPickler
 from typing import Any
 
@@ -17,7 +19,7 @@ import heirloom
 import helpers
 import pytest
 from heirloom import _carry
-from helpers import EXPECTED, descriptors, holders, one_of_each, share_of, until
+from helpers import descriptors, expected, holders, mappings, one_of_each, share_of, until
 
 METHODS = ["spawn", "forkserver", "fork"]
 
@@ -29,10 +31,10 @@ def start(request: pytest.FixtureRequest) -> Any:
 
 @pytest.fixture(autouse=True)
 def nothing_left() -> Any:
-    before = descriptors()
+    before = descriptors(), mappings("")
     yield
     gc.collect()
-    until(lambda: descriptors() == before, seconds=5)
+    until(lambda: (descriptors(), mappings("")) == before, seconds=5)
 
 
 def seen(regions: list[heirloom.AnyRegion]) -> None:
@@ -47,7 +49,7 @@ def test_as_an_argument(start: Any) -> None:
     child.start()
     # Inherited or sent: none waits for the child in this process.
     assert descriptors("carried-") == 3
-    assert ours.recv() == [*EXPECTED, EXPECTED[0]]
+    assert ours.recv() == [*expected(regions), expected(regions)[0]]
     child.join()
     assert child.exitcode == 0
     seen(regions)
@@ -60,7 +62,7 @@ def test_to_a_running_process(start: Any) -> None:
     child.start()
     assert ours.recv() == "running"
     ours.send(regions)
-    assert ours.recv() == EXPECTED
+    assert ours.recv() == expected(regions)
     ours.send("end")
     child.join()
     seen(regions)
@@ -72,7 +74,7 @@ def test_through_a_queue(start: Any) -> None:
     child = start.Process(target=helpers.check_from_queue, args=(queue, answers))
     child.start()
     queue.put(regions)
-    assert answers.get() == EXPECTED
+    assert answers.get() == expected(regions)
     child.join()
     seen(regions)
 
@@ -80,10 +82,10 @@ def test_through_a_queue(start: Any) -> None:
 def test_through_a_pool(start: Any) -> None:
     regions = one_of_each()
     with start.Pool(2) as pool:
-        assert pool.apply(helpers.check, (regions,)) == EXPECTED
+        assert pool.apply(helpers.check, (regions,)) == expected(regions)
         seen(regions)
-        made = pool.apply(helpers.make)
-        assert helpers.check(made) == EXPECTED
+        made, said = pool.apply(helpers.make)
+        assert helpers.check(made) == said
         pool.close()
         pool.join()
 
@@ -91,28 +93,91 @@ def test_through_a_pool(start: Any) -> None:
 def test_through_an_executor(start: Any) -> None:
     regions = one_of_each()
     with concurrent.futures.ProcessPoolExecutor(1, mp_context=start) as executor:
-        assert executor.submit(helpers.check, regions).result() == EXPECTED
+        assert executor.submit(helpers.check, regions).result() == expected(regions)
         seen(regions)
-        assert helpers.check(executor.submit(helpers.make).result()) == EXPECTED
+        made, said = executor.submit(helpers.make).result()
+        assert helpers.check(made) == said
 
 
 def test_to_the_workers_of_an_executor_at_their_start(start: Any) -> None:
     regions = one_of_each()
+    said = start.SimpleQueue()
     with concurrent.futures.ProcessPoolExecutor(
-        1, mp_context=start, initializer=helpers.check, initargs=(regions,)
+        1, mp_context=start, initializer=helpers.check_into_queue, initargs=(regions, said)
     ) as executor:
         assert executor.submit(len, "ab").result() == 2
+        assert said.get() == expected(regions)
     seen(regions)
+
+
+def test_a_child_killed_after_it_received_leaves_nothing(start: Any) -> None:
+    regions = one_of_each()
+    ours, theirs = start.Pipe()
+    child = start.Process(target=helpers.check_from_pipe, args=(theirs,))
+    child.start()
+    assert ours.recv() == "running"
+    ours.send(regions)
+    assert ours.recv() == expected(regions)
+    child.kill()
+    child.join()
+    assert holders("carried-") == [os.getpid()]
+    until(lambda: descriptors("carried-") == 3, seconds=5)
+
+
+def test_what_a_killed_child_did_not_receive_stays_until_the_sender_stops_offering_it(start: Any) -> None:
+    regions = one_of_each()
+    ours, theirs = start.Pipe()
+    child = start.Process(target=helpers.idle, args=(theirs,))
+    child.start()
+    assert ours.recv() == "running"
+    ours.send(regions)
+    child.kill()
+    child.join()
+    assert holders("carried-") == [os.getpid()]
+    # Multiprocessing has a duplicate of each, for whoever asks.
+    assert descriptors("carried-") == 6
+    resource_sharer.stop()
+    assert descriptors("carried-") == 3
+
+
+@pytest.mark.parametrize("carrier", ["Pipe", "SimpleQueue"])
+@pytest.mark.parametrize("killed", [False, True])
+def test_the_receiver_is_told_that_the_sender_has_ended(carrier: str, killed: bool, start: Any) -> None:
+    if carrier == "Pipe":
+        ours, theirs = start.Pipe()
+        receive, send = ours.recv, theirs.send
+    else:
+        queue = start.SimpleQueue()
+        receive, send = queue.get, queue.put
+    child = start.Process(target=helpers.send, args=(send, killed))
+    child.start()
+    child.join()
+    with pytest.raises(
+        heirloom.PeerGoneError, match=r"^cannot receive a region or an end of a channel: the process that sent it has ended; .* lives until"
+    ) as failed:
+        receive()
+    assert isinstance(failed.value, ConnectionError)
+    assert failed.value.errno == (errno.ECONNREFUSED if killed else errno.ENOENT)
+
+
+def test_a_message_is_received_once() -> None:
+    message = bytes(ForkingPickler.dumps(heirloom.FrozenRegion(b"text")))
+    assert bytes(ForkingPickler.loads(message)) == b"text"
+    with pytest.raises(heirloom.PeerGoneError, match="ended, or the message was received before"):
+        ForkingPickler.loads(message)
 
 
 @pytest.mark.parametrize("method", ["spawn", "forkserver"])
 def test_the_sender_may_drop_the_region_once_the_child_has_started(method: str) -> None:
     start: Any = mp.get_context(method)
     ours, theirs = start.Pipe()
+    regions = one_of_each()
+    said = expected(regions)
+    child = start.Process(target=helpers.check_into, args=(regions, theirs))
     # Only the message holds them while multiprocessing starts the child.
-    child = start.Process(target=helpers.check_into, args=(one_of_each(), theirs))
+    del regions
     child.start()
-    assert ours.recv() == EXPECTED
+    assert ours.recv() == said
     child.join()
 
 
@@ -133,7 +198,7 @@ def test_two_children_get_regions_after_each_other() -> None:
         child = start.Process(target=helpers.check_into, args=(regions, theirs))
         child.start()
         assert type(child._popen).__module__ == "multiprocessing.popen_spawn_posix"  # type: ignore[attr-defined]
-        assert ours.recv() == EXPECTED
+        assert ours.recv() == expected(regions)
         child.join()
         child.close()
 
@@ -180,6 +245,7 @@ print(bytes(pickle.load(sys.stdin.buffer)))
     # The thread that answers prints why it refused.
     program = f"""
 import multiprocessing, subprocess, sys, heirloom
+from multiprocessing import resource_sharer
 from multiprocessing.reduction import ForkingPickler
 multiprocessing.current_process().authkey = b"family"
 for key in "stranger", "family":

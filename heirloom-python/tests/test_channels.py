@@ -121,7 +121,7 @@ def test_a_death_is_told() -> None:
     child.kill()
     with pytest.raises(heirloom.PeerGoneError) as told:
         receiver.recv()
-    assert isinstance(told.value, EOFError)
+    assert isinstance(told.value, ConnectionError)
     child.communicate()
 
 

@@ -98,6 +98,7 @@ def test_every_kind_of_the_library_has_a_class() -> None:
         ("OutOfMemory", "MemoryError"),
         ("OutOfDescriptors", "OSError"),
         ("OutOfBounds", "IndexError"),
+        ("PeerGone", "ConnectionError"),
         ("OperatingSystem", "OSError"),
     ],
 )

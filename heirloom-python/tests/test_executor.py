@@ -23,7 +23,7 @@ import heirloom
 import pytest
 import workers
 from heirloom import _channel, _exchange, _packing
-from helpers import EXPECTED, check, descriptors, holders, one_of_each, until
+from helpers import check, descriptors, expected, holders, one_of_each, until
 
 np = pytest.importorskip("numpy")
 
@@ -123,7 +123,7 @@ def test_large_bytes_are_copied_once_on_their_way() -> None:
 def test_regions_travel_by_their_descriptors(start: Any) -> None:
     regions = one_of_each()
     with heirloom.ProcessPoolExecutor(1, start) as executor:
-        assert executor.submit(check, [*regions, regions[0]]).result() == [*EXPECTED, EXPECTED[0]]
+        assert executor.submit(check, [*regions, regions[0]]).result() == [*expected(regions), expected(regions)[0]]
         assert [bytes(region)[4:8] for region in regions] == [b"seen", bytes(4), bytes(4)]
         back = executor.submit(workers.echo, {"array": np.ones(LARGE), "regions": regions}).result()
     assert [os.fstat(region.fileno()).st_ino for region in back["regions"]] == [
@@ -518,17 +518,18 @@ def test_a_packed_value_arrives_as_the_value(start: Any) -> None:
 
 def test_a_packed_value_has_its_regions(spawn: Any) -> None:
     regions = one_of_each()
+    said = expected(regions)
     packed = heirloom.Packed(regions)
     queue = spawn.Queue()
     child = spawn.Process(target=workers.check, args=(packed, queue))
     child.start()
-    assert queue.get() == EXPECTED
+    assert queue.get() == said
     child.join()
     for region in regions:
         region.close()
     # It has handles of its own, and arrives more than once.
     for _ in range(2):
-        assert check(ForkingPickler.loads(ForkingPickler.dumps(packed))) == EXPECTED
+        assert check(ForkingPickler.loads(ForkingPickler.dumps(packed))) == said
 
 
 def test_a_packed_value_in_any_pickle() -> None:

@@ -9,6 +9,7 @@ import os
 from typing import Any
 
 from . import _heirloom
+from ._errors import PeerGoneError
 from ._heirloom import AnyRegion, FrozenRegion, Receiver, Sender
 
 
@@ -45,7 +46,7 @@ def reduce(region: AnyRegion) -> tuple[Any, ...]:
 
 def receive(string: str, handle: Any, owned: bool) -> AnyRegion:
     """Take what arrived, if it is exactly what was sent."""
-    number: int = handle.detach()
+    number = _detach(handle)
     try:
         return _heirloom.take_over(f"{number}:{string.partition(':')[2]}")
     except BaseException:
@@ -71,15 +72,32 @@ def reduce_end(end: Sender | Receiver) -> tuple[Any, ...]:
 
 def receive_end(cls: type[Sender | Receiver], string: str, handles: list[Any], owned: bool) -> Sender | Receiver:
     """Take the end that arrived, if it is exactly what was sent."""
-    numbers = [handle.detach() for handle in handles]
-    words = string.split(":")
-    words[0], words[7], words[10] = map(str, numbers)
+    numbers: list[int] = []
     try:
+        for handle in handles:
+            numbers.append(_detach(handle))
+        words = string.split(":")
+        words[0], words[7], words[10] = map(str, numbers)
         return cls.from_export(":".join(words))
     finally:
         if owned:
             for number in numbers:
                 os.close(number)
+
+
+def _detach(handle: Any) -> int:
+    """Get the descriptor, from the sender unless this process inherited it."""
+    try:
+        number: int = handle.detach()
+    except (ConnectionError, FileNotFoundError, EOFError) as error:
+        gone = "has ended" + (", or the message was received before" if isinstance(error, EOFError) else "")
+        told = PeerGoneError(
+            f"cannot receive a region or an end of a channel: the process that sent it {gone}; see to it that a sender lives until its "
+            "message is received, or use heirloom.ProcessPoolExecutor, whose workers may end at once"
+        )
+        told.errno = getattr(error, "errno", None)
+        raise told from error
+    return number
 
 
 def _keep_until_started(starting: Any, exported: Any) -> None:

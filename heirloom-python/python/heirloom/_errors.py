@@ -118,16 +118,16 @@ class OutOfDescriptorsError(Error, OSError):
     kind = "OutOfDescriptors"
 
 
+class PeerGoneError(Error, ConnectionError):
+    """The process at the other end of the channel, or that sent the region, has ended or closed its end."""
+
+    kind = "PeerGone"
+
+
 class ForkedError(Error, RuntimeError):
     """A fork made this process, and the object belongs to the process that forked."""
 
     kind = "Forked"
-
-
-class PeerGoneError(Error, EOFError):
-    """The other end of the channel was closed, or its process ended."""
-
-    kind = "PeerGone"
 
 
 class PeerBrokenError(Error, ConnectionError):
