@@ -2,9 +2,10 @@
 
 #![allow(unsafe_code)]
 
-use std::ffi::{c_char, c_int};
+use std::ffi::{CStr, c_char, c_int};
 use std::mem::MaybeUninit;
 
+use pyo3::exceptions::PyTypeError;
 use pyo3::ffi;
 use pyo3::prelude::*;
 
@@ -24,7 +25,23 @@ impl Source {
             return Err(PyErr::fetch(object.py()));
         }
         // SAFETY: The call succeeded and so filled it in. Its box stays where it is, as some exporters need it.
-        Ok(Self(unsafe { Box::from_raw(Box::into_raw(buffer).cast()) }))
+        let source = Self(unsafe { Box::from_raw(Box::into_raw(buffer).cast()) });
+        if source.has_objects() {
+            return Err(PyTypeError::new_err(
+                "cannot freeze objects: a region has bytes, and no other process knows these objects",
+            ));
+        }
+        Ok(source)
+    }
+
+    /// Returns whether the bytes are addresses of objects, which the format says by an `O` that isn't in a name.
+    fn has_objects(&self) -> bool {
+        if self.0.format.is_null() {
+            return false;
+        }
+        // SAFETY: The exporter keeps the string.
+        let format = unsafe { CStr::from_ptr(self.0.format) };
+        format.to_bytes().split(|&byte| byte == b':').step_by(2).any(|outside| outside.contains(&b'O'))
     }
 
     pub(crate) fn len(&self) -> usize {

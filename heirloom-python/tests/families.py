@@ -34,7 +34,7 @@ SIZE = 4 << 20
 ROOM = 4 * SIZE
 """For what other programs do with shared memory meanwhile."""
 GONE = (BrokenProcessPool,) if sys.version_info >= (3, 12) else (BrokenProcessPool, OSError)
-"""What tells of a worker that was killed. Python 3.11 closes an executor's queue though another worker may be starting."""
+"""What tells that a worker was killed: Python 3.11 closes an executor's queue though another worker may be starting."""
 METHODS = {"fork": 0.06, "spawn": 0.6, "forkserver": 0.6}
 """The start methods, and the time in which a family has its first children and works."""
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import heirloom
 import pytest
-from helpers import mappings
+from helpers import mappings, python
 
 np = pytest.importorskip("numpy")
 
@@ -23,26 +23,28 @@ def test_arrays_share_the_memory() -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "error"),
+    ("arguments", "error", "why"),
     [
-        ({"dtype": "u8", "shape": 513}, heirloom.OutOfBoundsError),
-        ({"dtype": "u8", "shape": (1 << 40, 1 << 40)}, heirloom.OutOfBoundsError),
-        ({"dtype": "u8", "shape": -1}, heirloom.InvalidInputError),
-        ({"dtype": "u8", "shape": (2.0,)}, TypeError),
-        ({"dtype": "S3"}, heirloom.InvalidInputError),
-        ({"dtype": "V0"}, heirloom.InvalidInputError),
-        ({"dtype": "u8", "offset": 4}, heirloom.MisalignedError),
-        ({"offset": 4097}, heirloom.OutOfBoundsError),
-        ({"offset": -1}, heirloom.OutOfBoundsError),
-        ({"dtype": object}, TypeError),
-        ({"dtype": "nonsense"}, TypeError),
-        ({"order": "X"}, ValueError),
+        ({"dtype": "u8", "shape": 513}, heirloom.OutOfBoundsError, "it has 4104 bytes, and there are 4096"),
+        ({"dtype": "u8", "shape": (1 << 40, 1 << 40)}, heirloom.OutOfBoundsError, "and there are 4096"),
+        ({"dtype": "u8", "shape": -1}, heirloom.InvalidInputError, r"shape \(-1,\): a length is negative"),
+        ({"dtype": "u8", "shape": (2.0,)}, TypeError, "'float' object"),
+        ({"dtype": "S3"}, heirloom.InvalidInputError, "not a whole number of its 3 bytes; give the shape"),
+        ({"dtype": "V0"}, heirloom.InvalidInputError, "not a whole number of its 0 bytes; give the shape"),
+        ({"dtype": "u8", "offset": 4}, heirloom.MisalignedError, "the offset must be a multiple of 8"),
+        ({"offset": 4097}, heirloom.OutOfBoundsError, "at offset 4097 of 4096 bytes"),
+        ({"offset": -1}, heirloom.OutOfBoundsError, "at offset -1 of 4096 bytes"),
+        ({"offset": 1.0}, TypeError, "'float' object"),
+        ({"dtype": object}, TypeError, "no other process knows these objects"),
+        ({"dtype": "nonsense"}, TypeError, "'nonsense' not understood"),
+        ({"order": "X"}, ValueError, "order must be one of"),
     ],
 )
-def test_arrays_that_do_not_fit(arguments: dict[str, Any], error: type[Exception]) -> None:
+def test_arrays_that_do_not_fit(arguments: dict[str, Any], error: type[Exception], why: str) -> None:
     region = heirloom.Region(4096)
-    with pytest.raises(error):
+    with pytest.raises(error, match=why) as failed:
         region.ndarray(**arguments)
+    assert failed.type is error
     assert region.ndarray("u8", 512).nbytes == 4096
 
 
@@ -116,5 +118,32 @@ def test_arrays_in_any_layout_are_copied_in_c_order() -> None:
         frozen = heirloom.FrozenRegion(array)
         assert frozen.nbytes == array.nbytes
         assert (frozen.ndarray("i4", array.shape) == array).all()
-    with pytest.raises((TypeError, ValueError)):
+    with pytest.raises(ValueError, match="cannot include dtype 'M' in a buffer"):
         heirloom.FrozenRegion(np.array(["2020-01-01"], "M8[D]"))
+
+
+@pytest.mark.parametrize(
+    ("freeze", "copies"),
+    [
+        ("heirloom.FrozenRegion(pieces)", 1),
+        # The kernel copies it without a mapping.
+        ("heirloom.FrozenRegion(whole)", 0),
+        # The control.
+        ("copy = pieces.copy(); heirloom.FrozenRegion(pieces)", 2),
+    ],
+)
+def test_an_array_is_copied_once(freeze: str, copies: int) -> None:
+    code = f"""
+import numpy as np, heirloom
+def peak():
+    return int(next(line for line in open("/proc/self/status") if line.startswith("VmHWM")).split()[1]) >> 10
+pieces = np.ones((4096, 32 << 10), "u1")[:, ::2]
+whole = pieces.copy()
+heirloom.FrozenRegion(pieces[:1])
+before = peak()
+{freeze}
+print(peak() - before)
+"""
+    done = python(code)
+    # In MiB.
+    assert 64 * copies <= int(done.stdout) < 64 * copies + 16, done.stderr

@@ -1,9 +1,11 @@
 """Wrong input, and what the exceptions are."""
 
 import builtins
+import ctypes
 import os
 import pickle
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,44 +15,84 @@ from helpers import python
 
 
 @pytest.mark.parametrize(
-    ("size", "error"),
+    ("size", "error", "why"),
     [
-        (0, heirloom.InvalidInputError),
-        (-1, heirloom.InvalidInputError),
-        (1 << 63, heirloom.TooLargeError),
-        (1 << 70, heirloom.TooLargeError),
-        (1.0, TypeError),
-        ("1", TypeError),
-        (None, TypeError),
+        (0, heirloom.InvalidInputError, "region of 0 bytes: the size must be at least 1"),
+        (-1, heirloom.InvalidInputError, "the size is negative: -1"),
+        (1 << 63, heirloom.TooLargeError, "of 9223372036854775808 bytes: it exceeds the address space"),
+        (1 << 70, heirloom.TooLargeError, "the size exceeds the address space: 1180591620717411303424"),
+        (1.0, TypeError, "'float' object"),
+        ("1", TypeError, "'str' object"),
+        (None, TypeError, "'NoneType' object"),
     ],
 )
-def test_sizes(size: Any, error: type[Exception]) -> None:
-    with pytest.raises(error):
+def test_sizes(size: Any, error: type[Exception], why: str) -> None:
+    with pytest.raises(error, match=why) as failed:
         heirloom.Region(size)
+    assert failed.type is error
     assert heirloom.Region(1).nbytes == 1
 
 
 @pytest.mark.parametrize(
-    ("offset", "length", "error"),
+    ("offset", "length", "error", "why"),
     [
-        (1, None, heirloom.MisalignedError),
-        (0, 0, heirloom.InvalidInputError),
-        (8192, None, heirloom.InvalidInputError),
-        (0, 8193, heirloom.OutOfBoundsError),
-        (12288, 1, heirloom.OutOfBoundsError),
-        (-4096, None, heirloom.InvalidInputError),
-        (0, -1, heirloom.InvalidInputError),
-        (4096, (1 << 64) - 1, heirloom.OutOfBoundsError),
-        (1 << 64, None, heirloom.TooLargeError),
-        (0.0, None, TypeError),
+        (1, None, heirloom.MisalignedError, "bytes 1 to 8192 .*: the start is not a multiple of"),
+        (0, 0, heirloom.InvalidInputError, "the range is empty"),
+        (8192, None, heirloom.InvalidInputError, "the range is empty"),
+        (0, 8193, heirloom.OutOfBoundsError, "bytes 0 to 8193 of a region of 8192 bytes: the range exceeds the region"),
+        (12288, 1, heirloom.OutOfBoundsError, "the range starts behind the region's end"),
+        (-4096, None, heirloom.InvalidInputError, "the offset is negative: -4096"),
+        (0, -1, heirloom.InvalidInputError, "the length is negative: -1"),
+        (4096, (1 << 64) - 1, heirloom.OutOfBoundsError, "the range exceeds the region or the address space"),
+        (1 << 64, None, heirloom.TooLargeError, "the offset exceeds the address space"),
+        (0.0, None, TypeError, "'float' object"),
+        (0, 1.5, TypeError, "'float' object"),
     ],
 )
-def test_ranges(offset: Any, length: Any, error: type[Exception]) -> None:
+def test_ranges(offset: Any, length: Any, error: type[Exception], why: str) -> None:
     region = heirloom.Region(8192)
     for view in (region.view, region.view_copy):
-        with pytest.raises(error):
+        with pytest.raises(error, match=why) as failed:
             view(offset, length)
+        assert failed.type is error
         assert view(4096, 1).nbytes == 1
+
+
+def test_slices_end_where_the_region_ends() -> None:
+    view = memoryview(heirloom.Region(10))
+    assert len(view[8:20]) == 2
+    with pytest.raises(IndexError):
+        view[10]
+    with pytest.raises(ValueError, match="different structures"):
+        view[8:20] = b"abc"
+    view[8:20] = b"ab"
+
+
+class Mixed(ctypes.Structure):
+    """Has an object."""
+
+    _fields_ = (("number", ctypes.c_int), ("some", ctypes.py_object))
+
+
+class Offset(ctypes.Structure):
+    """Has none, though the format has the letter."""
+
+    _fields_ = (("Offset", ctypes.c_int),)
+
+
+def test_a_closed_region_is_no_source() -> None:
+    region = heirloom.Region(10)
+    region.close()
+    uses: list[Callable[[], object]] = [
+        lambda: heirloom.FrozenRegion(region),
+        lambda: heirloom.FrozenRegion.copy_of(region),
+        lambda: heirloom.inheriting(region=region).__enter__(),
+        lambda: heirloom.Packed(region),
+        lambda: heirloom.ProcessPoolExecutor(shared={"region": region}),
+    ]
+    for use in uses:
+        with pytest.raises(ValueError, match=r"^the region is closed, or it became a read-only or frozen one$"):
+            use()
 
 
 def test_names_and_objects() -> None:
@@ -60,11 +102,15 @@ def test_names_and_objects() -> None:
         with pytest.raises(heirloom.InvalidInputError):
             heirloom.FrozenRegion(b"", name=name)
     for data in (None, "text", 1, [1]):
-        with pytest.raises(TypeError):
+        with pytest.raises(TypeError, match=f"a bytes-like object is required, not '{type(data).__name__}'"):
             heirloom.FrozenRegion(data)  # type: ignore[arg-type]
-    with pytest.raises(TypeError):
+    for objects in ((ctypes.py_object * 2)(), Mixed()):
+        with pytest.raises(TypeError, match="cannot freeze objects: a region has bytes, and no other process knows"):
+            heirloom.FrozenRegion(objects)
+    assert heirloom.FrozenRegion(Offset()).nbytes == 4
+    with pytest.raises(TypeError, match="'bytes' object is not an instance of 'AnyRegion'"):
         heirloom.FrozenRegion.copy_of(b"bytes")  # type: ignore[arg-type]
-    with pytest.raises(TypeError):
+    with pytest.raises(TypeError, match="expected a path, a descriptor or a file, not list"):
         heirloom.FrozenRegion.from_file([])  # type: ignore[arg-type]
     with pytest.raises(TypeError, match=r"No constructor|cannot create"):
         heirloom.AnyRegion()

@@ -74,6 +74,12 @@ def test_another_system_is_refused_by_name() -> None:
     assert "ImportError: heirloom needs Linux, and this is win32" in done.stderr
 
 
+def test_a_free_threaded_python_is_refused() -> None:
+    done = python("import sys; sys.abiflags += 't'; import heirloom")
+    assert "ImportError: heirloom needs a Python with the global interpreter lock" in done.stderr
+    assert python("import sys; sys.abiflags += 'd'; import heirloom").returncode == 0
+
+
 def test_everything_public_is_listed_and_documented() -> None:
     for name in heirloom.__all__:
         thing = getattr(heirloom, name)

@@ -21,6 +21,11 @@ if sys.platform != "linux":
         f"heirloom needs Linux, and this is {sys.platform}: its library in Rust has Windows and macOS, "
         "but this package doesn't yet"
     )
+if "t" in sys.abiflags:
+    raise ImportError(
+        "heirloom needs a Python with the global interpreter lock, and this is a free-threaded build: nobody has "
+        "tested it there"
+    )
 
 from ._errors import (
     AlreadyTakenError,
