@@ -119,4 +119,5 @@ def _noticing(popen: Any) -> type[Any]:
                 exported.close()
             self.__class__ = popen
 
-    return type(popen.__name__, (popen,), {"__setattr__": notice})
+    # joblib's workers run the module of the class.
+    return type(popen.__name__, (popen,), {"__module__": popen.__module__, "__setattr__": notice})
