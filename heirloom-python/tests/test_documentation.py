@@ -1,4 +1,4 @@
-"""The examples in the README and in the docstrings."""
+"""The examples in the README, in the recipes and in the docstrings."""
 
 import doctest
 import os
@@ -10,28 +10,43 @@ from pathlib import Path
 import heirloom
 import pytest
 
-README = Path(__file__).parents[1] / "README.md"
-EXAMPLES = re.findall(r"^```python\n(.*?)^```$", README.read_text(), re.M | re.S)
+HERE = Path(__file__).parents[1]
+EXAMPLES = {
+    f"{page.stem}-{number}": example
+    for page in (HERE / "README.md", HERE / "docs" / "recipes.md")
+    for number, example in enumerate(re.findall(r"^```python\n(.*?)^```$", page.read_text(), re.M | re.S))
+}
+# Those that others import name their file first.
+MODULES = {match[1]: code for code in EXAMPLES.values() if (match := re.match(r"# (\w+)\.py\n", code))}
+LIBRARIES = ["numpy", "pyarrow", "pandas", "polars", "joblib", "torch"]
 
 
-@pytest.mark.parametrize("number", range(len(EXAMPLES)))
-def test_the_example_of_the_readme_runs(number: int, tmp_path: Path) -> None:
-    if "numpy" in EXAMPLES[number]:
-        pytest.importorskip("numpy")
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_the_example_runs(name: str, tmp_path: Path) -> None:
+    example = EXAMPLES[name]
+    imported = [code for module, code in MODULES.items() if f"from {module} import" in example]
+    for library in LIBRARIES:
+        if any(re.search(rf"\b{library}\b", code) for code in [example, *imported]):
+            pytest.importorskip(library)
     # A file, since children import it.
     program = tmp_path / "example.py"
-    program.write_text(EXAMPLES[number])
+    program.write_text(example)
+    for module, code in MODULES.items():
+        (tmp_path / f"{module}.py").write_text(code)
     (tmp_path / "child.py").write_text("import heirloom\nheirloom.FrozenRegion.inherited('table')\n")
     (tmp_path / "weights.bin").write_bytes(bytes(1 << 20))
+    (tmp_path / "numbers.csv").write_text("x,y\n1,10\n2,20\n3,30\n")
     done = subprocess.run([sys.executable, "-W", "error", program], cwd=tmp_path, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
     # What it prints is in its comments.
-    expected = re.findall(r"print\(.*\)  # (.*)", EXAMPLES[number])
+    expected = re.findall(r"print\(.*\)  # (.*)", example)
     assert done.stdout.splitlines() == expected
 
 
 def test_there_are_examples() -> None:
-    assert len(EXAMPLES) >= 5
+    pages = [name.partition("-")[0] for name in EXAMPLES]
+    assert pages.count("README") >= 5
+    assert pages.count("recipes") >= 7
 
 
 def test_docstrings() -> None:
