@@ -1,18 +1,20 @@
-"""Compares executors of processes, in turns, with numpy arrays: prints ratios of one run.
+"""Compares executors of processes, in turns, with numpy arrays: prints ratios of one run, and plots them if a file is named.
 
-With `break-even`, compares sending by a region and through the socket at growing sizes instead.
+Run it as `python bench/python/executor.py [FILE.svg]`, with numpy and joblib installed. With `break-even`, it compares sending by a
+region and through the socket at growing sizes instead.
 """
 
 import concurrent.futures
 import contextlib
-import importlib
 import multiprocessing
-import statistics
 import sys
 import time
 
 import heirloom
 import numpy
+from joblib import _memmapping_reducer
+from joblib.externals import loky
+from measure import in_turns, report
 
 MIB = 1 << 20
 START = multiprocessing.get_context("spawn")
@@ -42,25 +44,6 @@ def distinct(executor, workers):
         future.result()
 
 
-def seconds(call):
-    start = time.perf_counter()
-    call()
-    return time.perf_counter() - start
-
-
-def in_turns(calls, rounds):
-    """Return the median of each call's seconds, measured one after the other, in a changing order."""
-    times = {name: [] for name in calls}
-    for turn in range(rounds + 1):
-        order = list(calls) if turn % 2 else list(calls)[::-1]
-        for name in order:
-            taken = seconds(calls[name])
-            # The first round warms up.
-            if turn:
-                times[name].append(taken)
-    return {name: statistics.median(taken) for name, taken in times.items()}
-
-
 def break_even():
     with (
         heirloom.ProcessPoolExecutor(1, START, min_bytes=1) as region,
@@ -83,13 +66,9 @@ def break_even():
 
 
 def joblib_pool(workers):
-    """Return what submits to joblib's workers, or nothing if joblib isn't installed."""
-    with contextlib.suppress(ImportError):
-        loky = importlib.import_module("joblib.externals.loky")
-        reducers = importlib.import_module("joblib._memmapping_reducer")
-        reduction, _ = reducers.get_memmapping_reducers(unlink_on_gc_collect=True, temp_folder="/dev/shm")
-        return loky.ProcessPoolExecutor(workers, job_reducers=reduction)
-    return None
+    """Return what submits to joblib's workers, with its files in memory."""
+    reduction, _ = _memmapping_reducer.get_memmapping_reducers(unlink_on_gc_collect=True, temp_folder="/dev/shm")
+    return loky.ProcessPoolExecutor(workers, job_reducers=reduction)
 
 
 def gather(executor, function, arguments):
@@ -105,29 +84,20 @@ def compare(workers):
         "100 arguments of 1 MiB": (lambda e: gather(e, read, small), 9),
         "1000 calls without data": (lambda e: [f.result() for f in [e.submit(nothing) for _ in range(1000)]], 9),
     }
+
     with contextlib.ExitStack() as stack:
         executors = {
             "heirloom": heirloom.ProcessPoolExecutor(workers, START),
-            "standard": concurrent.futures.ProcessPoolExecutor(workers, START),
+            "concurrent.futures": concurrent.futures.ProcessPoolExecutor(workers, START),
+            "joblib's loky": joblib_pool(workers),
         }
-        loky = joblib_pool(workers)
-        if loky is not None:
-            executors["joblib"] = loky
         for executor in executors.values():
             distinct(stack.enter_context(executor), workers)
-        print(
-            f"{'seconds, ' + str(workers) + ' workers':<26}",
-            *(f"{name:>10}" for name in executors),
-            "  standard/heirloom",
-        )
-        for case, (run, rounds) in cases.items():
-            took = in_turns({name: lambda e=e, run=run: run(e) for name, e in executors.items()}, rounds)
-            print(
-                f"{case:<26}",
-                *(f"{took[name]:10.3f}" for name in executors),
-                f"{took['standard'] / took['heirloom']:19.2f}",
-                flush=True,
-            )
+        took = {
+            case: in_turns({name: lambda e=e, run=run: run(e) for name, e in executors.items()}, rounds)
+            for case, (run, rounds) in cases.items()
+        }
+    report(took)
 
 
 if __name__ == "__main__":

@@ -153,7 +153,7 @@ def test_the_receiver_is_told_that_the_sender_has_ended(carrier: str, killed: bo
     child.start()
     child.join()
     with pytest.raises(
-        heirloom.PeerGoneError, match=r"^cannot receive a region or an end of a channel: the process that sent it has ended; .* lives until"
+        heirloom.PeerGoneError, match=r"^cannot receive what was sent: its sender has ended; .* lives until"
     ) as failed:
         receive()
     assert isinstance(failed.value, ConnectionError)

@@ -1,5 +1,6 @@
 """Regions in joblib's workers."""
 
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,10 +19,12 @@ BACKENDS = ["loky", "multiprocessing"]
 
 @pytest.fixture(autouse=True)
 def nothing_left() -> Iterator[None]:
+    gc.collect()
     before = descriptors()
     yield
     # New workers for each test, and none after them.
     joblib.externals.loky.get_reusable_executor().shutdown()
+    gc.collect()
     until(lambda: descriptors() == before, seconds=5)
 
 

@@ -92,7 +92,7 @@ def _detach(handle: Any) -> int:
     except (ConnectionError, FileNotFoundError, EOFError) as error:
         gone = "has ended" + (", or the message was received before" if isinstance(error, EOFError) else "")
         told = PeerGoneError(
-            f"cannot receive a region or an end of a channel: the process that sent it {gone}; see to it that a sender lives until its "
+            f"cannot receive what was sent: its sender {gone}; see to it that a sender lives until its "
             "message is received, or use heirloom.ProcessPoolExecutor, whose workers may end at once"
         )
         told.errno = getattr(error, "errno", None)
