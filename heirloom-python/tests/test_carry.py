@@ -31,6 +31,7 @@ def start(request: pytest.FixtureRequest) -> Any:
 
 @pytest.fixture(autouse=True)
 def nothing_left() -> Any:
+    gc.collect()
     before = descriptors(), mappings("")
     yield
     gc.collect()

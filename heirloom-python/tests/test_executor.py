@@ -346,6 +346,28 @@ def test_nothing_is_left_by_a_worker_that_is_killed(start: Any) -> None:
     executor.shutdown()
 
 
+@pytest.mark.parametrize("method", ["spawn", "forkserver"])
+def test_a_worker_that_is_killed_while_another_starts(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    start: Any = mp.get_context(method)
+    executor = heirloom.ProcessPoolExecutor(2, start)
+    queue: Any = executor._call_queue  # type: ignore[attr-defined]
+    begin = start.Process.start
+
+    def begin_late(worker: Any) -> None:
+        for pid in executor._processes:
+            os.kill(pid, signal.SIGKILL)
+            # Later versions wait for this one.
+            if sys.version_info < (3, 12):
+                until(lambda: queue._reader.fileno() == -1)
+        begin(worker)
+
+    monkeypatch.setattr(start.Process, "start", begin_late)
+    executor.submit(workers.sleep, 600)
+    with pytest.raises(BrokenProcessPool):
+        executor.submit(abs, -1).result()
+    executor.shutdown()
+
+
 def test_nothing_is_left_by_a_worker_that_ends_with_its_argument(start: Any) -> None:
     with (
         heirloom.ProcessPoolExecutor(1, start) as executor,

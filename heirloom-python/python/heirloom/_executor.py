@@ -2,6 +2,7 @@
 
 import concurrent.futures
 from collections.abc import Callable, Mapping
+from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.context import BaseContext
 from typing import Any, SupportsIndex
 
@@ -70,6 +71,17 @@ class ProcessPoolExecutor(concurrent.futures.ProcessPoolExecutor):
         replaced._writer.close()
         own._result_queue.close()
         own._result_queue = ResultQueue(least)
+
+    def _spawn_process(self) -> None:
+        own: Any = super()
+        try:
+            own._spawn_process()
+        except (OSError, ValueError) as error:
+            # Python 3.11 doesn't wait for this before it closes the queue of an executor that lost a worker.
+            broken = getattr(self, "_broken", False)
+            if not broken:
+                raise
+            raise BrokenProcessPool(broken) from error
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """End the workers, as in the standard executor."""
