@@ -145,5 +145,5 @@ before = peak()
 print(peak() - before)
 """
     done = python(code)
-    # In MiB.
-    assert 64 * copies <= int(done.stdout) < 64 * copies + 16, done.stderr
+    # In MiB; the kernel counts pages in batches.
+    assert abs(int(done.stdout) - 64 * copies) < 16, done.stderr
