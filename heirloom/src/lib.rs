@@ -81,8 +81,9 @@
 //! [`Region::into_read_only`] and [`Region::freeze`] convert by sealing the memory: the kernel then refuses every write, whatever a
 //! holder tries. A parent can freeze a region that its workers filled, once they have ended or unmapped it and the parent has
 //! dropped its own mappings. [`FrozenRegion`] can also be made directly, by
-//! [`from_bytes`](FrozenRegion::from_bytes), [`from_reader`](FrozenRegion::from_reader) or
-//! [`from_file`](FrozenRegion::from_file). [`AnyRegion`] is for a kind that is known at run time.
+//! [`from_bytes`](FrozenRegion::from_bytes), [`from_reader`](FrozenRegion::from_reader),
+//! [`from_file`](FrozenRegion::from_file) or a [`writer`](FrozenOptions::writer). [`AnyRegion`] is for a kind that is known at
+//! run time.
 //!
 //! [`FrozenRegion::from_file`] copies the file: a 2 GiB file takes 2 GiB of memory, once for all workers.
 //!
@@ -180,7 +181,9 @@ pub use error::{ConvertError, Error, ErrorKind, Result};
 pub use locking::{LockGuard, LockMapping, Locked};
 pub use mapping::{CopyMapping, FrozenCopyMapping, FrozenMapping, Mapping, ReadOnlyMapping};
 pub use process::{Child, Command, Stdio};
-pub use region::{AnyRegion, AsRegion, FrozenOptions, FrozenRegion, ReadOnlyRegion, Region, RegionKind, RegionOptions};
+pub use region::{
+    AnyRegion, AsRegion, FrozenOptions, FrozenRegion, FrozenWriter, ReadOnlyRegion, Region, RegionKind, RegionOptions,
+};
 pub use transfer::{
     ExportedEnd, ExportedRegion, Inherited, InheritedState, VARIABLE, claim, inherited, unset_variable,
 };

@@ -2,7 +2,7 @@
 
 use std::io::{self, Read, Write};
 
-use heirloom::{ErrorKind, FrozenRegion, ReadOnlyRegion, Region};
+use heirloom::{ErrorKind, FrozenOptions, FrozenRegion, ReadOnlyRegion, Region};
 use heirloom_conformance::{Owned, is_inheritable, number};
 
 use crate::{child, output};
@@ -108,6 +108,7 @@ fn frozen_region_holds_exactly_its_input() {
             ("bytes", FrozenRegion::from_bytes(text).unwrap()),
             ("reader", FrozenRegion::from_reader(Trickle(text)).unwrap()),
             ("file", FrozenRegion::from_file(&file).unwrap()),
+            ("writer", written(&FrozenRegion::options(), text).unwrap()),
         ] {
             assert_eq!(region.size(), len as u64, "{source}");
             assert_eq!(*region.map().unwrap(), *text, "{source}");
@@ -134,6 +135,7 @@ fn frozen_region_has_at_most_its_maximum() {
             ("bytes", options.from_bytes(text), &known),
             ("reader", options.from_reader(Trickle(text)), &unknown),
             ("reader of all at once", options.from_reader(text), &unknown),
+            ("writer", written(&options, text), &unknown),
             ("file", options.from_file(&file), &known),
             ("region", options.copy_of(&FrozenRegion::from_bytes(text).unwrap()), &known),
         ] {
@@ -153,6 +155,16 @@ fn frozen_region_has_at_most_its_maximum() {
     // Only nothing fits into nothing.
     assert_eq!(options.max_size(0).from_reader(&b""[..]).unwrap().size(), 0);
     assert_eq!(options.from_reader(&b"x"[..]).unwrap_err().kind(), ErrorKind::TooLarge);
+}
+
+/// Writes a text in pieces.
+fn written(options: &FrozenOptions, text: &[u8]) -> heirloom::Result<FrozenRegion> {
+    let mut writer = options.writer()?;
+    for piece in text.chunks(70_001) {
+        // The error is the library's own, inside the standard library's.
+        writer.write_all(piece).map_err(|error| error.downcast::<heirloom::Error>().unwrap())?;
+    }
+    writer.freeze()
 }
 
 #[test]

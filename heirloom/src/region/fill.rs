@@ -42,6 +42,11 @@ impl Filler {
         Ok((self.memory.freeze(self.size)?, self.size))
     }
 
+    /// Returns the bytes so far.
+    pub(crate) fn size(&self) -> u64 {
+        self.size
+    }
+
     pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<()> {
         // The kernel kills a process that exceeds its limit.
         if bytes.len() as u64 > self.room() {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::common::handle;
 use super::fill::{Filler, check_max};
+use super::frozen_writer::{FrozenWriter, failed};
 use super::inner::RegionInner;
 use super::name::check_name;
 use crate::sys::{self, Filling};
@@ -15,7 +16,8 @@ use crate::{AsRegion, Error, ErrorKind, RegionKind, Result};
 /// Its mapping is a plain `&[u8]`. That is sound in a child that doesn't trust its parent, too: a handle exists only after
 /// the kernel has confirmed the seals. (Windows and macOS have no seals: there it relies on the creating process.)
 ///
-/// It is made by [`Region::freeze`](crate::Region::freeze), or directly from bytes, a reader or a file. It may be empty.
+/// It is made by [`Region::freeze`](crate::Region::freeze), or directly from bytes, a reader, a file or a
+/// writer. It may be empty.
 ///
 /// ```
 /// use heirloom::{Command, FrozenRegion};
@@ -288,12 +290,36 @@ impl FrozenOptions {
         self.fill(|| Some(inner.size()), |filler| filler.copy_from(inner))
     }
 
+    /// Returns a writer: what is written to it becomes the region.
+    ///
+    /// # Errors
+    /// As for `from_bytes`.
+    ///
+    /// ```
+    /// use std::io::Write;
+    ///
+    /// let mut writer = heirloom::FrozenRegion::options().max_size(1 << 20).writer()?;
+    /// write!(writer, "{} + {} = {}", 1, 2, 1 + 2)?;
+    /// assert_eq!(&*writer.freeze()?.map()?, b"1 + 2 = 3");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn writer(&self) -> Result<FrozenWriter> {
+        self.start(|| None)
+    }
+
     /// Freezes what `fill` writes, of which `expected` tells the size, if it is known.
     fn fill(
         &self,
         expected: impl FnOnce() -> Option<u64>,
         fill: impl FnOnce(&mut Filler) -> Result<()>,
     ) -> Result<FrozenRegion> {
+        let mut writer = self.start(expected)?;
+        fill(&mut writer.0)?;
+        writer.freeze()
+    }
+
+    /// Creates memory to fill.
+    fn start(&self, expected: impl FnOnce() -> Option<u64>) -> Result<FrozenWriter> {
         if let Some(name) = &self.name {
             check_name(name)?;
         }
@@ -302,12 +328,9 @@ impl FrozenOptions {
         let max = self.max_size.unwrap_or(u64::MAX);
         check_max(expected.unwrap_or(0), max)?;
         claim_quietly();
-        let failed = |failure| Error::system("cannot create a frozen region", failure);
         let huge = self.huge_pages.then(|| expected.unwrap_or(u64::MAX));
-        let mut filler = Filler::new(Filling::new(self.name.as_deref(), huge).map_err(failed)?, max);
-        fill(&mut filler)?;
-        let (memory, size) = filler.freeze().map_err(failed)?;
-        Ok(FrozenRegion(Arc::new(RegionInner::created(memory, size, sys::allocation_granularity()))))
+        let memory = Filling::new(self.name.as_deref(), huge).map_err(failed)?;
+        Ok(FrozenWriter(Filler::new(memory, max)))
     }
 }
 

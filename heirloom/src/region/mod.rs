@@ -5,6 +5,7 @@ mod as_region;
 mod common;
 mod fill;
 mod frozen;
+mod frozen_writer;
 mod inner;
 mod kind;
 mod name;
@@ -18,6 +19,7 @@ pub use as_region::AsRegion;
 #[allow(unused_imports)] // Only `os` uses it.
 pub(crate) use as_region::Sealed;
 pub use frozen::{FrozenOptions, FrozenRegion};
+pub use frozen_writer::FrozenWriter;
 pub(crate) use inner::{RegionInner, kind_of, validate};
 pub use kind::RegionKind;
 pub(crate) use name::check_name;

@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::thread;
 
 use heirloom::{ErrorKind, FrozenRegion, Region, RegionKind};
-use heirloom_conformance::{emulated, skip, text};
+use heirloom_conformance::{emulated, open_regions, skip, text};
 
 use crate::{child, output};
 
@@ -284,4 +284,15 @@ fn census_sees_descriptors_of_single_threads() {
     assert_eq!(found.len(), 1);
     assert_eq!((found[0].size, found[0].kind), (Some(4096), Some(RegionKind::Writable)));
     assert!(found[0].holders[0].open && !found[0].holders[0].mapped);
+}
+
+#[test]
+fn dropped_writer_leaves_nothing() {
+    let before = open_regions().len();
+    let mut writer = FrozenRegion::options().writer().unwrap();
+    writer.write_all(&[1; 100_000]).unwrap();
+    // The control: the memory exists while the writer does.
+    assert_eq!(open_regions().len(), before + 1);
+    drop(writer);
+    assert_eq!(open_regions().len(), before);
 }
