@@ -15,6 +15,7 @@ fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
     match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["parent", ballast] => parent(ballast.parse().unwrap()),
+        ["arrow-worker", how, worker, path] => benches::arrow::work(how, worker.parse().unwrap(), path),
         ref selected => page::generate(selected),
     }
 }

@@ -1,6 +1,7 @@
 //! The benchmarks, one per file.
 
 mod access;
+pub mod arrow;
 mod attach;
 mod channel;
 mod command;
@@ -58,7 +59,7 @@ impl Results {
 type Bench = (&'static str, fn() -> Results);
 
 /// All benchmarks, in the order of the page.
-pub const BENCHES: [Bench; 10] = [
+pub const BENCHES: [Bench; 11] = [
     ("create", create::measure),
     ("spawn", spawn::measure),
     ("attach", attach::measure),
@@ -69,4 +70,5 @@ pub const BENCHES: [Bench; 10] = [
     ("lock", lock::measure),
     ("command", command::measure),
     ("split", split::measure),
+    ("arrow", arrow::measure),
 ];
