@@ -290,7 +290,7 @@ fn census_sees_descriptors_of_single_threads() {
 fn dropped_writer_leaves_nothing() {
     let before = open_regions().len();
     let mut writer = FrozenRegion::options().writer().unwrap();
-    writer.write_all(&[1; 100_000]).unwrap();
+    writer.write_all(&vec![1; 100_000]).unwrap();
     // The control: the memory exists while the writer does.
     assert_eq!(open_regions().len(), before + 1);
     drop(writer);
