@@ -28,7 +28,8 @@ from typing import Any, NoReturn
 import heirloom
 from helpers import descriptors, has_regions, holders, mappings, shmem, until
 
-NAME = f"families-{os.getpid()}"
+NAME = os.environ.setdefault("HEIRLOOM_FAMILIES", f"families-{os.getpid()}")
+"""Of all regions, also in children that import this again."""
 SIZE = 4 << 20
 """Of a region."""
 ROOM = 4 * SIZE
@@ -216,7 +217,7 @@ def reap(statuses: dict[int, int]) -> bool:
 
 
 def one_round(chance: random.Random, log: int) -> tuple[str, ...]:
-    """Start a family, kill of it at a random moment, and see the others end."""
+    """Start a family, kill some of it at a random moment, and see the others end."""
     method = chance.choices(list(METHODS), [18, 1, 1])[0]
     life = chance.choice([use_all_carriers, use_executor])
     victims = chance.choice(["parent", "child", "both"])
