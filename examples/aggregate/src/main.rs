@@ -1,7 +1,9 @@
 //! Loads a CSV file once, and has four workers aggregate it in place.
 //!
-//!     printf 'station,degrees\nOslo,4.5\nLima,19\n' >weather.csv
-//!     cargo run -p heirloom-aggregate -- weather.csv
+//! ```sh
+//! printf 'station,degrees\nOslo,4.5\nLima,19\n' >weather.csv
+//! cargo run -p heirloom-aggregate -- weather.csv
+//! ```
 //!
 //! - `parent.rs` loads the file into a frozen region, starts the workers, and adds up their answers.
 //! - `worker.rs` reads its part of the table where it is.
