@@ -164,7 +164,8 @@ fn written(options: &FrozenOptions, text: &[u8]) -> heirloom::Result<FrozenRegio
         // The error is the library's own, inside the standard library's.
         writer.write_all(piece).map_err(|error| error.downcast::<heirloom::Error>().unwrap())?;
     }
-    writer.freeze()
+    // It may go to another thread.
+    std::thread::spawn(|| writer.freeze()).join().unwrap()
 }
 
 #[test]

@@ -178,6 +178,11 @@ pub(crate) struct Blocks {
     gap: bool,
 }
 
+// SAFETY: The window belongs to this object, any thread may map and unmap there, and `&self` only computes an address.
+unsafe impl Send for Blocks {}
+// SAFETY: As above.
+unsafe impl Sync for Blocks {}
+
 impl Blocks {
     /// Prepares for memory of the `expected` size, `u64::MAX` if it is unknown. Returns `None` where the memory has no whole
     /// block, the kernel has no such pages, or no addresses are left.
