@@ -15,7 +15,9 @@ fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
     match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["parent", ballast] => parent(ballast.parse().unwrap()),
-        ["arrow-worker", how, worker, path] => benches::arrow::work(how, worker.parse().unwrap(), path),
+        ["arrow-worker", how, part, parts, path] => {
+            benches::arrow::work(how, part.parse().unwrap(), parts.parse().unwrap(), path);
+        }
         ref selected => page::generate(selected),
     }
 }
