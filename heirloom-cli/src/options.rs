@@ -54,6 +54,9 @@ pub struct Run {
     /// Number of workers that share the regions; with two or more, standard input is empty.
     #[arg(short, long, value_name = "N", default_value = "1", value_parser = jobs, allow_negative_numbers = true)]
     pub jobs: u32,
+    /// Number of the first worker, from which {job} counts on: for workers on several nodes.
+    #[arg(long, value_name = "N", default_value = "0", value_parser = first_job, allow_negative_numbers = true)]
+    pub first_job: u32,
     #[command(flatten)]
     pub system: RunOptions,
     #[command(flatten)]
@@ -141,6 +144,10 @@ pub struct Manual {
 
 fn jobs(number: &str) -> Result<u32, String> {
     number.parse().ok().filter(|jobs| *jobs > 0).ok_or_else(|| format!("expected a number from 1 to {}", u32::MAX))
+}
+
+fn first_job(number: &str) -> Result<u32, String> {
+    number.parse().map_err(|_| format!("expected a number from 0 to {}", u32::MAX))
 }
 
 /// Returns the parser.

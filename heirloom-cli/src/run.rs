@@ -33,21 +33,23 @@ pub fn run(options: &Run) -> Result<ExitCode, Failure> {
     let words = sys::wrap(&options.program.words, &options.system, &options.confinement);
     let jobs = options.jobs;
     let last = split.is_none().then_some(jobs as usize - 1);
-    let mut start = |waiting: &mut Waiting, job: usize, streams: &Streams<'_>| {
-        let own = [("job".to_owned(), job.to_string()), ("jobs".to_owned(), jobs.to_string())];
+    // Two numbers of 32 bits have a sum of 64.
+    let number = |index: usize| u64::from(options.first_job) + index as u64;
+    let mut start = |waiting: &mut Waiting, index: usize, streams: &Streams<'_>| {
+        let own = [("job".to_owned(), number(index).to_string()), ("jobs".to_owned(), jobs.to_string())];
         family.launch(&words, &options.environment, &own, |command| {
             streams(command)?;
             sys::confine_worker(command, &options.system, &options.confinement)?;
             waiting.start(command)
         })?;
-        if Some(job) == last {
+        if Some(index) == last {
             // Whoever may trace this process could take their descriptors.
             family.secrets.close();
         }
         Ok(())
     };
     let alone = split.is_none() && jobs == 1;
-    let report = |job, status| report(job, alone, status);
+    let report = |index, status| report(number(index), alone, status);
     let ended = match split {
         Some(split) => split.run(jobs, &mut waiting, &mut start, report),
         None => start_all(jobs, &mut waiting, &mut start, report),
@@ -185,7 +187,7 @@ fn inherited(wanted: &Regions, secrets: &mut Secrets) -> Result<Vec<Named>, Fail
 const EXPECTED_SIGNALS: [i32; 2] = [2, 13];
 
 /// Reports a failed worker. One that is alone reports its own failures, unless a signal killed it.
-fn report(job: usize, alone: bool, status: ExitStatus) {
+fn report(job: u64, alone: bool, status: ExitStatus) {
     match (sys::killed_by(status), status.code()) {
         (Some(signal), _) if alone && EXPECTED_SIGNALS.contains(&signal) => {}
         (Some(signal), _) if alone => failure::print(format_args!("the program was killed by signal {signal}")),

@@ -21,7 +21,8 @@ use crate::workers::Outcome;
 
 pub const RUN_HELP: &str = "\
 In PROGRAM and each ARG, {NAME} is replaced by the number of the child's handle of the region, for MapViewOfFile, {job} by the
-worker's number, from 0, and {jobs} by the number of workers. All other braces are left as they are.
+worker's number, from 0 or --first-job, and {jobs} by the number of workers of this call. All other braces are left as they
+are.
 
 A program that uses the heirloom library finds the regions by name, and needs no number.
 

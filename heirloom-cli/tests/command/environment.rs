@@ -42,6 +42,24 @@ mod linux {
     }
 
     #[test]
+    fn workers_count_on_from_the_first_job() {
+        let script = "echo $0 $N";
+        let variable = ["--env", "N={job}", "--", "sh", "-c", script, "{job}/{jobs}"];
+        let numbers = |first: &str| {
+            let stdout = stdout_of(&[&["run", "--jobs", "3", "--first-job", first], &variable[..]].concat());
+            let mut numbers: Vec<_> = stdout.lines().map(str::to_owned).collect();
+            numbers.sort_unstable();
+            numbers
+        };
+        assert_eq!(numbers("0"), ["0/3 0", "1/3 1", "2/3 2"]);
+        assert_eq!(numbers("16"), ["16/3 16", "17/3 17", "18/3 18"]);
+        // Beyond 32 bits.
+        let largest = ["4294967295/3 4294967295", "4294967296/3 4294967296", "4294967297/3 4294967297"];
+        assert_eq!(numbers("4294967295"), largest);
+        assert_eq!(stdout_of(&["run", "--first-job", "7", "--", "echo", "{job}/{jobs}"]), "7/1\n");
+    }
+
+    #[test]
     fn values_need_not_be_unicode() {
         let mut command = heirloom(&["run", "--shared", "a=1", "--env"]);
         command.arg(OsStr::from_bytes(b"A=\xff{a}\xfe")).args(["--", "printenv", "A"]);

@@ -137,6 +137,10 @@ fn failed_workers_are_named() {
     let script = "test {job} != 2 || kill -SEGV $$";
     let errors = errors_of(&["run", "--jobs", "3", "--", "sh", "-c", script], 128 + libc::SIGSEGV);
     assert_eq!(errors, "heirloom: worker 2 failed: killed by signal 11\n");
+    // By the numbers that the workers know themselves by.
+    let script = "test {job} != 4294967296 || exit 7";
+    let errors = errors_of(&["run", "--jobs", "3", "--first-job", "4294967295", "--", "sh", "-c", script], 7);
+    assert_eq!(errors, "heirloom: worker 4294967296 failed: exit code 7\n");
     // A single program is silent about its own exit code, but can't report a signal.
     assert_eq!(errors_of(&["run", "--", "sh", "-c", "exit 7"], 7), "");
     let errors = errors_of(&["run", "--", "sh", "-c", "kill -KILL $$"], 128 + libc::SIGKILL);

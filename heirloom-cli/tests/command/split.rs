@@ -73,6 +73,10 @@ fn no_byte_is_lost_or_moved() {
     blocks.sort_by_key(|block| block.split('\n').next().unwrap().parse::<usize>().unwrap());
     let joined: String = blocks.iter().map(|block| block.split_once('\n').unwrap().1).collect();
     assert!(joined.into_bytes() == input);
+    // The blocks count on from another number, and a failed one is named by it.
+    let output = split(&["2", "--first-job", "7", "--", "sh", "-c", "echo {job}; test {job} != 8"], b"a\nb\nc\n");
+    assert_eq!((output.status.code(), output.stdout.as_slice()), (Some(1), &b"7\n8\n9\n"[..]));
+    assert_eq!(output.stderr, b"heirloom: worker 8 failed: exit code 1\n");
 }
 
 #[test]

@@ -33,6 +33,10 @@ fn errors_are_in_terms_of_the_command() {
         let message = error_of(&["run", "--jobs", number, "--", HEIRLOOM, "list"], 125);
         assert!(message.contains("for '--jobs <N>': expected a number from 1 to 4294967295 (see"), "{message}");
     }
+    for number in ["many", "-1", "1.5", "4294967296", ""] {
+        let message = error_of(&["run", "--first-job", number, "--", HEIRLOOM, "list"], 125);
+        assert!(message.contains("for '--first-job <N>': expected a number from 0 to 4294967295 (see"), "{message}");
+    }
     assert_eq!(stdout_of(&["run", "-j", "2", "--", HEIRLOOM, "list"]).lines().count(), 2);
     let save =
         |regions: &[&str]| error_of(&[&["run", "--save", "c=-"], regions, &["--", HEIRLOOM, "list"]].concat(), 125);

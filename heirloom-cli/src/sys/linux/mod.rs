@@ -80,12 +80,12 @@ Exit code: 125 if heirloom itself fails, 126 if the program cannot be run, 127 i
 pub const RUN_HELP: &str = help!(
     "\
 In PROGRAM and each ARG, {NAME} is replaced by a path that opens the region (/proc/self/fd/N), {job} by the worker's
-number, from 0, and {jobs} by the number of workers. All other braces are left as they are. Options of heirloom come
-before PROGRAM: everything from there on is the program's.
+number, from 0 or --first-job, and {jobs} by the number of workers of this call. All other braces are left as they are.
+Options of heirloom come before PROGRAM: everything from there on is the program's.
 
-With --split, {job} is the number of the block. The worker reads its block as standard input, which is a frozen region.
-What it prints is kept in memory until it is written: whole, and in the order of the blocks. A worker that fails doesn't
-keep the others from going on, and its block is not given to another. Without input no worker is started.
+With --split, {job} is the number of the block, from 0 or --first-job. The worker reads its block as standard input, which
+is a frozen region. What it prints is kept in memory until it is written: whole, and in the order of the blocks. A worker
+that fails doesn't keep the others from going on, and its block is not given to another. Without input no worker is started.
 
 --save opens its file before the work starts, as > does in a shell, and replaces the content after all workers succeeded.
 If that fails, heirloom says where the bytes are.
