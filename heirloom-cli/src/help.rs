@@ -83,12 +83,19 @@ For each region: its size, how much of it is in memory or swap, its kind (writab
 each process that holds it, by a descriptor (open) or a mapping (mapped). Sizes are rounded in units of 1024; --json has
 the exact bytes. A ? stands for what could not be examined.
 
+PSS is the process's share: the pages that it has mapped and accessed, each divided by the number of mappings that have
+it. The shares of processes that have one copy add up to that copy. What a process only reads by a descriptor is in no share.
+
+With --tree, a process is beneath the nearest of its ancestors that holds the region, and the last line of a region has
+the sum.
+
 Linux shows the processes of your own user, except those that made themselves undumpable; root sees all. The last line
 counts the processes that could not be inspected. Secret regions have no name and are not shown.
 
 Exit code: 0, or 125 if heirloom fails.",
     examples: &[
         Example { purpose: "List the regions, and the processes that hold them", command: "heirloom ps" },
+        Example { purpose: "See that workers have one copy: their shares add up to it", command: "heirloom ps --tree" },
         Example { purpose: "Print the sizes in bytes", command: "heirloom ps --json | jq '.regions[] | {name, size}'" },
     ],
 };

@@ -32,7 +32,7 @@ pub enum Task {
     Exec(Exec),
     /// List the regions of all processes that you may inspect, and their holders.
     #[command(after_help = help::PS.to_string())]
-    Ps(Format),
+    Ps(Ps),
     /// List the regions that this process inherited, for use in a child.
     #[command(after_help = help::LIST.to_string())]
     List(Format),
@@ -119,6 +119,15 @@ pub struct Program {
     /// Program to run, and its arguments. Options of heirloom come before it.
     #[arg(value_names = ["PROGRAM", "ARG"], required = true, trailing_var_arg = true, value_hint = ValueHint::CommandWithArguments)]
     pub words: Vec<OsString>,
+}
+
+#[derive(Args)]
+pub struct Ps {
+    /// Show each process beneath its parent, and the sum of the shares.
+    #[arg(long, conflicts_with = "json")]
+    pub tree: bool,
+    #[command(flatten)]
+    pub format: Format,
 }
 
 #[derive(Args)]

@@ -16,7 +16,7 @@ use heirloom::{AnyRegion, Child, Command, FrozenOptions, FrozenRegion};
 
 use crate::assignment::{Assignment, Place};
 use crate::failure::Failure;
-use crate::options::Format;
+use crate::options::Ps;
 use crate::workers::Outcome;
 
 pub const RUN_HELP: &str = "\
@@ -345,7 +345,7 @@ pub fn input() -> io::Result<File> {
 }
 
 /// Fails: Windows has no list of unnamed sections and their holders.
-pub fn ps(_: &Format) -> Result<ExitCode, Failure> {
+pub fn ps(_: &Ps) -> Result<ExitCode, Failure> {
     Err(Failure::new("cannot list the regions of other processes: Windows has no list of unnamed sections"))
 }
 

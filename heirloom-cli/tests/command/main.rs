@@ -24,6 +24,8 @@ mod signals;
 mod split;
 #[cfg(target_os = "linux")]
 mod tables;
+#[cfg(target_os = "linux")]
+mod tree;
 mod usage;
 #[cfg(windows)]
 mod windows;

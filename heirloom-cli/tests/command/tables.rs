@@ -12,7 +12,7 @@ fn ps_has_a_line_for_each_holder() {
     let header = lines.next().unwrap();
     assert_eq!(
         header.split_whitespace().collect::<Vec<_>>(),
-        ["SIZE", "RESIDENT", "KIND", "NAME", "PID", "COMMAND", "HELD"]
+        ["SIZE", "RESIDENT", "KIND", "NAME", "PID", "COMMAND", "PSS", "HELD"]
     );
     let column = |title: &str| header.find(title).unwrap();
     let rows: Vec<_> = lines.collect();
@@ -27,7 +27,11 @@ fn ps_has_a_line_for_each_holder() {
         // By their ids, which begin again at the largest.
         let mut commands: Vec<_> = commands.collect();
         commands.sort();
-        assert_eq!(commands, [["heirloom", "open"], ["heirloom", "open"], ["sh", "open"]], "{stdout}");
+        assert_eq!(
+            commands,
+            [["heirloom", "0", "B", "open"], ["heirloom", "0", "B", "open"], ["sh", "0", "B", "open"]],
+            "{stdout}"
+        );
         assert!(region[1..].iter().all(|row| row[..column("NAME")].trim().is_empty()), "{stdout}");
     }
 }

@@ -19,6 +19,7 @@ fn misspelt_words_are_answered_with_a_suggestion() {
             "unexpected argument '--freeze' found; did you mean '--frozen'? (see `heirloom exec --help`)",
         ),
         (&["ps", "--jsno"], "unexpected argument '--jsno' found; did you mean '--json'? (see `heirloom ps --help`)"),
+        (&["ps", "--tree", "--json"], "the argument '--tree' cannot be used with '--json' (see `heirloom ps --help`)"),
         // Nothing is similar.
         (&["run", "--xyz"], "unexpected argument '--xyz' found (see `heirloom run --help`)"),
         (&["xyz"], "unrecognized subcommand 'xyz' (see `heirloom --help`)"),

@@ -104,6 +104,7 @@ pub(super) fn run(args: &[&str]) {
             std::fs::write(&path, "").unwrap();
             std::fs::remove_file(path).unwrap();
         }
+        ["shares"] => mappings::shares(),
         ["fork-beside-threads", rounds] => fork_beside_threads(rounds.parse().unwrap()),
         ["fork-without-mappings"] => mappings::fork_without(),
         ["seal-mapping"] => mappings::seal(),

@@ -210,3 +210,29 @@ pub(super) fn change_sealed() {
     let discarded = unsafe { libc::madvise(sealed.as_ptr().cast_mut().cast(), 4 * PAGE, libc::MADV_DONTNEED) };
     println!("discarded {discarded} {}", sealed.iter().all(|byte| *byte == 7));
 }
+
+/// Prints this process's share of a region: without a mapping, with one, when its first half is written, with a second
+/// mapping of that, with a copy of it, and without them again.
+pub fn shares() {
+    const SIZE: usize = 1 << 20;
+    let name = format!("shares-{}", std::process::id());
+    let region = Region::options().name(&name).create(SIZE as u64).unwrap();
+    let print = || {
+        let regions = heirloom::os::linux::regions().unwrap().regions;
+        let found = regions.iter().find(|region| region.name.as_deref() == Some(&name)).unwrap();
+        println!("{}", found.holders[0].pss.unwrap());
+    };
+    print();
+    let mapping = region.map().unwrap();
+    print();
+    mapping.write_at(0, &vec![1; SIZE / 2]).unwrap();
+    print();
+    let second = region.map().unwrap();
+    second.read_at(0, &mut vec![0; SIZE / 2]).unwrap();
+    print();
+    let copy = region.map_copy().unwrap();
+    copy.write_at(0, &vec![2; SIZE / 2]).unwrap();
+    print();
+    drop((mapping, second, copy));
+    print();
+}

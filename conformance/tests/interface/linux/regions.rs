@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::thread;
 
 use heirloom::{ErrorKind, FrozenRegion, Region, RegionKind};
-use heirloom_conformance::{emulated, open_regions, skip, text};
+use heirloom_conformance::{emulated, large_pages_are_used, open_regions, skip, text};
 
 use crate::{child, output};
 
@@ -295,4 +295,15 @@ fn dropped_writer_leaves_nothing() {
     assert_eq!(open_regions().len(), before + 1);
     drop(writer);
     assert_eq!(open_regions().len(), before);
+}
+
+#[test]
+fn census_tells_shares() {
+    // A process without other threads, which could fork while it counts.
+    let report = output(&mut child(&["shares"]));
+    let shares: Vec<u64> = report.split_whitespace().map(|share| share.parse().unwrap()).collect();
+    let [open, mapped, written, mapped_twice, copied, unmapped] = shares[..] else { panic!("{report}") };
+    assert!(large_pages_are_used() && written >= 1 << 19 || written == 1 << 19, "{report}");
+    // Two mappings of one process share a page as those of two do. A copy is the process's own.
+    assert_eq!((open, mapped, mapped_twice, copied, unmapped), (0, 0, written, written + (1 << 19), 0));
 }

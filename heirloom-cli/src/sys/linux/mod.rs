@@ -14,6 +14,7 @@ mod secret;
 mod signals;
 mod split;
 mod streams;
+mod tree;
 mod workers;
 
 use std::fmt::Display;

@@ -76,6 +76,7 @@ pub struct RegionInfo {
 /// let holder = &found.holders[0];
 /// assert_eq!(holder.pid, std::process::id());
 /// assert!(holder.mapped && !holder.open);
+/// assert_eq!(holder.pss, Some(0)); // no page was touched
 /// # drop(mapping);
 /// # Ok::<(), heirloom::Error>(())
 /// ```
@@ -91,6 +92,14 @@ pub struct Holder {
     pub open: bool,
     /// Whether it maps the region.
     pub mapped: bool,
+    /// Its share of the region's memory in bytes (PSS, see
+    /// [proc_pid_smaps(5)](https://man7.org/linux/man-pages/man5/proc_pid_smaps.5.html)): each page that it has mapped and
+    /// accessed, divided by the number of mappings that have it. 0 without a mapping; `None` if the kernel does not tell,
+    /// as for huge pages of a pool.
+    ///
+    /// The shares of all holders add up to the pages that any of them has accessed through a mapping, and to those that
+    /// copy-on-write mappings have copied.
+    pub pss: Option<u64>,
 }
 
 /// Finds all regions in the descriptors and mappings of the processes that this one may examine.
@@ -180,9 +189,15 @@ impl Found {
     /// Returns whether there are any mappings.
     fn add_mappings(&mut self, pid: u32, thread: &Path) -> io::Result<bool> {
         let maps = fs::read(thread.join("maps"))?;
-        for line in maps.split(|byte| *byte == b'\n') {
-            if let Some((key, name)) = mapped_region(line) {
-                self.holder(key, name, pid).mapped = true;
+        let found: Vec<_> = maps.split(|byte| *byte == b'\n').filter_map(mapped_region).collect();
+        if !found.is_empty() {
+            // The kernel looks at every page of the process for this file, so it is read only where there are regions. Some
+            // kernels are built without it.
+            let shares = fs::read(thread.join("smaps")).map(|smaps| shares(&smaps)).unwrap_or_default();
+            for (key, name) in found {
+                let holder = self.holder(key, name, pid);
+                holder.mapped = true;
+                holder.pss = shares.get(&key).copied().flatten();
             }
         }
         Ok(!maps.is_empty())
@@ -215,7 +230,7 @@ impl Found {
         let index = known.unwrap_or_else(|| {
             let command = fs::read(format!("/proc/{pid}/comm")).unwrap_or_default();
             let command = String::from_utf8_lossy(&command).trim_end().to_owned();
-            region.holders.push(Holder { pid, command, open: false, mapped: false });
+            region.holders.push(Holder { pid, command, open: false, mapped: false, pss: Some(0) });
             region.holders.len() - 1
         });
         &mut region.holders[index]
@@ -241,6 +256,36 @@ fn mapped_region(line: &[u8]) -> Option<(Key, Option<String>)> {
     let (major, minor) = fields.next()?.split_once(':')?;
     let device = makedev(u32::from_str_radix(major, 16).ok()?, u32::from_str_radix(minor, 16).ok()?);
     Some(((device, fields.next()?.parse().ok()?), name))
+}
+
+/// Returns the share in bytes of each region that `/proc/PID/smaps` shows, or `None` where that has no share. Behind a line as
+/// in `maps` come the mapping's fields, such as `Pss:  8 kB`.
+fn shares(smaps: &[u8]) -> BTreeMap<Key, Option<u64>> {
+    let mut shares = BTreeMap::new();
+    let mut region = None;
+    for line in smaps.split(|byte| *byte == b'\n') {
+        let Some((field, bytes)) = field(line) else {
+            region = mapped_region(line).map(|(key, _)| key);
+            continue;
+        };
+        let Some(key) = region else { continue };
+        let share = shares.entry(key).or_insert(Some(0_u64));
+        match field {
+            "Pss" => *share = share.map(|share| share.saturating_add(bytes)),
+            // Pages of a pool are not in PSS.
+            "Shared_Hugetlb" | "Private_Hugetlb" if bytes > 0 => *share = None,
+            _ => {}
+        }
+    }
+    shares
+}
+
+/// Returns a field of a mapping and its number of bytes, 0 if it has none; or `None` for the line that begins the next mapping.
+fn field(line: &[u8]) -> Option<(&str, u64)> {
+    let mut words = std::str::from_utf8(line).ok()?.split_ascii_whitespace();
+    let field = words.next()?.strip_suffix(':')?;
+    let kib: u64 = words.next().and_then(|number| number.parse().ok()).unwrap_or_default();
+    Some((field, kib.saturating_mul(1024)))
 }
 
 /// Returns the kind that the seals show, if the size is sealed: it is not for a moment during creation.
@@ -282,5 +327,27 @@ mod tests {
         assert_eq!(mapped_region(b"7f0000000000-7f0000001000 r--p 00000000 fd:01 1042 /usr/lib/libc.so.6"), None);
         assert_eq!(mapped_region(b"7f0000000000-7f0000001000 rw-p 00000000 00:00 0 "), None);
         assert_eq!(mapped_region(b""), None);
+    }
+
+    #[test]
+    fn shares_are_summed_over_a_region() {
+        let mapping =
+            |file: &str, fields: &str| format!("7f00-7f10 r--s 00000000 00:01 {file}\n{fields}VmFlags: rd mr\n");
+        let smaps = mapping("7 /memfd:heirloom/a (deleted)", "Rss: 12 kB\nPss: 8 kB\nPss_Dirty: 4 kB\n")
+            + &mapping("8 /usr/lib/libc.so.6", "Pss: 100 kB\n")
+            + &mapping("9 /memfd:heirloom/Pss: 5 kB (deleted)", "Pss: 0 kB\n")
+            + &mapping(
+                "10 /memfd:heirloom/pool (deleted)",
+                "Pss: 0 kB\nShared_Hugetlb: 2048 kB\nPrivate_Hugetlb: 0 kB\n",
+            )
+            + "7f20-7f30 rw-p 00000000 00:00 0 [heap]\nPss: 100 kB\n"
+            + &mapping("7 /memfd:heirloom/a (deleted)", "Pss: 1 kB\n");
+        let key = |inode| (makedev(0, 1), inode);
+        let expected = [(key(7), Some(9 * 1024)), (key(9), Some(0)), (key(10), None)];
+        assert_eq!(shares(smaps.as_bytes()), expected.into());
+        // A kernel's odd numbers are not trusted.
+        let endless = mapping("7 /memfd:heirloom/a (deleted)", "Pss: 18446744073709551615 kB\nPss: 4 kB\n");
+        assert_eq!(shares(endless.as_bytes()), [(key(7), Some(u64::MAX))].into());
+        assert!(shares(b"").is_empty());
     }
 }
