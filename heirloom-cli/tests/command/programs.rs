@@ -1,4 +1,4 @@
-//! Runs the commands of `docs/programs.md`, and compares what they print.
+//! Runs the commands of `docs/programs.md` and `docs/nodes.md`, and compares what they print.
 
 use std::fs;
 use std::path::Path;
@@ -72,7 +72,17 @@ fn run(section: &Section<'_>, directory: &Path) {
 
 #[test]
 fn programs_print_what_their_page_says() {
-    let page = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/programs.md")).unwrap();
+    check("programs.md");
+}
+
+#[test]
+fn launchers_print_what_their_page_says() {
+    check("nodes.md");
+}
+
+/// Runs the commands of a page, and skips the programs that are not installed.
+fn check(page: &str) {
+    let page = fs::read_to_string(format!("{}/../docs/{page}", env!("CARGO_MANIFEST_DIR"))).unwrap();
     let directory = tempfile::tempdir().unwrap();
     let mut missing = Vec::new();
     for section in sections(&page) {
