@@ -448,14 +448,16 @@ fn ps_shows_regions_and_holders() {
     assert!(resident == 4096 || large_pages_are_used() && resident > 4096, "{resident}");
     // The command, the shell and `ps` itself.
     let holders = region["holders"].as_array().unwrap();
-    let commands: Vec<_> = holders.iter().map(|holder| holder["command"].as_str().unwrap()).collect();
-    assert_eq!(commands, ["heirloom", "sh", "heirloom"]);
+    let mut commands: Vec<_> = holders.iter().map(|holder| holder["command"].as_str().unwrap()).collect();
+    // By their ids, which begin again at the largest.
+    commands.sort_unstable();
+    assert_eq!(commands, ["heirloom", "heirloom", "sh"]);
     assert!(holders.iter().all(|holder| holder["open"] == true && holder["mapped"] == false));
     let row = table.lines().find(|line| line.contains(&format!("ps-{}\\u{{1b}}", std::process::id()))).unwrap();
-    assert!(
-        (large_pages_are_used() || row.contains("1 MiB     4 KiB  writable")) && !table.contains('\u{1b}'),
-        "{table}"
-    );
+    // Other regions of this system decide how wide the columns are.
+    let words: Vec<_> = row.split_whitespace().collect();
+    let shown = large_pages_are_used() || words.starts_with(&["1", "MiB", "4", "KiB", "writable"]);
+    assert!(shown && !table.contains('\u{1b}'), "{table}");
     // The region is freed with its last holder.
     assert!(!stdout_of(&["ps", "--json"]).contains(&format!("ps-{}", std::process::id())));
 }
