@@ -16,7 +16,6 @@ pytest.importorskip("distributed")
 
 import dask
 import heirloom.dask
-import psutil
 import two_hosts
 from distributed import Client, LocalCluster
 
@@ -199,7 +198,7 @@ def test_a_spilled_region_that_nobody_has_any_more_is_made_again(client: Any) ->
 def own_memory(dask_worker: Any) -> tuple[int, int]:
     """Return what Dask takes for a worker's memory, and what is resident."""
     own: int = dask_worker.monitor.get_process_memory()
-    return own, psutil.Process().memory_info().rss
+    return own, dask_worker.monitor.proc.memory_info().rss
 
 
 def test_dask_ends_no_worker_for_memory_that_it_shares() -> None:

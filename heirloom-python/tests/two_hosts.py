@@ -118,7 +118,8 @@ def _pass(source: socket.socket, sink: socket.socket, count: Callable[[int], obj
                 connected.shutdown(socket.SHUT_RDWR)
 
 
-def _raise_loopback() -> None:
+def raise_loopback() -> None:
+    """Bring the loopback of this network namespace up."""
     up, set_flags = 0x1, 0x8914
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
         fcntl.ioctl(any_socket, set_flags, struct.pack("16sh14x", b"lo", up))
@@ -138,7 +139,7 @@ async def _work(scheduler: str, numbers: list[int], options: dict[str, Any]) -> 
 
 
 def _be_second(path: str, scheduler: str, ports: list[int], numbers: list[int], options: dict[str, Any]) -> None:
-    _raise_loopback()
+    raise_loopback()
     for port in ports:
         _relay(_listen((FIRST, port)), f"{path}/{port}")
     for number in numbers:

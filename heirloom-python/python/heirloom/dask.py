@@ -5,18 +5,20 @@
 
 import contextlib
 import functools
+import mmap
+import os
 from collections import defaultdict
+from pathlib import Path
 from typing import Any
 
 try:
-    import psutil
     from dask.sizeof import sizeof
     from dask.tokenize import normalize_token
     from distributed import Client, Future, Nanny, NannyPlugin, Worker, WorkerPlugin
     from distributed.protocol.serialize import dask_deserialize, dask_serialize
     from distributed.spill import SpillBuffer
-except ImportError as error:
-    raise ImportError(f"heirloom.dask needs dask and distributed: {error}") from error
+except ImportError as _error:
+    raise ImportError(f"heirloom.dask needs dask and distributed: {_error}") from _error
 
 from ._heirloom import FrozenRegion
 from ._names import ask, borrowed_bytes, get_or_make, is_borrowed, name_of, offer, place
@@ -27,34 +29,42 @@ __all__ = ["register", "scatter"]
 _KEY = "heirloom"
 
 
-def register(client: Client) -> None:
+def register(client: Client) -> Any:
     """Prepare a client, and the workers that its cluster has or will have.
 
     From then on, a frozen region that is a task's result, or in a list, tuple or dictionary that is one, goes to
     another process of the family by its descriptor. A family are those who know one ``authkey``: a ``LocalCluster``'s
     workers and the process that made it, or the workers of one ``dask worker`` command.
+
+    With an asynchronous client, await it.
     """
+    return client.sync(_register, client)
+
+
+def scatter(client: Client, region: FrozenRegion) -> Any:
+    """Give a region to one worker of each family, and return its future.
+
+    Other workers get it by descriptor when a task of theirs needs it. Where the client is of a worker's family, no
+    byte is copied. Each other family is sent the bytes once.
+
+    With an asynchronous client, await it.
+    """
+    return client.sync(_scatter, client, region)
+
+
+async def _register(client: Client) -> None:
     _introduce(client)
-    client.register_plugin(_InWorker())
-    client.register_plugin(_InNanny())
+    await client.register_plugin(_InWorker())
+    await client.register_plugin(_InNanny())
 
 
-def scatter(client: Client, region: FrozenRegion) -> "Future[Any]":
-    """Give a region to one worker of each family. The others get it by descriptor when a task of theirs needs it.
-
-    Where the client is of a worker's family, no byte is copied for it. Each other family is sent the bytes once.
-    """
-    future: Future[Any] = client.sync(_scatter, client, region)
-    return future
-
-
-async def _scatter(client: Client, region: FrozenRegion) -> Any:
+async def _scatter(client: Client, region: FrozenRegion) -> "Future[Any]":
     families = defaultdict(list)
     for address, theirs in (await client.run(place)).items():
         families[theirs].append(address)
     ours = families.pop(place(), None)
     first = ours or families.popitem()[1]
-    future = await client.scatter(region, workers=first, direct=ours is not None)
+    future: Future[Any] = await client.scatter(region, workers=first, direct=ours is not None)
     for workers in families.values():
         await client.replicate(future, n=1, workers=workers)
     return future
@@ -111,11 +121,10 @@ class _InWorker(WorkerPlugin):
 
     def setup(self, worker: Worker) -> None:
         _introduce(worker)
-        process = worker.monitor.proc
 
         def own_memory() -> int:
-            info = process.memory_info()
-            return int(info.rss - min(info.shared, borrowed_bytes()))
+            resident, shared = _memory(os.getpid())
+            return resident - min(shared, borrowed_bytes())
 
         # Who made a region counts it.
         worker.monitor.get_process_memory = own_memory  # type: ignore[method-assign]
@@ -143,9 +152,16 @@ class _InNanny(NannyPlugin):
             pid = nanny.pid
             if pid is None:
                 return
-            with contextlib.suppress(psutil.Error):
-                info = psutil.Process(pid).memory_info()
-                if info.rss - info.shared > (memory.memory_limit or 0) * memory.memory_terminate_fraction:
+            # It may end meanwhile.
+            with contextlib.suppress(OSError):
+                resident, shared = _memory(pid)
+                if resident - shared > (memory.memory_limit or 0) * memory.memory_terminate_fraction:
                     check()
 
         monitor.callback = check_own
+
+
+def _memory(pid: int) -> tuple[int, int]:
+    """Return how many bytes of a process are resident, and how many of these are of files or shared memory."""
+    _, resident, shared, *_ = map(int, Path(f"/proc/{pid}/statm").read_text().split())
+    return resident * mmap.PAGESIZE, shared * mmap.PAGESIZE
