@@ -75,11 +75,12 @@ class Peak:
 def run(share, nbytes, measured):
     """Let each worker sum up the table, and return a line of the report."""
     table = numpy.ones(nbytes // 8)
-    with LocalCluster(WORKERS, threads_per_worker=1, memory_limit=0, dashboard_address=":0") as cluster, Client(cluster) as client:
+    options = {"n_workers": WORKERS, "threads_per_worker": 1, "memory_limit": 0, "dashboard_address": ":0"}
+    with LocalCluster(**options) as cluster, Client(cluster) as client:
         with two_hosts.SecondHost(cluster, WORKERS, memory_limit=0) as second:
             client.wait_for_workers(2 * WORKERS)
             heirloom.dask.register(client)
-            addresses = list(client.scheduler_info(n_workers=-1)["workers"])
+            addresses = list(client.nthreads())
             there = next(address for address in addresses if two_hosts.SECOND in address)
 
             def both():

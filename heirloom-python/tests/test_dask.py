@@ -25,7 +25,7 @@ MIB = 1 << 20
 def make_cluster(**options: Any) -> Any:
     # Its manager of replicas would drop some at any time.
     with dask.config.set({"distributed.scheduler.active-memory-manager.start": False}):
-        return LocalCluster(2, threads_per_worker=1, dashboard_address=":0", silence_logs=50, **options)
+        return LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0", silence_logs=50, **options)
 
 
 @pytest.fixture(scope="module")
