@@ -1,5 +1,6 @@
 """Frozen regions in Dask's workers, which nannies start."""
 
+import asyncio
 import gc
 import os
 import signal
@@ -9,7 +10,7 @@ from typing import Any
 
 import heirloom
 import pytest
-from helpers import descriptors, python, until
+from helpers import descriptors, python, share_of, until
 from recipes import number_of
 
 pytest.importorskip("distributed")
@@ -37,7 +38,7 @@ def cluster() -> Iterator[Any]:
 @pytest.fixture
 def client(cluster: Any) -> Iterator[Any]:
     gc.collect()
-    before = descriptors("dask")
+    before = descriptors()
     with Client(cluster) as client:
         heirloom.dask.register(client)
         yield client
@@ -48,12 +49,12 @@ def client(cluster: Any) -> Iterator[Any]:
 def held(client: Any) -> list[int]:
     """Count the descriptors in this process and in each worker."""
     gc.collect()
-    return [descriptors("dask"), *client.run(held_here).values()]
+    return [descriptors(), *client.run(held_here).values()]
 
 
 def held_here() -> int:
     gc.collect()
-    return descriptors("dask")
+    return descriptors()
 
 
 def addresses(client: Any) -> list[str]:
@@ -90,7 +91,8 @@ def test_scatter_gives_each_worker_the_memory_of_the_client(client: Any) -> None
     future = heirloom.dask.scatter(client, region)
     assert numbers(on(client, addresses(client), look, future), 2) == {number_of(region)}
     # One descriptor in each process: none waits for anybody.
-    assert held(client) == [1, 1, 1]
+    assert descriptors("dask") == 1
+    assert held(client)[1:] == [1, 1]
 
 
 def test_dask_alone_copies() -> None:
@@ -127,6 +129,24 @@ def test_gather_gets_the_memory_of_the_worker_if_it_is_direct(client: Any) -> No
     copy = client.gather(result, direct=False)
     assert look(copy)[1] != number
     assert look(copy)[2] == b"text"
+
+
+def test_an_argument_goes_by_bytes(client: Any) -> None:
+    region = make(MIB)
+    assert number_of(region) not in numbers(on(client, addresses(client), look, region), 2)
+
+
+def test_an_asynchronous_client_awaits() -> None:
+    async def run() -> None:
+        with dask.config.set({"distributed.scheduler.active-memory-manager.start": False}):
+            options = {"n_workers": 1, "dashboard_address": ":0", "asynchronous": True}
+            async with LocalCluster(**options) as cluster, Client(cluster, asynchronous=True) as client:
+                await heirloom.dask.register(client)
+                region = make(MIB)
+                future = await heirloom.dask.scatter(client, region)
+                assert (await client.submit(look, future))[1] == number_of(region)
+
+    asyncio.run(run())
 
 
 def test_a_small_region_goes_by_bytes(client: Any) -> None:
@@ -282,6 +302,14 @@ def test_all_workers_of_another_host_have_one_copy(second: Any, client: Any) -> 
     assert 32 * MIB <= second.passed - before < 33 * MIB
     ours = [address for address in addresses(client) if two_hosts.FIRST in address]
     assert numbers(on(client, ours, look, future), 2) == {number_of(region)}
+    # Their shares make up one copy.
+    on(client, theirs, map_and_read, future)
+    assert 32 * MIB <= sum(client.run(share, workers=theirs).values()) < 33 * MIB
+    client.run(kept.clear)
+
+
+def share() -> int:
+    return share_of(os.getpid(), "")
 
 
 def test_workers_of_another_host_that_all_get_the_bytes_keep_one_copy(second: Any, client: Any) -> None:

@@ -1,4 +1,4 @@
-"""The examples in the README, in the recipes and in the docstrings."""
+"""The examples in the README, in the other pages and in the docstrings."""
 
 import doctest
 import os
@@ -13,12 +13,12 @@ import pytest
 HERE = Path(__file__).parents[1]
 EXAMPLES = {
     f"{page.stem}-{number}": example
-    for page in (HERE / "README.md", HERE / "docs" / "recipes.md")
+    for page in (HERE / "README.md", *sorted((HERE / "docs").glob("*.md")))
     for number, example in enumerate(re.findall(r"^```python\n(.*?)^```$", page.read_text(), re.M | re.S))
 }
 # Those that others import name their file first.
 MODULES = {match[1]: code for code in EXAMPLES.values() if (match := re.match(r"# (\w+)\.py\n", code))}
-LIBRARIES = ["numpy", "pyarrow", "pandas", "polars", "joblib", "torch"]
+LIBRARIES = ["numpy", "pyarrow", "pandas", "polars", "joblib", "torch", "distributed"]
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
@@ -47,6 +47,7 @@ def test_there_are_examples() -> None:
     pages = [name.partition("-")[0] for name in EXAMPLES]
     assert pages.count("README") >= 5
     assert pages.count("recipes") >= 7
+    assert "dask" in pages
 
 
 def test_docstrings() -> None:
