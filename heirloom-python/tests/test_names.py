@@ -73,6 +73,12 @@ def test_a_relative_gets_the_same_memory(region: heirloom.FrozenRegion) -> None:
 def test_a_stranger_gets_nothing(region: heirloom.FrozenRegion) -> None:
     name = _names.name_of(region)
     assert in_child(ask_as_a_stranger, name, _names._address(name), b"guessed") == str(_names._gone(name, None))
+    # Nor if it believes whatever it is sent.
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as asking:
+        asking.connect(_names._address(name))
+        asking.recv(4096)
+        asking.send(bytes(64))
+        assert socket.recv_fds(asking, 4096, 1)[:2] == (b"", [])
     # Nobody is kept from it.
     assert in_child(ask, name)[1] == b"text"
 
