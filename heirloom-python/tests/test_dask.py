@@ -42,7 +42,7 @@ def client(cluster: Any) -> Iterator[Any]:
         heirloom.dask.register(client)
         yield client
         # The test has ended, and with it its futures.
-        until(lambda: held(client) == [before] + [0] * len(addresses(client)), seconds=20)
+        until(lambda: held(client) == [before] + [0] * len(addresses(client)))
 
 
 def held(client: Any) -> list[int]:

@@ -88,7 +88,8 @@ def test_everything_public_is_listed_and_documented() -> None:
             if not member.startswith("_") and member not in ("kind", "errno"):
                 assert getattr(thing, member).__doc__, f"{name}.{member}"
     public = {name for name in vars(heirloom) if not name.startswith("_")}
-    assert public - set(heirloom.__all__) == {"sys"}
+    # A module that is imported by its own name may be there already.
+    assert public - set(heirloom.__all__) - {"dask"} == {"sys"}
 
 
 def test_the_versions_agree() -> None:
