@@ -5,15 +5,13 @@ region and through the socket at growing sizes instead.
 """
 
 import concurrent.futures
-import contextlib
 import multiprocessing
 import sys
 import time
 
 import heirloom
+import joblib
 import numpy
-from joblib import _memmapping_reducer
-from joblib.externals import loky
 from measure import in_turns, report
 
 MIB = 1 << 20
@@ -32,10 +30,6 @@ def echo(array):
 
 def make(nbytes):
     return numpy.ones(nbytes, "u1")
-
-
-def nothing():
-    pass
 
 
 def distinct(executor, workers):
@@ -65,39 +59,52 @@ def break_even():
             )
 
 
-def joblib_pool(workers):
-    """Return what submits to joblib's workers, with its files in memory."""
-    reduction, _ = _memmapping_reducer.get_memmapping_reducers(unlink_on_gc_collect=True, temp_folder="/dev/shm")
-    return loky.ProcessPoolExecutor(workers, job_reducers=reduction)
+def by(executor):
+    """Return what calls a function with each argument, in the executor's workers."""
+
+    def gather(function, arguments):
+        for future in [executor.submit(function, argument) for argument in arguments]:
+            future.result()
+
+    return gather
 
 
-def gather(executor, function, arguments):
-    for future in [executor.submit(function, argument) for argument in arguments]:
-        future.result()
+def read_region(region):
+    return read(region.ndarray())
 
 
 def compare(workers):
     large, small = make(256 * MIB), [make(MIB) for _ in range(100)]
     cases = {
-        "256 MiB to 4 calls": (lambda e: gather(e, read, [large] * 4), 5),
-        "16 results of 32 MiB": (lambda e: gather(e, make, [32 * MIB] * 16), 7),
-        "100 arguments of 1 MiB": (lambda e: gather(e, read, small), 9),
-        "1000 calls without data": (lambda e: [f.result() for f in [e.submit(nothing) for _ in range(1000)]], 9),
+        "An array of 256 MiB to 4 calls": (read, [large] * 4, 5),
+        "16 results of 32 MiB": (make, [32 * MIB] * 16, 7),
+        "100 arguments of 1 MiB": (read, small, 9),
+        "1000 calls without data": (abs, [1] * 1000, 9),
     }
-
-    with contextlib.ExitStack() as stack:
-        executors = {
-            "heirloom": heirloom.ProcessPoolExecutor(workers, START),
-            "concurrent.futures": concurrent.futures.ProcessPoolExecutor(workers, START),
-            "joblib's loky": joblib_pool(workers),
+    with (
+        heirloom.ProcessPoolExecutor(workers, START) as ours,
+        concurrent.futures.ProcessPoolExecutor(workers, START) as standard,
+        # Its workers stay, and its files are in memory.
+        joblib.Parallel(workers, temp_folder="/dev/shm") as theirs,
+    ):
+        for executor in (ours, standard):
+            distinct(executor, workers)
+        runners = {
+            "heirloom": by(ours),
+            "concurrent.futures": by(standard),
+            "joblib.Parallel": lambda function, arguments: theirs(map(joblib.delayed(function), arguments)),
         }
-        for executor in executors.values():
-            distinct(stack.enter_context(executor), workers)
         took = {
-            case: in_turns({name: lambda e=e, run=run: run(e) for name, e in executors.items()}, rounds)
-            for case, (run, rounds) in cases.items()
+            case: {name: lambda run=run, call=(function, arguments): run(*call) for name, run in runners.items()}
+            for case, (function, arguments, _) in cases.items()
         }
-    report(took)
+
+        def as_a_region():
+            with heirloom.FrozenRegion(large) as region:
+                by(ours)(read_region, [region] * 4)
+
+        took["An array of 256 MiB to 4 calls"]["heirloom, as one FrozenRegion"] = as_a_region
+        report({case: in_turns(calls, cases[case][2]) for case, calls in took.items()})
 
 
 if __name__ == "__main__":
