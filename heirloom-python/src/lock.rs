@@ -48,17 +48,8 @@ impl LockView {
     fn lock(slf: &Bound<'_, Self>, offset: &Bound<'_, PyAny>, recover: Option<Py<PyAny>>) -> PyResult<Lock> {
         let memory = Arc::clone(slf.as_super().get().memory());
         let offset = place(offset)?;
-        locks(&memory, offset)?.atomic_u32(offset).or_raise()?;
+        memory.writable()?.atomic_u32(offset).or_raise()?;
         Ok(Lock { memory, offset, recover, held: Mutex::new(false) })
-    }
-}
-
-/// Returns the mapping that a lock is in.
-fn locks(memory: &Memory, offset: usize) -> PyResult<&LockMapping> {
-    memory.live()?;
-    match memory.mapped() {
-        Mapped::Locked(mapping) => Ok(mapping),
-        _ => Err(refused(ErrorKind::WrongKind, &format!("there is no lock at offset {offset}: use view_with_locks"))),
     }
 }
 
@@ -77,9 +68,18 @@ pub(crate) struct Lock {
 }
 
 impl Lock {
+    /// Returns the mapping that the lock is in.
+    fn mapping(&self) -> PyResult<&LockMapping> {
+        let Mapped::Locked(mapping) = self.memory.mapped() else {
+            let message = format!("there is no lock at offset {}: use view_with_locks", self.offset);
+            return Err(refused(ErrorKind::WrongKind, &message));
+        };
+        Ok(mapping)
+    }
+
     fn take(&self, py: Python<'_>, timeout: Option<Duration>) -> PyResult<bool> {
+        let mapping = self.mapping()?;
         let attempt = |slice| {
-            let Mapped::Locked(mapping) = self.memory.mapped() else { return Ok(None) };
             let locked = mapping.lock_timeout(self.offset, slice)?;
             Ok(locked.map(|locked| {
                 let (guard, died) = match locked {
@@ -109,10 +109,7 @@ impl Lock {
         if !self.set_held(false) {
             return Err(PyRuntimeError::new_err(format!("the lock at offset {} is not held", self.offset)));
         }
-        match self.memory.mapped() {
-            Mapped::Locked(mapping) => mapping.release(self.offset, died).or_raise(),
-            _ => Ok(()),
-        }
+        self.mapping()?.release(self.offset, died).or_raise()
     }
 
     /// Returns what it was.
@@ -143,7 +140,7 @@ impl Lock {
     ///     A fork made this process after the view.
     #[pyo3(signature = (block=true, timeout=None))]
     fn acquire(&self, py: Python<'_>, block: bool, timeout: Option<f64>) -> PyResult<bool> {
-        locks(&self.memory, self.offset)?;
+        self.memory.live()?;
         let timeout = if block { waiting::timeout(timeout)? } else { Some(Duration::ZERO) };
         self.take(py, timeout)
     }

@@ -136,7 +136,6 @@ with lock:
     pid = os.fork()
     if pid == 0:
         try:
-            heirloom.View
             lock.acquire()
         except heirloom.ForkedError as error:
             print(error, flush=True)

@@ -5,7 +5,6 @@ import multiprocessing as mp
 import os
 import signal
 import threading
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -197,7 +196,7 @@ def interrupt() -> Any:
 
     def interrupt_later() -> None:
         def later() -> None:
-            until(lambda: main_thread_sleeps())
+            until(main_thread_sleeps)
             os.kill(os.getpid(), signal.SIGINT)
 
         threading.Thread(target=later).start()
@@ -208,7 +207,6 @@ def interrupt() -> Any:
 
 
 def main_thread_sleeps() -> bool:
-    time.sleep(0)
     with open(f"/proc/self/task/{os.getpid()}/stat") as stat:
         return stat.read().rpartition(")")[2].split()[0] == "S"
 
