@@ -43,12 +43,13 @@ pub(crate) fn set_undumpable() -> PyResult<()> {
     heirloom::os::linux::set_undumpable().or_raise()
 }
 
-/// Take over the descriptor that an export string names, which nothing else in this process owns.
+/// Take over a descriptor that arrived with an export string, and that nothing else in this process owns.
 ///
-/// If it isn't exactly the region that the string describes, it is left untouched.
+/// The string has the sender's number of it. If it isn't exactly the region that the string describes, it is left untouched.
 #[pyfunction]
-pub(crate) fn take_over(py: Python<'_>, string: &str) -> PyResult<Py<PyAny>> {
+pub(crate) fn take_over(py: Python<'_>, string: &str, number: i32) -> PyResult<Py<PyAny>> {
+    let (_, described) = string.split_once(':').unwrap_or_default();
     // SAFETY: The caller received the descriptor and gives it away.
-    let handle = unsafe { Handle::import_owned(string) }.or_raise()?;
+    let handle = unsafe { Handle::import_owned(&format!("{number}:{described}")) }.or_raise()?;
     Ok(wrap(py, handle, Views::default())?.unbind())
 }

@@ -48,7 +48,7 @@ def receive(string: str, handle: Any, owned: bool) -> AnyRegion:
     """Take what arrived, if it is exactly what was sent."""
     number = _detach(handle)
     try:
-        return _heirloom.take_over(f"{number}:{string.partition(':')[2]}")
+        return _heirloom.take_over(string, number)
     except BaseException:
         if owned:
             os.close(number)

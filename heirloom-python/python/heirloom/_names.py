@@ -78,7 +78,7 @@ def ask(name: str) -> FrozenRegion:
         if not numbers or not hmac.compare_digest(message[: len(expected)], expected):
             raise _gone(name, None)
         string = message[len(expected) :].decode()
-        region = _heirloom.take_over(f"{numbers[0]}:{string.partition(':')[2]}")
+        region = _heirloom.take_over(string, numbers[0])
     except BaseException:
         for number in numbers:
             os.close(number)

@@ -197,7 +197,7 @@ def take(strings: Sequence[str], numbers: Sequence[int]) -> list[AnyRegion]:
                 "(ulimit -n), or drop regions"
             )
         for string, number in zip(strings, numbers, strict=True):
-            taken.append(_heirloom.take_over(f"{number}:{string.partition(':')[2]}"))
+            taken.append(_heirloom.take_over(string, number))
     except BaseException:
         for region in taken:
             region.close()
