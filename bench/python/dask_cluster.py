@@ -12,6 +12,7 @@ from pathlib import Path
 
 sys.path.append(str(Path(__file__).parents[2] / "heirloom-python" / "tests"))
 
+import dask
 import heirloom
 import heirloom.dask
 import numpy
@@ -76,6 +77,8 @@ def run(share, nbytes, measured):
     """Let each worker sum up the table, and return a line of the report."""
     table = numpy.ones(nbytes // 8)
     options = {"n_workers": WORKERS, "threads_per_worker": 1, "memory_limit": 0, "dashboard_address": ":0"}
+    # Its manager of replicas would drop each copy that no task waits for, and a broadcast would send it again, without end.
+    dask.config.set({"distributed.scheduler.active-memory-manager.start": False})
     with LocalCluster(**options) as cluster, Client(cluster) as client:
         with two_hosts.SecondHost(cluster, WORKERS, memory_limit=0) as second:
             client.wait_for_workers(2 * WORKERS)

@@ -3,6 +3,7 @@
 #![allow(unsafe_code)]
 
 use std::fs::File;
+use std::io::Seek;
 use std::mem::ManuallyDrop;
 use std::os::fd::FromRawFd;
 use std::path::PathBuf;
@@ -12,10 +13,11 @@ use heirloom::{AnyRegion as Handle, ErrorKind, FrozenOptions};
 use pyo3::prelude::*;
 
 use crate::error::{OrRaise, refused};
+use crate::progress;
 use crate::region::{AnyRegion, FrozenRegion, Views, wrap, wrong_type};
 use crate::source::Source;
 
-fn options(name: Option<String>, use_huge_pages: bool) -> FrozenOptions {
+fn options(name: Option<&str>, use_huge_pages: bool) -> FrozenOptions {
     let mut options = heirloom::FrozenRegion::options();
     options.use_huge_pages(use_huge_pages);
     if let Some(name) = name {
@@ -24,8 +26,31 @@ fn options(name: Option<String>, use_huge_pages: bool) -> FrozenOptions {
     options
 }
 
+/// Fills a region with the rest of a file.
+fn copy_file(
+    py: Python<'_>,
+    mut file: &File,
+    name: Option<&str>,
+    use_huge_pages: bool,
+    progress: bool,
+) -> PyResult<heirloom::FrozenRegion> {
+    let options = options(name, use_huge_pages);
+    let size = file.metadata().ok().filter(|status| status.is_file() && status.len() > 0).map(|status| status.len());
+    if size.is_some() && !progress {
+        // The kernel copies.
+        return py.detach(|| options.from_file(file)).or_raise();
+    }
+    let bar = if progress {
+        let position = file.stream_position().unwrap_or(0);
+        progress::bar(py, size.map(|size| size.saturating_sub(position)), name)?
+    } else {
+        None
+    };
+    progress::fill(py, &options, file, bar)
+}
+
 /// Fills a region with bytes that are not in one piece, without a copy in between.
-fn gather(py: Python<'_>, source: &Source, name: Option<String>) -> PyResult<heirloom::FrozenRegion> {
+fn gather(py: Python<'_>, source: &Source, name: Option<&str>) -> PyResult<heirloom::FrozenRegion> {
     let mut options = heirloom::Region::options();
     if let Some(name) = name {
         options.name(name);
@@ -50,21 +75,29 @@ impl FrozenRegion {
     /// use_huge_pages
     ///     Fill huge pages of 2 MiB, as far as the kernel has them (Linux 6.1) and the data is in one piece. A large table is
     ///     read faster by them.
+    /// progress
+    ///     Show a bar on a terminal or in a notebook, if tqdm is installed and the data is in one piece.
     ///
     /// Raises
     /// ------
     /// OutOfMemoryError, OutOfDescriptorsError, UnsupportedError
     #[new]
-    #[pyo3(signature = (data, *, name=None, use_huge_pages=false))]
+    #[pyo3(signature = (data, *, name=None, use_huge_pages=false, progress=false))]
     fn new(
         py: Python<'_>,
         data: &Bound<'_, PyAny>,
-        name: Option<String>,
+        name: Option<&str>,
         use_huge_pages: bool,
+        progress: bool,
     ) -> PyResult<PyClassInitializer<Self>> {
         let source = Source::new(data)?;
+        let options = options(name, use_huge_pages);
         let region = match source.contiguous() {
-            Some(bytes) => py.detach(|| options(name, use_huge_pages).from_bytes(bytes)).or_raise()?,
+            Some(bytes) if progress => {
+                let bar = progress::bar(py, Some(bytes.len() as u64), name)?;
+                progress::fill(py, &options, bytes, bar)?
+            }
+            Some(bytes) => py.detach(|| options.from_bytes(bytes)).or_raise()?,
             None => gather(py, &source, name)?,
         };
         Ok(PyClassInitializer::from(AnyRegion::new(Handle::Frozen(region), Views::default())).add_subclass(Self))
@@ -76,16 +109,23 @@ impl FrozenRegion {
     /// ahead is not part of it: open the file with ``buffering=0``. The kernel copies, without a buffer in between. The
     /// file may be a pipe.
     ///
+    /// Parameters
+    /// ----------
+    /// progress
+    ///     Show a bar on a terminal or in a notebook, if tqdm is installed. Ctrl-C ends the copy at once then, as it does
+    ///     for a pipe, and the bytes go through a buffer.
+    ///
     /// Raises
     /// ------
     /// OutOfMemoryError, OutOfDescriptorsError, OperatingSystemError, OSError
     #[staticmethod]
-    #[pyo3(signature = (file, *, name=None, use_huge_pages=false))]
+    #[pyo3(signature = (file, *, name=None, use_huge_pages=false, progress=false))]
     fn from_file<'py>(
         py: Python<'py>,
         file: &Bound<'py, PyAny>,
-        name: Option<String>,
+        name: Option<&str>,
         use_huge_pages: bool,
+        progress: bool,
     ) -> PyResult<Bound<'py, PyAny>> {
         let number: Option<i32> = match file.extract() {
             Ok(number) => Some(number),
@@ -98,7 +138,7 @@ impl FrozenRegion {
             }
             // SAFETY: The caller keeps the descriptor open; this object doesn't close it.
             let file = ManuallyDrop::new(unsafe { File::from_raw_fd(number) });
-            py.detach(|| options(name, use_huge_pages).from_file(&file)).or_raise()?
+            copy_file(py, &file, name, use_huge_pages, progress)?
         } else {
             let path: PathBuf = file.extract().map_err(|_| wrong_type("a path, a descriptor or a file", file))?;
             let file = py.detach(|| File::open(&path)).map_err(|error| {
@@ -106,7 +146,7 @@ impl FrozenRegion {
                 let _ = missing.value(py).setattr("filename", path.as_os_str());
                 missing
             })?;
-            py.detach(|| options(name, use_huge_pages).from_file(&file)).or_raise()?
+            copy_file(py, &file, name, use_huge_pages, progress)?
         };
         wrap(py, Handle::Frozen(region), Views::default())
     }
@@ -119,7 +159,7 @@ impl FrozenRegion {
     fn copy_of<'py>(
         py: Python<'py>,
         region: &Bound<'py, AnyRegion>,
-        name: Option<String>,
+        name: Option<&str>,
         use_huge_pages: bool,
     ) -> PyResult<Bound<'py, PyAny>> {
         let handle = region.get().handle()?;

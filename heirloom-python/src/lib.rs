@@ -16,6 +16,7 @@ mod exported;
 mod frozen;
 mod inheriting;
 mod lock;
+mod progress;
 mod read_only;
 mod region;
 mod source;

@@ -157,10 +157,16 @@ class ReadOnlyRegion(AnyRegion):
 
 @final
 class FrozenRegion(AnyRegion):
-    def __new__(cls, data: Buffer, *, name: str | None = None, use_huge_pages: bool = False) -> Self: ...
+    def __new__(
+        cls, data: Buffer, *, name: str | None = None, use_huge_pages: bool = False, progress: bool = False
+    ) -> Self: ...
     @staticmethod
     def from_file(
-        file: int | str | os.PathLike[str] | _HasFileno, *, name: str | None = None, use_huge_pages: bool = False
+        file: int | str | os.PathLike[str] | _HasFileno,
+        *,
+        name: str | None = None,
+        use_huge_pages: bool = False,
+        progress: bool = False,
     ) -> FrozenRegion: ...
     @staticmethod
     def copy_of(region: AnyRegion, *, name: str | None = None, use_huge_pages: bool = False) -> FrozenRegion: ...
