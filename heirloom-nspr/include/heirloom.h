@@ -162,6 +162,10 @@ heirloom_region *heirloom_region_from_fd(int fd);
 /* Takes the region, of any kind, that the parent passed under `name`. Each name can be taken once. */
 heirloom_region *heirloom_region_inherited(const char *name);
 
+/* Returns the names of the inherited regions that can be taken, and NULL after the last. Free the list. */
+char **heirloom_inherited_names(void);
+void heirloom_names_free(char **names);
+
 /* Imports the region that an export string names, over a descriptor of its own. */
 heirloom_region *heirloom_region_import(const char *string);
 
@@ -222,6 +226,20 @@ size_t heirloom_view_size(const heirloom_view *view);
 
 /* Excludes the mapping from core dumps. */
 int heirloom_view_no_dump(const heirloom_view *view);
+
+#if defined(__linux__)
+/*
+ * Puts a mapping's bytes into huge pages of 2 MiB, as far as the kernel has them
+ * (Linux 6.1) and until `nanoseconds` have passed, and stores in `*huge` how many
+ * bytes are in some. No pool is needed. The mapping moves: earlier pointers into
+ * it are invalid. No other thread may use it. Not for private copies, and not
+ * with locks. Best before the region is filled.
+ */
+int heirloom_use_huge_pages(const heirloom_view *view, int64_t nanoseconds, size_t *huge);
+
+/* Fills `len` bytes at `offset` with zeros for every holder, and gives whole pages among them back to the system. */
+int heirloom_discard(const heirloom_mapping *mapping, size_t offset, size_t len);
+#endif
 
 /* Copies `len` bytes at `offset` out. Checked, and sound whatever others write meanwhile. */
 int heirloom_read(const heirloom_view *view, size_t offset, void *into, size_t len);
@@ -330,6 +348,26 @@ int heirloom_send(heirloom_sender *sender, const void *message, size_t len, int6
  * HEIRLOOM_PEER_GONE.
  */
 int heirloom_receive(heirloom_receiver *receiver, void *buffer, size_t size, int64_t nanoseconds, size_t *len);
+
+/*
+ * Without a copy: heirloom_reserve waits for space for a message of `len` bytes
+ * and stores where it is in the ring. Write all of it there, since it is not
+ * zero, and send it by heirloom_commit with the same address and length.
+ * Nothing is sent before, and any other call for the sender takes the space back.
+ * heirloom_reserve returns 1, or 0 when the time has passed.
+ */
+int heirloom_reserve(heirloom_sender *sender, size_t len, int64_t nanoseconds, void **message);
+int heirloom_commit(heirloom_sender *sender, const void *message, size_t len);
+
+/*
+ * Without a copy: heirloom_peek stores where the next message is in the ring, and
+ * its length. It returns 1, or 0 when the time has passed. The message stays there
+ * until heirloom_consume drops it, which returns 0 if there is none. A sender that
+ * breaks the rules can change it meanwhile: of one that you don't trust, copy
+ * it by heirloom_receive.
+ */
+int heirloom_peek(heirloom_receiver *receiver, int64_t nanoseconds, const void **message, size_t *len);
+int heirloom_consume(heirloom_receiver *receiver);
 
 /*
  * Asks for the descriptor to become readable when `len` bytes fit, or a message

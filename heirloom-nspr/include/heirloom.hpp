@@ -73,6 +73,15 @@ public:
     const void *data() const noexcept { return heirloom_view_data(get()); }
     std::size_t size() const noexcept { return heirloom_view_size(get()); }
     void no_dump() const { detail::check(heirloom_view_no_dump(get())); }
+#if defined(__linux__)
+    /// Moves the bytes into huge pages until the time has passed, and returns how many are. Pointers into it become invalid.
+    std::size_t use_huge_pages(std::chrono::nanoseconds timeout = forever)
+    {
+        std::size_t huge = 0;
+        detail::check(heirloom_use_huge_pages(get(), timeout.count(), &huge));
+        return huge;
+    }
+#endif
     void read(std::size_t offset, void *into, std::size_t len) const
     {
         detail::check(heirloom_read(get(), offset, into, len));
@@ -137,6 +146,9 @@ public:
     {
         return detail::check(heirloom_compare_exchange_u64(get(), offset, &current, desired)) == 1;
     }
+#if defined(__linux__)
+    void discard(std::size_t offset, std::size_t len) const { detail::check(heirloom_discard(get(), offset, len)); }
+#endif
     void wake_one(std::size_t offset) const { detail::check(heirloom_wake_one(get(), offset)); }
     void wake_all(std::size_t offset) const { detail::check(heirloom_wake_all(get(), offset)); }
 };
@@ -217,6 +229,16 @@ private:
     std::unique_ptr<heirloom_region, detail::deleter<heirloom_region, heirloom_region_free>> handle_;
 };
 
+/// Lists the names of the inherited regions that can be taken.
+inline std::vector<std::string> inherited_names()
+{
+    std::unique_ptr<char *, detail::deleter<char *, heirloom_names_free>> names(detail::check(heirloom_inherited_names()));
+    std::vector<std::string> copies;
+    for (char **name = names.get(); *name != nullptr; name++)
+        copies.emplace_back(*name);
+    return copies;
+}
+
 /// The end of a channel that sends.
 class sender {
 public:
@@ -229,6 +251,16 @@ public:
     {
         return detail::check(heirloom_send(end_.get(), message, len, timeout.count())) == 1;
     }
+
+    /// Returns where to write a message, or null when the time has passed.
+    void *reserve(std::size_t len, std::chrono::nanoseconds timeout = forever)
+    {
+        void *message = nullptr;
+        return detail::check(heirloom_reserve(end_.get(), len, timeout.count(), &message)) == 1 ? message : nullptr;
+    }
+
+    /// Sends the message that was written there.
+    void commit(const void *message, std::size_t len) { detail::check(heirloom_commit(end_.get(), message, len)); }
     std::size_t longest_message() const noexcept { return heirloom_longest_message(end_.get()); }
     bool arm(std::size_t len) { return detail::check(heirloom_sender_arm(end_.get(), len)) == 1; }
 #if defined(__linux__)
@@ -260,6 +292,17 @@ public:
         message.resize(answer == 1 ? len : 0);
         return detail::check(answer) == 1;
     }
+
+    /// Returns where the next message is and its length, or null when the time has passed.
+    std::pair<const void *, std::size_t> peek(std::chrono::nanoseconds timeout = forever)
+    {
+        std::pair<const void *, std::size_t> message(nullptr, 0);
+        detail::check(heirloom_peek(end_.get(), timeout.count(), &message.first, &message.second));
+        return message;
+    }
+
+    /// Drops the next message. Returns whether there was one.
+    bool consume() { return detail::check(heirloom_consume(end_.get())) == 1; }
     bool arm() { return detail::check(heirloom_receiver_arm(end_.get())) == 1; }
 #if defined(__linux__)
     int fd() const { return detail::check(heirloom_receiver_fd(end_.get())); }

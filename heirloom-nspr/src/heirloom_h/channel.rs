@@ -4,10 +4,10 @@ use std::ffi::{c_char, c_int, c_void};
 use std::mem;
 use std::ptr;
 
-use heirloom::{Receiver, Sender, channel};
+use heirloom::{Message, Receiver, Sender, channel};
 
 use super::arguments::{DONE, FAILED, NO, YES, bytes, bytes_mut, free, give, object_mut, store, take, timeout};
-use super::error::{Failure, call, wait};
+use super::error::{Failure, Result, call, wait};
 use super::export::Exported;
 use crate::strings::text;
 
@@ -56,6 +56,48 @@ pub unsafe extern "C" fn heirloom_send(
     })
 }
 
+/// Waits for space for a message of `len` bytes, and tells where it is.
+///
+/// # Safety
+/// `sender` is a sender that no other thread uses, and `message` can be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn heirloom_reserve(
+    sender: *mut Sender,
+    len: usize,
+    nanoseconds: i64,
+    message: *mut *mut c_void,
+) -> c_int {
+    wait(FAILED, || {
+        // SAFETY: The caller's contract.
+        let sender = unsafe { object_mut(sender, "the sender") }?;
+        let reserved = match timeout(nanoseconds) {
+            None => Some(sender.reserve(len)?),
+            Some(timeout) => sender.reserve_timeout(len, timeout)?,
+        };
+        let Some(slot) = reserved else { return Ok(NO) };
+        // SAFETY: As above.
+        unsafe { store(message, slot.as_mut_ptr().cast()) };
+        Ok(YES)
+    })
+}
+
+/// Sends the message that was written where `heirloom_reserve` told.
+///
+/// # Safety
+/// `sender` is a sender that no other thread uses.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn heirloom_commit(sender: *mut Sender, message: *const c_void, len: usize) -> c_int {
+    wait(FAILED, || {
+        // SAFETY: The caller's contract.
+        let sender = unsafe { object_mut(sender, "the sender") }?;
+        // The same place again, if it was reserved: the space can't have become less.
+        match sender.try_reserve(len)? {
+            Some(slot) if slot.as_ptr().cast() == message => slot.send().map(|()| DONE).map_err(Failure::from),
+            _ => Err(Failure::invalid(format!("cannot send {len} bytes at {message:p}: they were not reserved there"))),
+        }
+    })
+}
+
 /// Returns the length of the longest message in bytes.
 ///
 /// # Safety
@@ -64,6 +106,14 @@ pub unsafe extern "C" fn heirloom_send(
 pub unsafe extern "C" fn heirloom_longest_message(sender: *const Sender) -> usize {
     // SAFETY: The caller's contract.
     unsafe { sender.as_ref() }.map_or(0, Sender::longest_message)
+}
+
+/// Waits for the next message.
+fn next(receiver: &mut Receiver, nanoseconds: i64) -> Result<Option<Message<'_>>> {
+    Ok(match timeout(nanoseconds) {
+        None => Some(receiver.recv()?),
+        Some(timeout) => receiver.recv_timeout(timeout)?,
+    })
 }
 
 /// Receives a message into a buffer.
@@ -81,11 +131,7 @@ pub unsafe extern "C" fn heirloom_receive(
     wait(FAILED, || {
         // SAFETY: The caller's contract.
         let (receiver, buffer) = unsafe { (object_mut(receiver, "the receiver")?, bytes_mut(buffer, size)?) };
-        let arrived = match timeout(nanoseconds) {
-            None => Some(receiver.recv()?),
-            Some(timeout) => receiver.recv_timeout(timeout)?,
-        };
-        let Some(message) = arrived else { return Ok(NO) };
+        let Some(message) = next(receiver, nanoseconds)? else { return Ok(NO) };
         let length = message.len();
         // SAFETY: As above.
         unsafe { store(len, length) };
@@ -97,6 +143,45 @@ pub unsafe extern "C" fn heirloom_receive(
         };
         message.read_at(0, buffer)?;
         Ok(YES)
+    })
+}
+
+/// Waits for the next message, and tells where it is in the ring.
+///
+/// # Safety
+/// `receiver` is a receiver that no other thread uses, and both places can be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn heirloom_peek(
+    receiver: *mut Receiver,
+    nanoseconds: i64,
+    message: *mut *const c_void,
+    len: *mut usize,
+) -> c_int {
+    wait(FAILED, || {
+        // SAFETY: The caller's contract.
+        let receiver = unsafe { object_mut(receiver, "the receiver") }?;
+        let Some(arrived) = next(receiver, nanoseconds)? else { return Ok(NO) };
+        // SAFETY: As above.
+        unsafe {
+            store(message, arrived.as_ptr().cast());
+            store(len, arrived.len());
+        }
+        // It stays the next one.
+        mem::forget(arrived);
+        Ok(YES)
+    })
+}
+
+/// Drops the next message, if there is one.
+///
+/// # Safety
+/// `receiver` is a receiver that no other thread uses.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn heirloom_consume(receiver: *mut Receiver) -> c_int {
+    wait(FAILED, || {
+        // SAFETY: The caller's contract.
+        let receiver = unsafe { object_mut(receiver, "the receiver") }?;
+        Ok(c_int::from(receiver.try_recv()?.is_some()))
     })
 }
 

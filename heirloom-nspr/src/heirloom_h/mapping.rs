@@ -8,6 +8,8 @@ use heirloom::{
 };
 
 use super::arguments::{DONE, FAILED, bytes, bytes_mut, free, give, object};
+#[cfg(any(target_os = "linux", target_os = "android"))]
+use super::arguments::{object_mut, store, timeout};
 use super::error::{Failure, Result, call, wait};
 
 /// A mapping of any kind. C sees those that write as `heirloom_mapping`, and all as `heirloom_view`.
@@ -192,6 +194,52 @@ pub unsafe extern "C" fn heirloom_view_no_dump(view: *const View) -> c_int {
             View::Copy(mapping) => mapping.no_dump(),
             View::FrozenCopy(mapping, _) => mapping.no_dump(),
         }?;
+        Ok(DONE)
+    })
+}
+
+/// Puts a mapping into huge pages until a time has passed, and tells how many bytes are.
+///
+/// # Safety
+/// `view` is a mapping that no other thread uses, and `huge` is NULL or can be written.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn heirloom_use_huge_pages(view: *const View, nanoseconds: i64, huge: *mut usize) -> c_int {
+    use std::time::Duration;
+
+    use heirloom::os::linux::MappingExt;
+
+    // The kernel may take long.
+    wait(FAILED, || {
+        let limit = timeout(nanoseconds).unwrap_or(Duration::MAX);
+        // SAFETY: The caller's contract.
+        let nbytes = match unsafe { object_mut(view.cast_mut(), "the mapping") }? {
+            View::Shared(mapping) => mapping.use_huge_pages(limit)?,
+            View::Locks(_) => return Err(Failure::wrong_kind("a mapping with locks can't be moved to huge pages")),
+            View::ReadOnly(mapping) => mapping.use_huge_pages(limit)?,
+            View::Frozen(mapping) => mapping.use_huge_pages(limit)?,
+            View::Copy(_) | View::FrozenCopy(..) => {
+                return Err(Failure::wrong_kind("a private copy can't be moved to huge pages"));
+            }
+        };
+        // SAFETY: As above.
+        unsafe { store(huge, nbytes) };
+        Ok(DONE)
+    })
+}
+
+/// Fills bytes with zeros, and gives their pages back to the system.
+///
+/// # Safety
+/// `mapping` is a mapping.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn heirloom_discard(mapping: *const View, offset: usize, len: usize) -> c_int {
+    use heirloom::os::linux::DiscardExt;
+
+    call(FAILED, || {
+        // SAFETY: The caller's contract.
+        unsafe { object(mapping, "the mapping") }?.shared()?.discard(offset, len)?;
         Ok(DONE)
     })
 }

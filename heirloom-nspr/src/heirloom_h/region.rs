@@ -1,14 +1,15 @@
 //! Regions.
 
-use std::ffi::{c_char, c_int, c_uint, c_void};
-use std::ptr;
+use std::ffi::{CString, c_char, c_int, c_uint, c_void};
+use std::ptr::{self, NonNull};
 
-use heirloom::{AnyRegion, FrozenOptions, FrozenRegion, Region, RegionKind};
+use heirloom::{AnyRegion, FrozenOptions, FrozenRegion, InheritedState, Region, RegionKind};
 
 use super::arguments::{DONE, FAILED, bytes, free, give, object, object_mut, optional_text};
 use super::error::{Failure, Result, call};
 use super::export::Exported;
 use super::mapping::View;
+use crate::fork;
 use crate::strings::text;
 
 /// The flags of `heirloom_region_create`.
@@ -190,6 +191,40 @@ pub unsafe extern "C" fn heirloom_region_free(region: *mut AnyRegion) {
 pub unsafe extern "C" fn heirloom_region_inherited(name: *const c_char) -> *mut AnyRegion {
     // SAFETY: The caller's contract.
     call(ptr::null_mut(), || Ok(give(AnyRegion::inherited(unsafe { text(name, "the name of a region") }?)?)))
+}
+
+/// Lists the names of the regions that can be taken: strings, and NULL after the last.
+#[unsafe(no_mangle)]
+pub extern "C" fn heirloom_inherited_names() -> *mut *mut c_char {
+    call(ptr::null_mut(), || {
+        let available =
+            heirloom::inherited()?.into_iter().filter(|region| matches!(region.state, InheritedState::Available));
+        // No name has a zero.
+        let names = available.filter_map(|region| CString::new(region.name).ok()).map(CString::into_raw);
+        let list: Box<[*mut c_char]> = names.chain([ptr::null_mut()]).collect();
+        Ok(Box::into_raw(list).cast())
+    })
+}
+
+/// Frees a list of names.
+///
+/// # Safety
+/// `names` is NULL, or a list from `heirloom_inherited_names` that is not used again.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn heirloom_names_free(names: *mut *mut c_char) {
+    if names.is_null() {
+        return;
+    }
+    let _entered = fork::enter();
+    let mut len = 0;
+    // SAFETY: The list ends with NULL, and each name is from `CString::into_raw`.
+    while let Some(name) = NonNull::new(unsafe { *names.add(len) }) {
+        // SAFETY: As above.
+        drop(unsafe { CString::from_raw(name.as_ptr()) });
+        len += 1;
+    }
+    // SAFETY: It was a box of the names and NULL.
+    drop(unsafe { Box::from_raw(ptr::slice_from_raw_parts_mut(names, len + 1)) });
 }
 
 /// Imports the region that an export string names.

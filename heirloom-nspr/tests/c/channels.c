@@ -91,6 +91,42 @@ static void by_export_string(void)
     heirloom_receiver_free(answers);
 }
 
+static void in_place(void)
+{
+    heirloom_sender *sender;
+    heirloom_receiver *receiver;
+    CHECK(heirloom_channel(4096, &sender, &receiver) == 0);
+    void *place = NULL;
+    const void *message = NULL;
+    size_t len = 0;
+    /* Often enough to go round the ring several times. */
+    for (unsigned int round = 0; round < 100; round++) {
+        size_t long_one = 1 + round * 17 % 2040;
+        CHECK(heirloom_peek(receiver, 0, &message, &len) == 0);
+        CHECK(heirloom_reserve(sender, long_one, SECOND, &place) == 1);
+        memset(place, (int)round, long_one);
+        /* Nothing was sent yet. */
+        CHECK(heirloom_consume(receiver) == 0);
+        FAILS(heirloom_commit(sender, (char *)place + 8, long_one) == -1, HEIRLOOM_INVALID_INPUT);
+        CHECK(heirloom_commit(sender, place, long_one) == 0);
+        FAILS(heirloom_commit(sender, place, long_one) == -1, HEIRLOOM_INVALID_INPUT);
+        for (int twice = 0; twice < 2; twice++) {
+            CHECK(heirloom_peek(receiver, SECOND, &message, &len) == 1 && len == long_one);
+            const unsigned char *bytes = message;
+            CHECK(bytes[0] == (unsigned char)round && bytes[len - 1] == (unsigned char)round);
+        }
+        CHECK(heirloom_consume(receiver) == 1);
+    }
+    FAILS(heirloom_reserve(sender, 2041, 0, &place) == -1, HEIRLOOM_TOO_LARGE);
+    CHECK(heirloom_send(sender, NULL, 0, 0) == 1 && heirloom_reserve(sender, 2040, 0, &place) == 1);
+    CHECK(heirloom_commit(sender, place, 2040) == 0 && heirloom_reserve(sender, 2040, 0, &place) == 0);
+    heirloom_sender_free(sender);
+    CHECK(heirloom_consume(receiver) == 1 && heirloom_consume(receiver) == 1);
+    FAILS(heirloom_consume(receiver) == -1, HEIRLOOM_PEER_GONE);
+    FAILS(heirloom_peek(receiver, HEIRLOOM_FOREVER, &message, &len) == -1, HEIRLOOM_PEER_GONE);
+    heirloom_receiver_free(receiver);
+}
+
 static int square(void)
 {
     const char *string = getenv("JOBS");
@@ -116,6 +152,7 @@ int main(int argc, char **argv)
         return square();
     by_name();
     by_export_string();
+    in_place();
     printf("done\n");
     return 0;
 }

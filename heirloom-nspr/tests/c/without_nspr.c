@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -87,6 +88,46 @@ static void regions(void)
     heirloom_unmap(NULL);
 }
 
+static void gives_memory_back(void)
+{
+    heirloom_region *region = heirloom_region_create(1 << 20, NULL, HEIRLOOM_POPULATE);
+    heirloom_mapping *mapping = heirloom_map(region, 0, 0), *copy = heirloom_map_copy(region, 0, 0);
+    memset(heirloom_mapping_data(mapping), 7, 1 << 20);
+    struct stat before, after;
+    CHECK(fstat(heirloom_region_fd(region), &before) == 0);
+    FAILS(heirloom_discard(mapping, 1, 1 << 20) == -1, HEIRLOOM_OUT_OF_BOUNDS);
+    FAILS(heirloom_discard(copy, 0, 4096) == -1, HEIRLOOM_WRONG_KIND);
+    CHECK(heirloom_discard(mapping, 4096, (1 << 20) - 4097) == 0);
+    CHECK(fstat(heirloom_region_fd(region), &after) == 0 && after.st_blocks < before.st_blocks / 100);
+    unsigned char *bytes = heirloom_mapping_data(mapping);
+    CHECK(bytes[4095] == 7 && bytes[4096] == 0 && bytes[(1 << 20) - 2] == 0 && bytes[(1 << 20) - 1] == 7);
+    heirloom_unmap(HEIRLOOM_VIEW(copy));
+    heirloom_unmap(HEIRLOOM_VIEW(mapping));
+    heirloom_region_free(region);
+}
+
+static void uses_huge_pages(void)
+{
+    heirloom_region *region = heirloom_region_create(4 << 20, NULL, 0);
+    heirloom_mapping *mapping = heirloom_map(region, 0, 0), *locks = heirloom_map_with_locks(region);
+    strcpy(heirloom_mapping_data(mapping), "text");
+    size_t huge = 1;
+    FAILS(heirloom_use_huge_pages(HEIRLOOM_VIEW(locks), HEIRLOOM_FOREVER, &huge) == -1, HEIRLOOM_WRONG_KIND);
+    CHECK(huge == 1);
+    if (heirloom_use_huge_pages(HEIRLOOM_VIEW(mapping), HEIRLOOM_FOREVER, &huge) == 0) {
+        CHECK(huge % (2 << 20) == 0 && huge <= (4 << 20));
+        if (huge > 0)
+            CHECK((uintptr_t)heirloom_mapping_data(mapping) % (2 << 20) == 0);
+    } else {
+        CHECK(heirloom_last_error() == HEIRLOOM_UNSUPPORTED);
+        printf("SKIPPED: huge pages: %s\n", heirloom_last_message());
+    }
+    CHECK(strcmp(heirloom_mapping_data(mapping), "text") == 0 && strcmp(heirloom_mapping_data(locks), "text") == 0);
+    heirloom_unmap(HEIRLOOM_VIEW(locks));
+    heirloom_unmap(HEIRLOOM_VIEW(mapping));
+    heirloom_region_free(region);
+}
+
 static void numbers(void)
 {
     heirloom_region *region = heirloom_region_create(4096, NULL, 0);
@@ -121,6 +162,7 @@ static void passing(void)
     heirloom_mapping *mapping = heirloom_map(region, 0, 0);
     heirloom_command *command = child("add");
     CHECK(heirloom_command_inherit(command, "numbers", region) == 0);
+    CHECK(heirloom_command_inherit(command, "others", region) == 0);
     FAILS(heirloom_command_inherit(command, "numbers", region) == -1, HEIRLOOM_NAME_IN_USE);
     CHECK(heirloom_command_env(command, "ADD", "5") == 0 && heirloom_command_env(command, "HOME", NULL) == 0);
     heirloom_child *started = start(command);
@@ -254,8 +296,14 @@ static int child_main(const char *what)
     /* It ends with a parent whose check failed. */
     CHECK(prctl(PR_SET_PDEATHSIG, SIGKILL) == 0);
     if (strcmp(what, "add") == 0) {
+        char **names = heirloom_inherited_names();
+        CHECK(names != NULL && strcmp(names[0], "numbers") == 0 && strcmp(names[1], "others") == 0 && names[2] == NULL);
+        heirloom_names_free(names);
         heirloom_region *region = heirloom_region_inherited("numbers");
         CHECK(region != NULL && getenv("HOME") == NULL);
+        names = heirloom_inherited_names();
+        CHECK(names != NULL && strcmp(names[0], "others") == 0 && names[1] == NULL);
+        heirloom_names_free(names);
         FAILS(heirloom_region_inherited("numbers") == NULL, HEIRLOOM_ALREADY_TAKEN);
         heirloom_mapping *mapping = heirloom_map(region, 0, 0);
         uint32_t number = 0;
@@ -288,6 +336,8 @@ int main(int argc, char **argv)
     CHECK(heirloom_abi_version() >= HEIRLOOM_ABI_VERSION);
     CHECK(heirloom_last_error() == HEIRLOOM_NO_ERROR && strcmp(heirloom_last_message(), "") == 0);
     regions();
+    gives_memory_back();
+    uses_huge_pages();
     numbers();
     passing();
     children();

@@ -86,6 +86,16 @@ fn cpp_example_without_nspr() {
     assert_eq!(stdout(&mut Command::new(cpp("accounts"))), expected);
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn cpp_types_without_nspr() {
+    if !is_installed("c++", "g++") {
+        return;
+    }
+    let program = Program::new("tests/c/owning.cpp", "c++11").args(&["-pedantic"]).with_heirloom().build();
+    assert_eq!(stdout(&mut Command::new(program)), "done\n");
+}
+
 #[test]
 fn static_library_is_self_contained() {
     let archive = library().join("libheirloom_nspr.a");
