@@ -8,6 +8,7 @@ import subprocess
 import sys
 import termios
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import heirloom
@@ -106,6 +107,15 @@ def is_asleep() -> bool:
     return Path("/proc/self/stat").read_text().rpartition(")")[2].split()[0] == "S"
 
 
+@pytest.fixture
+def interrupts() -> Iterator[None]:
+    """Let SIGINT raise, which a shell may have told this process to ignore."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interrupts")
 @pytest.mark.parametrize("progress", [False, True])
 def test_ctrl_c_ends_a_fill_that_waits_for_a_pipe(progress: bool) -> None:
     reading, writing = os.pipe()
