@@ -20,8 +20,8 @@ impl MappingInner {
             if now != current {
                 return Ok(Some(now));
             }
-            let passed = start.get_or_insert_with(Instant::now).elapsed();
-            let rest = timeout.map_or(NAP, |timeout| timeout.saturating_sub(passed));
+            let rest =
+                timeout.map_or(NAP, |timeout| timeout.saturating_sub(start.get_or_insert_with(Instant::now).elapsed()));
             if rest.is_zero() {
                 return Ok(None);
             }
