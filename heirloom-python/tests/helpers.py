@@ -59,6 +59,14 @@ def shmem() -> int:
     return int(line.split()[1]) << 10
 
 
+def state(pid: int) -> str:
+    """Return the state of a process's first thread, ``S`` while it sleeps, or nothing if there is no such process."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
 def until(condition: Callable[[], bool], seconds: float = 60) -> None:
     """Wait for something that another process brings about."""
     deadline = time.monotonic() + seconds

@@ -10,7 +10,7 @@ from typing import Any
 
 import heirloom
 import pytest
-from helpers import until
+from helpers import state, until
 
 SPAWN = mp.get_context("spawn")
 ADDITIONS = 1_000_000
@@ -196,7 +196,7 @@ def interrupt() -> Any:
 
     def interrupt_later() -> None:
         def later() -> None:
-            until(main_thread_sleeps)
+            until(lambda: state(os.getpid()) == "S")
             os.kill(os.getpid(), signal.SIGINT)
 
         threading.Thread(target=later).start()
@@ -204,11 +204,6 @@ def interrupt() -> Any:
     before = signal.signal(signal.SIGINT, handle)
     yield interrupt_later
     signal.signal(signal.SIGINT, before)
-
-
-def main_thread_sleeps() -> bool:
-    with open(f"/proc/self/task/{os.getpid()}/stat") as stat:
-        return stat.read().rpartition(")")[2].split()[0] == "S"
 
 
 def test_a_signal_interrupts_every_wait(interrupt: Any) -> None:

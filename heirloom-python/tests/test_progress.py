@@ -13,10 +13,10 @@ from pathlib import Path
 
 import heirloom
 import pytest
-from helpers import descriptors, python, until
+from helpers import descriptors, python, state, until
 
 FROM_PIPE = """
-import heirloom, sys
+import heirloom
 region = heirloom.FrozenRegion.from_file(0, name="long", progress=True)
 print(region.nbytes)
 """
@@ -102,11 +102,6 @@ def test_a_region_is_the_same_with_a_bar(tmp_path: Path) -> None:
         assert bytes(memoryview(heirloom.FrozenRegion.from_file(file, progress=True))) == data[MIB:]
 
 
-def is_asleep() -> bool:
-    """Return whether this process's first thread waits in the kernel."""
-    return Path("/proc/self/stat").read_text().rpartition(")")[2].split()[0] == "S"
-
-
 @pytest.fixture
 def interrupts() -> Iterator[None]:
     """Let SIGINT raise, which a shell may have told this process to ignore."""
@@ -124,7 +119,7 @@ def test_ctrl_c_ends_a_fill_that_waits_for_a_pipe(progress: bool) -> None:
     ended = threading.Event()
 
     def interrupt() -> None:
-        until(lambda: not select.select([reading], [], [], 0)[0] and is_asleep())
+        until(lambda: not select.select([reading], [], [], 0)[0] and state(os.getpid()) == "S")
         os.kill(os.getpid(), signal.SIGINT)
         # So that a fill that goes on ends, too.
         ended.wait(20)

@@ -6,12 +6,11 @@ import pickle
 import secrets
 from collections.abc import Iterator
 from multiprocessing.reduction import ForkingPickler
-from pathlib import Path
 from typing import Any
 
 import heirloom
 import pytest
-from helpers import holders, until
+from helpers import holders, state, until
 from recipes import number_of, place_of, region_at
 
 pytest.importorskip("numpy")
@@ -122,8 +121,4 @@ def test_nothing_is_left_of_an_actor_that_was_killed(nodes: list[str]) -> None:
 
 
 def is_running(pid: int) -> bool:
-    try:
-        status = Path(f"/proc/{pid}/stat").read_text()
-    except FileNotFoundError:
-        return False
-    return status.rpartition(")")[2].split()[0] != "Z"
+    return state(pid) not in ("", "Z")
